@@ -1,0 +1,54 @@
+"""The typer application: the list of commands and the options they share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from predictkpi.cli import data, demo, forecasts, lifecycle, serve
+
+_debug = False
+
+app = typer.Typer(
+    name="predictkpi",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Revenue growth, customer lifetime value and deal close time, learnt from your own sales history.\n\n"
+    "Look around first: [bold]predictkpi demo[/bold] makes a sample company, trains and opens a dashboard.\n\n"
+    "With your own data: [bold]ingest[/bold] → [bold]kpis[/bold] → [bold]train[/bold] → [bold]serve[/bold]. Settings come from "
+    "PREDICTKPI_* variables and predictkpi.toml.",
+)
+
+
+def is_debugging() -> bool:
+    """Whether ``--debug`` was given."""
+    return _debug
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the Python trace of an error.")] = False) -> None:
+    """Options before the command."""
+    global _debug
+    _debug = debug
+
+
+GETTING_STARTED, DATA, MODELS, ANSWERS = "Get started", "Data and KPIs", "Models", "Predictions"
+for command, panel in (
+    (demo.demo, GETTING_STARTED),
+    (serve.serve, GETTING_STARTED),
+    (serve.version, GETTING_STARTED),
+    (data.ingest, DATA),
+    (data.rejects, DATA),
+    (data.kpis, DATA),
+    (lifecycle.train, MODELS),
+    (lifecycle.evaluate, MODELS),
+    (lifecycle.models, MODELS),
+    (lifecycle.promote, MODELS),
+    (forecasts.forecast, ANSWERS),
+    (forecasts.score, ANSWERS),
+):
+    app.command(rich_help_panel=panel)(command)

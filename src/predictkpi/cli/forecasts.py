@@ -1,0 +1,138 @@
+"""`predictkpi forecast` and `score`: what the champions say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predictkpi.cli.options import AsOf, Format, FormatOption, instant
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from predictkpi.core.types import Spec
+    from predictkpi.pipelines.score import ScoreReport
+
+
+def forecast(
+    predictor: Annotated[str, typer.Argument(help="revenue, clv or close_time.")],
+    by: Annotated[str | None, typer.Option(help="For revenue: one series per member of segment, region, channel or product.")] = None,
+    entity: Annotated[list[str] | None, typer.Option(help="One customer, deal or series by id; may be repeated.")] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months or days.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Entities in the table, highest first; json and csv give all of them.")] = 20,
+    as_of: AsOf = None,
+    format_: FormatOption = Format.TABLE,
+) -> None:
+    """Show the champion's predictions with their intervals.
+
+    Examples: [bold]predictkpi forecast revenue[/bold] · [bold]predictkpi forecast revenue --by segment --horizon 3[/bold] ·
+    [bold]predictkpi forecast close_time --entity D-000123[/bold] · [bold]predictkpi forecast clv --format csv > clv.csv[/bold]
+    """
+    from predictkpi.cli.render import machine, out
+    from predictkpi.core import columns as c
+    from predictkpi.errors import InsufficientDataError, SettingsError, UnknownNameError
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.predictors import predictor_class
+    from predictkpi.settings import read_settings
+
+    spec = predictor_class(predictor).spec
+    if by and spec.entity != "series":
+        raise SettingsError(f"--by splits series; {predictor} predicts each {spec.entity}: use --entity")
+    settings = read_settings()
+    store = open_store(settings)
+    model, ref = open_registry(settings).champion(predictor)
+    if store.is_empty:
+        raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
+    found = model.predict(store.snapshot(instant(as_of)), entity_ids=entity or None).assign(**{c.MODEL_VERSION: ref.version})
+    if spec.entity == "series" and not entity:
+        members = found[c.ENTITY_ID].str.startswith(f"{by}=") if by else found[c.ENTITY_ID] == c.TOTAL
+        if by and not members.any():
+            known = {name.split("=")[0] for name in found[c.ENTITY_ID] if "=" in name}
+            raise UnknownNameError.among("dimension", by, known=known)
+        found = found[members]
+    if horizon is not None:
+        found = found[found[c.HORIZON] <= horizon]
+        if not len(found):
+            raise SettingsError(f"--horizon {horizon}: {predictor} predicts {', '.join(map(str, spec.horizons))} {spec.time_unit}s ahead")
+    if format_ is not Format.TABLE:
+        machine(found, format_)
+        return
+    console = out()
+    console.print(_table(spec, found, limit))
+    note = f": {ref.reason}" if ref.kind == "baseline" else ""
+    console.print(f"{ref.kind} version {ref.version}, as of {found[c.AS_OF].iloc[0]:%Y-%m-%d}{note}" if len(found) else "nobody to predict")
+
+
+def _table(spec: Spec, found: pd.DataFrame, limit: int):  # type: ignore[no-untyped-def]
+    """One row per entity and horizon, one column per statistic; entities by their largest headline value."""
+    from predictkpi.cli.render import amount, status, table
+    from predictkpi.core import columns as c
+    from predictkpi.core.periods import shift
+
+    units = {statistic.name: statistic.unit for statistic in spec.statistics}
+    shown = [name for name in units if name in set(found[c.STATISTIC])]
+    if spec.score == "quantiles":
+        shown = [name for name in shown if name in (spec.headline, "q10", "q90") or name.endswith(("yoy_q10", "yoy_q50", "yoy_q90"))]
+    top = found[found[c.STATISTIC] == spec.headline].groupby(c.ENTITY_ID)[c.VALUE].max().nlargest(limit).index
+    chosen = found[found[c.ENTITY_ID].isin(top)]
+    wide = chosen.pivot_table(index=[c.ENTITY_ID, c.HORIZON], columns=c.STATISTIC, values=c.VALUE)
+    rungs = chosen.groupby([c.ENTITY_ID, c.HORIZON])[c.STATUS].first()
+    rows = []
+    for entity in top:
+        for horizon, values in wide.loc[entity].iterrows():
+            when = str(horizon)
+            if spec.entity == "series":
+                when = f"{shift(found[c.AS_OF].iloc[0], int(str(horizon)) - 1, 'M'):%Y-%m}"
+            cells = [amount(float(values.get(name, float("nan"))), units[name]) for name in shown]
+            rows.append([entity, when, *cells, status(str(rungs.loc[(entity, horizon)]))])
+    ahead = "month" if spec.entity == "series" else f"{spec.time_unit}s ahead"
+    headings = [(spec.entity, "left"), (ahead, "right"), *[(name.replace("_", " "), "right") for name in shown], ("status", "left")]
+    of = found[c.ENTITY_ID].nunique()
+    caption = f"{len(top)} of {of}: highest first" if of > len(top) else ""
+    return table(spec.title["en"], headings, rows, caption=caption)
+
+
+def score(
+    predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Predict for everybody and keep the predictions in the store, for the dashboard and for export.
+
+    Example: [bold]predictkpi score[/bold] (nightly, after ingest)
+    """
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.predictors import predictor_class, predictor_names
+    from predictkpi.settings import read_settings
+
+    for name in predictor or []:
+        predictor_class(name)
+    settings = read_settings()
+    names = list(dict.fromkeys(predictor or predictor_names()))
+    show_scoring(run_scoring(open_store(settings), open_registry(settings), names, instant(as_of)))
+
+
+def run_scoring(store, registry, names: list[str], as_of: pd.Timestamp | None) -> list[ScoreReport]:  # type: ignore[no-untyped-def]
+    """Score with a progress display."""
+    from predictkpi.cli.render import progress
+    from predictkpi.pipelines.score import score as run
+
+    with progress() as display:
+        task = display.add_task("score", total=None, step="")
+
+        def show(name: str, done: int, total: int) -> None:
+            display.update(task, step=name, completed=done, total=total)
+
+        return run(store, registry, predictors=names, as_of=as_of, on_progress=show)
+
+
+def show_scoring(reports: list[ScoreReport]) -> None:
+    """Counts by predictor."""
+    from predictkpi.cli.render import out, table
+
+    rows = [
+        [report.predictor, f"{report.model.kind} v{report.model.version}", f"{report.as_of:%Y-%m-%d}", f"{report.entities:,}", f"{report.rows:,}"]
+        for report in reports
+    ]
+    headings = [("predictor", "left"), ("by", "left"), ("as of", "left"), ("entities", "right"), ("predictions", "right")]
+    out().print(table("Predicted", headings, rows))

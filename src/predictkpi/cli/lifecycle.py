@@ -1,0 +1,176 @@
+"""`predictkpi train`, `evaluate`, `models` and `promote`: how models come to serve."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predictkpi.cli.options import AsOf, Format, FormatOption, instant
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from predictkpi.pipelines.train import TrainReport
+
+
+def train(
+    predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Test on the past against the baseline, learn from everything, register, and promote what is better.
+
+    The model serves only if it beats its baseline by more than chance explains; otherwise the baseline serves, and says so.
+
+    Examples: [bold]predictkpi train[/bold] · [bold]predictkpi train revenue --as-of 2024-07-01[/bold]
+    """
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.predictors import predictor_names
+    from predictkpi.settings import read_settings
+
+    settings = read_settings()
+    names = list(dict.fromkeys(predictor or predictor_names()))
+    show_training(run_training(open_store(settings), open_registry(settings), names, settings, instant(as_of)))
+
+
+def run_training(store, registry, names: list[str], settings, as_of: pd.Timestamp | None) -> list[TrainReport]:  # type: ignore[no-untyped-def]
+    """Train with one progress bar a predictor."""
+    import pandas as pd
+
+    from predictkpi.cli.render import progress
+    from predictkpi.pipelines.train import train as run
+
+    with progress() as display:
+        tasks = {name: display.add_task(name, total=None, step="waiting", start=False) for name in names}
+
+        def show(name: str, step: str, done: int, total: int) -> None:
+            display.start_task(tasks[name])
+            display.update(tasks[name], step=f"{step} {done}/{total}" if total > 1 else step, completed=done, total=total or None)
+            if step == "done":
+                display.stop_task(tasks[name])
+
+        now = pd.Timestamp.now()
+        return run(store, registry, predictors=names, as_of=as_of, models_dir=settings.models_dir, now=now, on_progress=show)
+
+
+def show_training(reports: list[TrainReport]) -> None:
+    """What serves from now on, and why."""
+    from predictkpi.cli.render import NOTHING, out, status, table
+
+    rows = []
+    for report in reports:
+        decision = report.trial.decision
+        gain = f"{decision.improvement:+.1%} [{decision.low:+.1%}, {decision.high:+.1%}]" if decision else NOTHING
+        serves = f"{report.champion.kind} v{report.champion.version}" if report.champion else NOTHING
+        folds = str(len(report.trial.cutoffs.dates))
+        rows.append([report.predictor, serves, status(report.status.value), gain, folds, f"{report.seconds:.0f} s"])
+    headings = [("predictor", "left"), ("serves", "left"), ("status", "left"), ("loss saved against baseline", "left"), ("folds", "right")]
+    console = out()
+    console.print(table("Trained", [*headings, ("time", "right")], rows))
+    for report in reports:
+        note = f" ({report.trial.cutoffs.note})" if report.trial.cutoffs.note else ""
+        console.print(f"[bold]{report.predictor}[/]: {report.reason}{note}")
+
+
+def evaluate(
+    predictor: Annotated[str, typer.Argument(help="revenue, clv or close_time.")],
+    cutoff: Annotated[
+        list[datetime] | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Past day to train up to and be judged after; may be repeated. Default: as in training."),
+    ] = None,
+    as_of: AsOf = None,
+    json_: Annotated[bool, typer.Option("--json", help="All figures as JSON on standard output.")] = False,
+) -> None:
+    """Score model and baseline on the past, registering nothing.
+
+    Example: [bold]predictkpi evaluate close_time --cutoff 2024-06-01 --cutoff 2024-09-01 --json[/bold]
+    """
+    import pandas as pd
+
+    from predictkpi.cli.render import as_json, out, progress, table
+    from predictkpi.pipelines.evaluate import evaluate as run
+    from predictkpi.pipelines.open_store import open_store
+    from predictkpi.settings import read_settings
+
+    settings = read_settings()
+    days = [pd.Timestamp(day) for day in cutoff or []]
+    with progress() as display:
+        task = display.add_task(f"evaluate {predictor}", total=None, step="")
+        store = open_store(settings)
+
+        def show(done: int, total: int) -> None:
+            display.update(task, completed=done, total=total)
+
+        found = run(store, predictor, days, models_dir=settings.models_dir, as_of=instant(as_of), on_progress=show)
+    if json_:
+        typer.echo(as_json(found.as_dict()))
+        return
+    metrics = found.result.metrics
+    rows = [[name, *[f"{values.get(name, float('nan')):,.4g}" for values in metrics.values()]] for name in next(iter(metrics.values()))]
+    title = f"{predictor}: cutoffs {', '.join(f'{day:%Y-%m-%d}' for day in found.result.cutoffs)}"
+    console = out()
+    console.print(table(title, [("metric", "left"), *[(name, "right") for name in metrics]], rows))
+    console.print(found.decision.reason + (f" ({found.note})" if found.note else ""))
+
+
+def models(
+    predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
+    format_: FormatOption = Format.TABLE,
+) -> None:
+    """List registered versions: which one serves, on which rung, and why.
+
+    Example: [bold]predictkpi models close_time[/bold]
+    """
+    import pandas as pd
+
+    from predictkpi.cli.render import machine, out, remarks, status, table
+    from predictkpi.pipelines.open_store import open_registry
+    from predictkpi.predictors import predictor_class, predictor_names
+    from predictkpi.settings import read_settings
+
+    for name in predictor or []:
+        predictor_class(name)
+    registry = open_registry(read_settings())
+    rows = [row for name in (predictor or predictor_names()) for row in registry.versions(name)]
+    if format_ is not Format.TABLE:
+        found = pd.DataFrame(rows)
+        if len(found):
+            found["aliases"] = found["aliases"].map(" ".join)
+        machine(found, format_)
+        return
+    if not rows:
+        remarks().print("no models yet: [bold]predictkpi train[/bold]")
+        return
+    names = ["predictor", "version", "kind", "status", "aliases", "as_of", "created_at", "reason"]
+    cells = [
+        [
+            row["predictor"],
+            row["version"],
+            row["kind"],
+            status(row["status"]),
+            f"[bold]{' '.join(row['aliases'])}[/]",
+            row["as_of"][:10],
+            f"{row['created_at']:%Y-%m-%d %H:%M}",
+            row["reason"],
+        ]
+        for row in rows
+    ]
+    out().print(table("Models", [(name.replace("_at", " (UTC)"), "left") for name in names], cells))
+
+
+def promote(
+    predictor: Annotated[str, typer.Argument(help="revenue, clv or close_time.")],
+    version: Annotated[str, typer.Argument(help="A version that `predictkpi models` lists.")],
+) -> None:
+    """Let another version serve; promote the former one again to roll back. Running services pick it up by themselves.
+
+    Example: [bold]predictkpi promote revenue 3[/bold]
+    """
+    from predictkpi.cli.render import out
+    from predictkpi.pipelines.open_store import open_registry
+    from predictkpi.pipelines.promote import promote as move
+    from predictkpi.settings import read_settings
+
+    found = move(open_registry(read_settings()), predictor, version)
+    out().print(f"{predictor}: version [bold]{found.version}[/] ({found.kind}) is the champion now")

@@ -1,0 +1,41 @@
+"""`predictkpi serve` and `predictkpi version`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default from the settings (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default from the settings (8000).")] = None,
+) -> None:
+    """Serve the dashboard and the HTTP API.
+
+    The dashboard is at /, the API's description at /docs. Predictions come from the registry's champions.
+
+    Example: [bold]predictkpi serve --port 9000[/bold]
+    """
+    from predictkpi.settings import read_settings
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    run_server(read_settings(**given))
+
+
+def run_server(settings) -> None:  # type: ignore[no-untyped-def]  # naming its class here would import pydantic for --help
+    """Serve until interrupted."""
+    import uvicorn
+
+    from predictkpi.cli.render import remarks
+    from predictkpi.service.app import create_app
+
+    remarks().print(f"dashboard: http://{settings.host}:{settings.port}/   API: http://{settings.host}:{settings.port}/docs   stop: Ctrl-C")
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
+
+
+def version() -> None:
+    """Print the version."""
+    from predictkpi import __version__
+
+    typer.echo(__version__)

@@ -1,0 +1,71 @@
+"""Small value objects that cross module borders: what a predictor states about itself, and what an answer carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Status(StrEnum):
+    """The rung of the ladder an answer stands on, best first."""
+
+    FULL = "full"
+    LIMITED = "limited"
+    BASELINE = "baseline"
+    PRIOR = "prior"
+    INSUFFICIENT_DATA = "insufficient_data"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Company(_Frozen):
+    """Whose books these are: the one currency, time zone and fiscal year that every number below is stated in."""
+
+    name: str = Field("company", description="shown on the dashboard")
+    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    time_zone: str = Field("UTC", description="IANA name; every instant in the store is local time of this zone")
+    fiscal_year_starts: int = Field(1, ge=1, le=12, description="first month of the fiscal year")
+
+
+class Statistic(_Frozen):
+    """One number a predictor gives for an entity and a horizon."""
+
+    name: str
+    unit: Literal["currency", "probability", "days", "count", "share"]
+    description: str
+
+
+class Spec(_Frozen):
+    """What a predictor promises: whom it predicts, how far, in which numbers, and how it is judged."""
+
+    name: str
+    title: dict[str, str] = Field(description="plain name by language, 'en' and 'de'")
+    entity: Literal["series", "customer", "deal"]
+    horizons: tuple[int, ...] = Field(description="positive counts of time_unit after as_of")
+    time_unit: Literal["month", "day"]
+    statistics: tuple[Statistic, ...]
+    headline: str = Field(description="the statistic shown first, and judged")
+    score: Literal["quantiles", "mean", "cumulative_incidence"] = Field(description="the family of scores in metrics/")
+
+
+class Readiness(_Frozen):
+    """Is there enough history, and which rung of the ladder is in force."""
+
+    status: Status
+    have: dict[str, int] = Field(description="counts found in the snapshot")
+    need: dict[str, int] = Field(description="the same counts needed for status full")
+    reason: str = Field(description="one sentence for a reader; empty when full")
+
+
+class ModelRef(_Frozen):
+    """One registered model version, as it stands beside every prediction."""
+
+    predictor: str
+    version: str
+    run_id: str
+    kind: Literal["model", "baseline"]
+    reason: str = Field("", description="why a baseline is served; empty for a model")

@@ -1,0 +1,1 @@
+"""Pure feature builders: snapshot tables in, feature frame out."""

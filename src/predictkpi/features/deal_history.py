@@ -1,0 +1,283 @@
+"""What was known about each deal at any instant: state, pace and track record, point in time.
+
+`DealHistory` holds one snapshot's versions of deals, events and customers as sorted arrays. `DealHistory.states` answers for any
+number of (deal, landmark) pairs at once, each from versions with ``known_at < landmark`` of events with ``ds < landmark``: the same
+numbers for a landmark years ago as a snapshot of that day would have given, whatever was corrected since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.features.deal_asof import DAY, MISSING, NEVER, Floats, Ints, NewestBefore, RunningSums, microseconds
+from predictkpi.snapshot import Snapshot
+
+SHRINKAGE = 20.0
+"""Closed deals that an owner's or a source's win rate is worth at the base rate."""
+PAIRS_AT_ONCE = 100_000
+"""Pairs whose events are laid out at a time: bounds memory, changes nothing."""
+
+FURTHEST_STAGE = "furthest_stage"
+ORIGIN = "origin"
+AGE = "age_days"
+IN_STAGE = "days_in_stage"
+TO_EXPECTED = "days_to_expected_close"
+NUMBERS = (
+    AGE,
+    IN_STAGE,
+    "days_since_event",
+    "stage_changes",
+    "regressions",
+    "amount_changes",
+    "pushes",
+    "stage_rank",
+    "furthest_rank",
+    "log_amount",
+    "amount_growth",
+    TO_EXPECTED,
+    "owner_win_rate",
+    "owner_closed",
+    "source_win_rate",
+)
+"""Numeric features. Days are real numbers; ranks are mean positions of a stage's first entry; growth is a log ratio."""
+CATEGORIES = (c.STAGE, FURTHEST_STAGE, c.PRODUCT, c.SOURCE, c.REGION, c.TEAM, c.SEGMENT)
+"""Categorical features, as text; empty where unknown."""
+_DEAL_TEXT = (c.PRODUCT, c.SOURCE, c.REGION, c.TEAM)
+
+
+class Codes:
+    """Text values as integers in order of first appearance; -1 is missing."""
+
+    def __init__(self, *columns: pd.Series) -> None:
+        joined = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
+        codes, values = pd.factorize(joined)
+        self.values = pd.Index(values)
+        cuts = np.cumsum([len(column) for column in columns])[:-1]
+        self.codes: list[Ints] = [np.asarray(part, np.int64) for part in np.split(codes, cuts)]
+
+    def of(self, values: Iterable[str]) -> Ints:
+        """Codes of these values; -1 for one never seen."""
+        return np.asarray(self.values.get_indexer(pd.Index(values)), np.int64)
+
+    def text(self, codes: Ints) -> pd.Series:
+        """The values of these codes; missing for -1."""
+        return pd.Series(self.values.take(np.maximum(codes, 0)) if len(self.values) else [None] * len(codes), dtype="str").where(codes >= 0)
+
+
+class DealHistory:
+    """All versions of deals, events and customers of one snapshot, indexed for questions about the past."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.company = snapshot.company
+        self.as_of_instant = snapshot.as_of
+        self.as_of = int(microseconds(pd.DatetimeIndex([snapshot.as_of]))[0])
+        deals, events, customers = (snapshot.history(name) for name in ("deals", "deal_events", "customers"))
+        self.deals = Codes(events[c.DEAL_ID], deals[c.DEAL_ID])
+        event_deal, self.row_deal = self.deals.codes
+        self._read_events(events, event_deal)
+        self._read_deals(deals, customers)
+        self._stage_ranks = self._rank_stages()
+        self._wins_by_owner, self._wins_by_source, self._wins = self._track_records()
+
+    def _read_events(self, events: pd.DataFrame, deal: Ints) -> None:
+        event = Codes(events[c.EVENT_ID]).codes[0]
+        known = microseconds(events[c.KNOWN_AT])
+        until = np.full(len(events), NEVER)
+        if len(event) and event.max() + 1 < len(event):
+            by_event = np.argsort(event, kind="stable")
+            again = event[by_event][1:] == event[by_event][:-1]
+            until[by_event[:-1][again]] = known[by_event[1:][again]]
+        happened = microseconds(events[c.DS])
+        order = np.lexsort((event, happened, deal))
+        stages, owners = Codes(events[c.STAGE]), Codes(events[c.OWNER])
+        self.stages, self.owners = stages, owners
+        self.deal, self.ds, self.known, self.until = deal[order], happened[order], known[order], until[order]
+        self.stage, self.owner = stages.codes[0][order], owners.codes[0][order]
+        self.amount = events[c.AMOUNT].to_numpy(float)[order]
+        self.expected = microseconds(events[c.EXPECTED_CLOSE_ON])[order]
+        self.is_won, self.is_closed = np.isin(self.stage, stages.of([c.WON])), np.isin(self.stage, stages.of(c.CLOSED_STAGES))
+        self.first_event = np.searchsorted(self.deal, np.arange(len(self.deals.values) + 1))
+
+    def _read_deals(self, deals: pd.DataFrame, customers: pd.DataFrame) -> None:
+        self.row_known = microseconds(deals[c.KNOWN_AT])
+        self._deal_versions = NewestBefore(self.row_deal, self.row_known)
+        self._created = microseconds(deals[c.CREATED_AT])
+        self._deal_text = {name: Codes(deals[name]) for name in _DEAL_TEXT}
+        ids = Codes(deals[c.CUSTOMER_ID], customers[c.CUSTOMER_ID])
+        self._customer = ids.codes[0]
+        self._customer_versions = NewestBefore(ids.codes[1], microseconds(customers[c.KNOWN_AT]))
+        self._segment = Codes(customers[c.SEGMENT])
+
+    def _rank_stages(self) -> RunningSums:
+        """Running mean, per stage, of its place among the stages its deal had entered by then."""
+        first = np.flatnonzero(~pd.DataFrame({"deal": self.deal, "stage": self.stage}).duplicated().to_numpy() & ~self.is_closed)
+        place = np.arange(len(first)) - np.searchsorted(self.deal[first], self.deal[first])
+        values = np.column_stack([np.ones(len(first)), place]).astype(float)
+        return RunningSums(self.stage[first], np.maximum(self.known, self.ds)[first], values)
+
+    def _track_records(self) -> tuple[RunningSums, RunningSums, RunningSums]:
+        """Running counts of (closed, won) by owner, by source and in all; a corrected close is taken back when that is known."""
+        closed = np.flatnonzero(self.is_closed)
+        undone = closed[self.until[closed] < NEVER]
+        rows = np.concatenate([closed, undone])
+        sign = np.concatenate([np.ones(len(closed)), -np.ones(len(undone))])
+        effective = np.maximum(self.known, self.ds)
+        instant = np.concatenate([effective[closed], np.maximum(self.until, self.ds)[undone]])
+        values = np.column_stack([sign, sign * self.is_won[rows]])
+        source = self._deal_code(c.SOURCE, self._deal_versions.find(self.deal[rows], effective[rows] + 1))
+        owner = self.owner[rows]
+        return (
+            RunningSums(owner[owner >= 0], instant[owner >= 0], values[owner >= 0]),
+            RunningSums(source[source >= 0], instant[source >= 0], values[source >= 0]),
+            RunningSums(np.zeros(len(rows), np.int64), instant, values),
+        )
+
+    def _deal_code(self, name: str, version: Ints) -> Ints:
+        codes = self._deal_text[name].codes[0]
+        return np.where(version >= 0, codes[np.maximum(version, 0)], -1) if len(codes) else np.full(len(version), -1)
+
+    def created(self, version: Ints) -> Ints:
+        """Creation instants by number of a deal's version; `MISSING` where there is none."""
+        return (
+            np.where(version >= 0, self._created[np.maximum(version, 0)], MISSING) if len(self._created) else np.full(len(version), MISSING)
+        )
+
+    def mean_rank(self, stage: Ints, before: Ints) -> Floats:
+        """Mean place of a stage's first entry, learnt from all deals before then; NaN where no deal had entered it."""
+        sums = self._stage_ranks.before(stage, before)
+        return np.divide(sums[:, 1], sums[:, 0], out=np.full(len(sums), np.nan), where=sums[:, 0] > 0)
+
+    def known_events(self, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
+        """Events that had happened and whose version was in force at each pair: ``(pair number, event row)``, in order of time."""
+        start, count = self.first_event[deal], self.first_event[deal + 1] - self.first_event[deal]
+        pair = np.repeat(np.arange(len(deal)), count)
+        row = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
+        at = landmark[pair]
+        kept = (self.known[row] < at) & (self.until[row] >= at) & (self.ds[row] < at)
+        return pair[kept], row[kept]
+
+    def states(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+        """Features of each (deal code, landmark) pair.
+
+        Columns: `NUMBERS`, `CATEGORIES`, ``amount``, ``owner``, ``origin`` (instant its age counts from: creation, or else first event,
+        or else when the deal became known) and the flags ``is_known`` and ``is_open`` (last known stage is no closed one).
+        """
+        parts = [
+            self._states(deal[first : first + PAIRS_AT_ONCE], landmark[first : first + PAIRS_AT_ONCE])
+            for first in range(0, max(len(deal), 1), PAIRS_AT_ONCE)
+        ]
+        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+    def _states(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+        pair, row = self.known_events(deal, landmark)
+        path = _Path(self, pair, row, landmark)
+        version = self._deal_versions.find(deal, landmark)
+        created = self.created(version)
+        known_since = np.where(version >= 0, self.row_known[version] if len(self.row_known) else NEVER, NEVER)
+        origin = np.minimum(np.where(created == MISSING, NEVER, created), path.first_ds)
+        origin = np.where(origin == NEVER, known_since, origin)
+        is_known = path.any | ((version >= 0) & (np.where(created == MISSING, known_since, created) < landmark))
+        origin = np.where(is_known, np.minimum(origin, landmark), landmark)
+        age = (landmark - origin) / DAY
+        numbers = {AGE: age} | path.numbers()
+        numbers[IN_STAGE] = np.where(path.any, numbers[IN_STAGE], age)
+        source = self._deal_code(c.SOURCE, version)
+        base = _shrunk(self._wins.before(np.zeros(len(deal), np.int64), landmark), 0.5)
+        by_owner = self._wins_by_owner.before(path.owner, landmark)
+        numbers["owner_win_rate"], numbers["owner_closed"] = _shrunk(by_owner, base), np.log1p(by_owner[:, 0])
+        numbers["source_win_rate"] = _shrunk(self._wins_by_source.before(source, landmark), base)
+        texts = {c.STAGE: self.stages.text(path.stage), FURTHEST_STAGE: self.stages.text(path.furthest)}
+        texts |= {name: self._deal_text[name].text(self._deal_code(name, version)) for name in _DEAL_TEXT}
+        texts[c.SEGMENT] = self._segments(version, landmark)
+        frame = pd.DataFrame({name: numbers[name] for name in NUMBERS} | {name: texts[name] for name in CATEGORIES})
+        frame[c.AMOUNT], frame[c.OWNER] = path.amount, self.owners.text(path.owner)
+        frame[ORIGIN] = origin.astype("datetime64[us]")
+        return frame.assign(is_known=is_known, is_open=is_known & ~path.is_closed)
+
+    def _segments(self, version: Ints, landmark: Ints) -> pd.Series:
+        customer = np.where(version >= 0, self._customer[version], -1) if len(self._customer) else np.full(len(version), -1)
+        found = self._customer_versions.find(customer, landmark)
+        codes = self._segment.codes[0]
+        return self._segment.text(np.where(found >= 0, codes[found], -1) if len(codes) else found)
+
+
+class _Path:
+    """The known events of each pair, reduced to one value per pair; pairs without events hold missing values and zero counts."""
+
+    def __init__(self, history: DealHistory, pair: Ints, row: Ints, landmark: Ints) -> None:
+        self._history, self._pair, self._row, self._landmark = history, pair, row, landmark
+        count = np.bincount(pair, minlength=len(landmark))
+        self._end = np.cumsum(count)
+        self._start = self._end - count
+        self.any: npt.NDArray[np.bool_] = count > 0
+        self._last = row[np.maximum(self._end - 1, 0)] if len(row) else np.zeros(len(landmark), np.int64)
+        self._first = row[np.minimum(self._start, len(row) - 1)] if len(row) else self._last
+        self.first_ds = self._pick(history.ds, self._first, NEVER)
+        self.stage, self.owner = self._pick(history.stage, self._last, -1), self._pick(history.owner, self._last, -1)
+        self.amount = self._pick(history.amount, self._last, np.nan)
+        self.is_closed = self._pick(history.is_closed, self._last, False)
+        self._ranks = history.mean_rank(history.stage[row], landmark[pair])
+        self.furthest, self.furthest_rank = self._furthest()
+
+    def _pick(self, values: npt.NDArray, rows: Ints, missing: float) -> npt.NDArray:
+        return np.where(self.any, values[rows], missing) if len(values) else np.full(len(rows), missing)
+
+    def _furthest(self) -> tuple[Ints, Floats]:
+        """Stage with the highest rank so far, and that rank; a stage nobody had entered before ranks lowest."""
+        furthest, best = np.full(len(self._landmark), -1), np.full(len(self._landmark), np.nan)
+        if len(self._row):
+            ranks = np.where(np.isnan(self._ranks), -1.0, self._ranks)
+            order = np.lexsort((ranks, self._pair))
+            top = order[np.maximum(self._end - 1, 0)]
+            furthest = np.where(self.any, self._history.stage[self._row[top]], -1)
+            best = np.where(self.any, self._ranks[top], np.nan)
+        return furthest, best
+
+    def numbers(self) -> dict[str, Floats]:
+        """Counts, times and amounts of each pair; see `NUMBERS`."""
+        history, row, at = self._history, self._row, self._landmark
+        same = np.zeros(len(row), bool)
+        same[1:] = self._pair[1:] == self._pair[:-1]
+        before = np.concatenate([row[:1], row[:-1]])
+        moved = same & (history.stage[row] != history.stage[before])
+        ranks_before = np.concatenate([self._ranks[:1], self._ranks[:-1]])
+        amount, amount_before = history.amount[row], history.amount[before]
+        expected, expected_before = history.expected[row], history.expected[before]
+        entered = np.maximum.accumulate(np.where(moved | ~same, np.arange(len(row)), 0)) if len(row) else row
+        in_stage_since = row[entered[np.maximum(self._end - 1, 0)]] if len(row) else self._last
+        due = self._pick(history.expected, self._last, MISSING)
+        return {
+            IN_STAGE: self._days_since(in_stage_since),
+            "days_since_event": self._days_since(self._last),
+            "stage_changes": self._count(moved),
+            "regressions": self._count(moved & (self._ranks < ranks_before)),
+            "amount_changes": self._count(same & (amount != amount_before) & ~np.isnan(amount) & ~np.isnan(amount_before)),
+            "pushes": self._count(same & (expected_before != MISSING) & (expected > expected_before)),
+            "stage_rank": history.mean_rank(self.stage, at),
+            "furthest_rank": self.furthest_rank,
+            "log_amount": np.log1p(self.amount),
+            "amount_growth": np.log1p(self.amount) - np.log1p(self._first_amount()),
+            TO_EXPECTED: np.where(due == MISSING, np.nan, (due - at) / DAY),
+        }
+
+    def _days_since(self, rows: Ints) -> Floats:
+        return np.where(self.any, (self._landmark - self._pick(self._history.ds, rows, 0)) / DAY, np.nan)
+
+    def _count(self, flags: npt.NDArray[np.bool_]) -> Floats:
+        return np.bincount(self._pair[flags], minlength=len(self._landmark)).astype(float)
+
+    def _first_amount(self) -> Floats:
+        known = np.flatnonzero(~np.isnan(self._history.amount[self._row]))
+        pairs, first = np.unique(self._pair[known], return_index=True)
+        amounts = np.full(len(self._landmark), np.nan)
+        amounts[pairs] = self._history.amount[self._row[known[first]]]
+        return amounts
+
+
+def _shrunk(closed_and_won: Floats, base: npt.ArrayLike) -> Floats:
+    return (closed_and_won[:, 1] + SHRINKAGE * np.asarray(base)) / (closed_and_won[:, 0] + SHRINKAGE)

@@ -1,0 +1,66 @@
+"""Unfitted predictors and fold rules as the YAML files of the models folder ask for them; unknown keys are errors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from predictkpi.backtest.cutoffs import FoldRule
+from predictkpi.core.types import Spec
+from predictkpi.errors import SettingsError
+from predictkpi.predictors import predictor_class
+from predictkpi.protocol import Predictor
+
+EVALUATION = "evaluation.yaml"
+
+
+def make_model(name: str, models_dir: Path) -> Predictor:
+    """The predictor with the hyperparameters of ``<name>.yaml``; without that file, with the constructor's own.
+
+    Raises `UnknownNameError` for a predictor that is not in the catalogue, `SettingsError` for a key its constructor does not have.
+    """
+    model = predictor_class(name)
+    path = models_dir / f"{name}.yaml"
+    parameters = _read_yaml(path)
+    known = [key for key in inspect.signature(model).parameters if key != "self"]
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise SettingsError(f"{path}: unknown setting {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")
+    return model(**parameters)
+
+
+def hyperparameters(model: Predictor) -> dict[str, object]:
+    """The constructor's arguments as the model holds them, for the record."""
+    return {key: getattr(model, key) for key in inspect.signature(type(model)).parameters if hasattr(model, key)}
+
+
+def fold_rule(spec: Spec, models_dir: Path) -> FoldRule:
+    """The rule of ``evaluation.yaml`` for this predictor, or the default one."""
+    path = models_dir / EVALUATION
+    rules = _read_yaml(path)
+    if spec.name not in rules:
+        return FoldRule.default(spec)
+    try:
+        return FoldRule.model_validate(rules[spec.name])
+    except ValidationError as error:
+        lines = [f"{spec.name}.{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
+        raise SettingsError(f"{path}: {'; '.join(lines)}") from error
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: must be a mapping of names to values, not a {type(content).__name__}")
+    return content

@@ -1,0 +1,1 @@
+"""When will each deal close, and will it be won."""

@@ -1,0 +1,197 @@
+"""The close-time predictor: a boosted hazard blended with landmark Aalen-Johansen curves, as far as the data carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Readiness, Status
+from predictkpi.errors import ArtifactError
+from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE, DealHistory
+from predictkpi.features.incidence import Floats
+from predictkpi.predictors.close_time import artifact
+from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
+from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
+from predictkpi.predictors.close_time.hazard import Boosting, Hazard
+from predictkpi.predictors.close_time.periods import ENDS
+from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM, SPEC
+from predictkpi.predictors.close_time.statistics import predictions
+from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, cohort_inputs, outcomes_of, readiness_of, rung, training_table
+from predictkpi.protocol import Predictor, worst
+from predictkpi.snapshot import Snapshot
+
+EXPECTED_FIELDS = (c.STAGE, c.AMOUNT, c.OWNER)
+FEW_CLOSED = 10.0
+"""Closed deals that the general assumption is worth against the curve of very few."""
+
+
+class CloseTimePredictor(Predictor):
+    """When each open deal will close, and whether it will be won. Settings are explained in models/close_time.yaml."""
+
+    spec = SPEC
+
+    def __init__(
+        self,
+        *,
+        random_state: int = 0,
+        landmark_budget: int = 30_000,
+        landmark_rate: float = 0.3,
+        rounds: int = 200,
+        learning_rate: float = 0.05,
+        leaves: int = 7,
+        min_rows: int = 100,
+        feature_fraction: float = 0.5,
+        bagging_fraction: float = 0.8,
+        l2: float = 5.0,
+        negatives: float = 0.25,
+        hazard_weight: float = 0.5,
+        hazard_weight_many: float = 0.5,
+        many_from: int = 3000,
+    ) -> None:
+        self.random_state = random_state
+        self.landmark_budget = landmark_budget
+        self.landmark_rate = landmark_rate
+        self.rounds = rounds
+        self.learning_rate = learning_rate
+        self.leaves = leaves
+        self.min_rows = min_rows
+        self.feature_fraction = feature_fraction
+        self.bagging_fraction = bagging_fraction
+        self.l2 = l2
+        self.negatives = negatives
+        self.hazard_weight = hazard_weight
+        self.hazard_weight_many = hazard_weight_many
+        self.many_from = many_from
+        self._histories: WeakKeyDictionary[Snapshot, DealHistory] = WeakKeyDictionary()
+
+    def readiness(self, snapshot: Snapshot) -> Readiness:
+        """See `Predictor.readiness`."""
+        return readiness_of(snapshot)
+
+    def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
+        """One row per landmark of a deal; see `table.training_table`."""
+        return training_table(snapshot, budget=self.landmark_budget, max_rate=self.landmark_rate, seed=self.random_state)
+
+    def fit(self, table: pd.DataFrame) -> Self:
+        """Learn the rung of the ladder that the number of closed deals allows."""
+        first = table[table[IS_ENTRY].to_numpy(bool)]
+        self.closed_ = int((first[EVENT] > 0).sum())
+        self.deals_ = len(first)
+        self.curves_ = LandmarkCurves.fit(table, by_stage=self.closed_ >= LIMITED_FROM)
+        self.hazard_ = Hazard.fit(table, self._boosting()) if self.closed_ >= FULL_FROM else None
+        self.weight_ = (self.hazard_weight_many if self.closed_ > self.many_from else self.hazard_weight) if self.hazard_ else 0.0
+        self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
+        return self
+
+    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """See `Predictor.inputs`; what one snapshot's deals share is worked out once."""
+        return cohort_inputs(self._history_of(snapshot), entity_ids)
+
+    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """See `Predictor.predict_inputs`."""
+        status, reason = self._caveats(inputs)
+        return predictions(inputs, self.daily(inputs), status, reason)
+
+    def daily(self, inputs: pd.DataFrame) -> Floats:
+        """Cumulative incidences of won and lost before each day 0..180 after as_of: ``(n, 2, 181)``."""
+        if not self.closed_:
+            return prior_daily(len(inputs))
+        curves = self.curves_.daily(inputs)
+        if self.closed_ < LIMITED_FROM:
+            own = self.closed_ / (self.closed_ + FEW_CLOSED)
+            return own * curves + (1.0 - own) * prior_daily(len(inputs))
+        if self.hazard_ is None:
+            return curves
+        return self.weight_ * self.hazard_.daily(inputs) + (1.0 - self.weight_) * curves
+
+    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
+        """See `Predictor.outcomes`."""
+        return outcomes_of(later, as_of)
+
+    def baseline(self) -> Predictor:
+        """One Aalen-Johansen curve for all deals."""
+        return AalenJohansenBaseline()
+
+    def save(self, folder: Path) -> None:
+        """Write settings, curves and booster."""
+        state: dict[str, Any] = {"settings": self._settings()}
+        state |= {"closed": self.closed_, "deals": self.deals_, "weight": self.weight_, "expected_fields": self.expected_fields_}
+        if self.hazard_:
+            state |= {"categories": self.hazard_.categories, "last_period": self.hazard_.last_period}
+        text = self.hazard_.booster.model_to_string() if self.hazard_ else None
+        artifact.write(folder, kind=self.kind, state=state, curves=self.curves_.frame(), booster=text)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read settings, curves and booster."""
+        state, curves = artifact.read(folder, kind=cls.kind)
+        try:
+            found = cls(**state["settings"])
+            found.closed_, found.deals_, found.weight_ = state["closed"], state["deals"], state["weight"]
+            found.expected_fields_ = state["expected_fields"]
+            found.curves_ = LandmarkCurves.from_frame(curves)
+            found.hazard_ = _read_hazard(folder, state) if "categories" in state else None
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"{folder}: the saved state is incomplete: {error}") from error
+        return found
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.endswith("_") and not name.startswith("_")}
+
+    def _boosting(self) -> Boosting:
+        return Boosting(
+            rounds=self.rounds,
+            learning_rate=self.learning_rate,
+            leaves=self.leaves,
+            min_rows=self.min_rows,
+            feature_fraction=self.feature_fraction,
+            bagging_fraction=self.bagging_fraction,
+            l2=self.l2,
+            negatives=self.negatives,
+            seed=self.random_state,
+        )
+
+    def _history_of(self, snapshot: Snapshot) -> DealHistory:
+        """The indexed history of a snapshot, kept for as long as the snapshot lives: its deals share owner and stage statistics."""
+        if snapshot not in self._histories:
+            self._histories[snapshot] = DealHistory(snapshot)
+        return self._histories[snapshot]
+
+    def _caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+        """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""
+        ladder = rung(self.closed_, self.deals_)
+        reasons = np.full(len(inputs), ladder.reason, object)
+        limited = np.zeros(len(inputs), bool)
+        notes = [(inputs[name].isna().to_numpy(), f"{name} is missing") for name in self.expected_fields_]
+        if self.hazard_:
+            for name in CATEGORIES:
+                if name != FURTHEST_STAGE:
+                    known = inputs[name].isna() | inputs[name].isin(self.hazard_.categories[name])
+                    notes.append((~known.to_numpy(bool), f"{name} was never seen in training"))
+            if self.hazard_.last_period < len(ENDS) - 1:
+                seen = int(ENDS[self.hazard_.last_period])
+                notes.append(
+                    (np.ones(len(inputs), bool), f"deals were watched for {seen} of {LAST_DAY} days: later days go on at that pace")
+                )
+        for applies, note in notes:
+            reasons[applies] = [f"{reason}; {note}" if reason else note for reason in reasons[applies]]
+            limited |= applies
+        lowered = worst(ladder.status, Status.LIMITED).value
+        return np.where(limited, lowered, ladder.status.value).astype(object), reasons
+
+
+def _read_hazard(folder: Path, state: dict[str, Any]) -> Hazard:
+    import lightgbm as lgb
+
+    try:
+        booster = lgb.Booster(model_str=artifact.read_booster(folder), params={"num_threads": 1})
+    except lgb.basic.LightGBMError as error:
+        raise ArtifactError(f"{folder}: LightGBM cannot read its model: {error}") from error
+    return Hazard(booster, state["categories"], state["last_period"])

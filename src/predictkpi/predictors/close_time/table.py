@@ -1,0 +1,162 @@
+"""Frames in and out of the fact tables: what training learns from, whom to predict, what came true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Readiness, Status
+from predictkpi.errors import DealClosedError, UnknownEntityError
+from predictkpi.features.deal_asof import DAY, Ints
+from predictkpi.features.deal_history import AGE, CATEGORIES, NUMBERS, DealHistory
+from predictkpi.features.deal_outcomes import WINS, Closes
+from predictkpi.predictors.close_time.landmarks import Landmarks, entries, sample
+from predictkpi.predictors.close_time.spec import CAUSES, FULL_FROM, HORIZONS, LAST_DAY, LIMITED_FROM
+from predictkpi.snapshot import Snapshot
+
+DURATION = "duration"
+EVENT = "event"
+OBSERVED = "observed_days"
+IS_ENTRY = "is_entry"
+IS_SAMPLED = "is_sampled"
+SAMPLING_RATE = "sampling_rate"
+FISCAL = "fiscal_year_starts"
+FEATURES = [*NUMBERS, *CATEGORIES, c.AMOUNT, c.OWNER, FISCAL]
+LABELS = [DURATION, EVENT, OBSERVED, IS_ENTRY, IS_SAMPLED, SAMPLING_RATE]
+
+
+def training_table(snapshot: Snapshot, *, budget: int, max_rate: float, seed: int) -> pd.DataFrame:
+    """One row per landmark: what was known of an open deal then, and what became of it.
+
+    ``entity_id``, ``as_of`` (the landmark), `FEATURES` and `LABELS`: ``duration`` (days to the first close or to the snapshot's as_of),
+    ``event`` (0 still open, 1 won, 2 lost), ``observed_days`` (days from landmark to the snapshot's as_of: when censoring would strike),
+    the flags ``is_entry`` and ``is_sampled`` and the ``sampling_rate`` (see `landmarks`).
+    """
+    history = DealHistory(snapshot)
+    closes = Closes(history)
+    chosen = sample(history, closes, budget=budget, max_rate=max_rate, seed=seed)
+    used = chosen.is_entry | chosen.is_sampled
+    order = np.flatnonzero(used)[np.lexsort((chosen.instant[used], chosen.deal[used]))]
+    states = history.states(chosen.deal[order], chosen.instant[order])
+    return _labelled(history, closes, chosen, order, states)
+
+
+def entry_table(snapshot: Snapshot) -> pd.DataFrame:
+    """Only the entries of `training_table`: one row per deal, enough for overall curves; the same columns."""
+    history = DealHistory(snapshot)
+    closes = Closes(history)
+    first = entries(history, closes)
+    return _labelled(history, closes, first, np.arange(len(first.deal)), history.states(first.deal, first.instant))
+
+
+def _labelled(history: DealHistory, closes: Closes, chosen: Landmarks, rows: Ints, states: pd.DataFrame) -> pd.DataFrame:
+    is_open = states["is_open"].to_numpy(bool)
+    rows, states = rows[is_open], states[is_open].reset_index(drop=True)
+    deal, instant = chosen.deal[rows], chosen.instant[rows]
+    days, event = closes.first_from(deal, instant)
+    observed = (history.as_of - instant) / DAY
+    return pd.DataFrame(
+        {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: instant.astype("datetime64[us]")}
+        | {name: states[name] for name in FEATURES if name != FISCAL}
+        | {FISCAL: history.company.fiscal_year_starts}
+        | {DURATION: np.minimum(days, observed), EVENT: event, OBSERVED: observed}
+        | {IS_ENTRY: chosen.is_entry[rows], IS_SAMPLED: chosen.is_sampled[rows], SAMPLING_RATE: chosen.rate}
+    )
+
+
+def cohort_inputs(history: DealHistory, entity_ids: Sequence[str] | None) -> pd.DataFrame:
+    """Features of the deals open at the snapshot's as_of, sorted by id, or of the named ones in the order named.
+
+    Raises `UnknownEntityError` for a deal not known by then, `DealClosedError` for a closed one.
+    """
+    if entity_ids is None:
+        deal = np.arange(len(history.deals.values))
+    else:
+        deal = history.deals.of(list(entity_ids))
+        _check_known(history, entity_ids, deal >= 0)
+    states = history.states(deal, np.full(len(deal), history.as_of))
+    if entity_ids is None:
+        kept = np.flatnonzero(states["is_open"])
+        kept = kept[np.argsort(np.asarray(history.deals.values[deal[kept]], dtype=object), kind="stable")]
+        states, deal = states.iloc[kept].reset_index(drop=True), deal[kept]
+    else:
+        _check_known(history, entity_ids, states["is_known"].to_numpy(bool))
+        _check_open(history, entity_ids, deal, states["is_open"].to_numpy(bool))
+    keys = {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: np.full(len(deal), history.as_of).astype("datetime64[us]")}
+    features = {name: states[name] for name in FEATURES if name != FISCAL}
+    return pd.DataFrame(keys | features | {FISCAL: history.company.fiscal_year_starts})
+
+
+def _check_known(history: DealHistory, entity_ids: Sequence[str], known: np.ndarray) -> None:
+    missing = [entity_id for entity_id, found in zip(entity_ids, known, strict=True) if not found]
+    if missing:
+        raise UnknownEntityError(f"no deal {', '.join(map(repr, missing[:5]))} was known before {history.as_of_instant.isoformat()}")
+
+
+def _check_open(history: DealHistory, entity_ids: Sequence[str], deal: Ints, is_open: np.ndarray) -> None:
+    if is_open.all():
+        return
+    first = int(np.flatnonzero(~is_open)[0])
+    _, rows = history.known_events(deal[first : first + 1], np.asarray([history.as_of]))
+    stage = history.stages.values[history.stage[rows[-1]]]
+    when = pd.Timestamp(history.ds[rows[-1]], unit="us")
+    raise DealClosedError(f"deal {entity_ids[first]!r} was {stage} on {when:%Y-%m-%d}, before {history.as_of_instant.isoformat()}")
+
+
+def readiness_of(snapshot: Snapshot) -> Readiness:
+    """The rung of the ladder that the number of deals seen open and then closed gives."""
+    table = entry_table(snapshot)
+    return rung(int((table[EVENT] > 0).sum()), len(table))
+
+
+def rung(closed: int, deals: int) -> Readiness:
+    """Status by count of closed deals; see `FULL_FROM` and `LIMITED_FROM`."""
+    have, need = {"closed_deals": closed, "deals": deals}, {"closed_deals": FULL_FROM, "deals": FULL_FROM}
+    if closed >= FULL_FROM:
+        return Readiness(status=Status.FULL, have=have, need=need, reason="")
+    if closed >= LIMITED_FROM:
+        reason = f"{closed} closed deals of the {FULL_FROM} a model needs: curves by stage and days in stage"
+        return Readiness(status=Status.LIMITED, have=have, need=need, reason=reason)
+    if closed:
+        reason = f"{closed} closed deals of the {LIMITED_FROM} that curves by stage need: one curve for all deals"
+        return Readiness(status=Status.BASELINE, have=have, need=need, reason=reason)
+    return Readiness(status=Status.PRIOR, have=have, need=need, reason="no deal has been seen closing yet: a general assumption")
+
+
+def outcomes_of(later: Snapshot, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Flags of won and lost by each horizon, and days to the close of deals won within 180 days, for deals open at ``as_of``.
+
+    The cohort is as it was known then; a deal reopened later counts by its first close after ``as_of``.
+    """
+    history = DealHistory(later)
+    landmark = int(np.asarray(pd.Timestamp(as_of).to_datetime64(), dtype="datetime64[us]").astype(np.int64))
+    all_deals = np.arange(len(history.deals.values))
+    states = history.states(all_deals, np.full(len(all_deals), landmark))
+    deal = all_deals[states["is_open"].to_numpy(bool)]
+    days, event = Closes(history).first_from(deal, np.full(len(deal), landmark))
+    ids, observed = history.deals.text(deal), (history.as_of - landmark) / DAY
+    parts = [
+        _outcome(ids, horizon, f"cif_{name}", ((event == cause) & (days < horizon)).astype(float), horizon <= observed)
+        for horizon in HORIZONS
+        for cause, name in enumerate(CAUSES, start=1)
+    ]
+    won = (event == WINS) & (days < LAST_DAY)
+    parts.append(_outcome(ids[won], LAST_DAY, "close_q50", days[won], observed >= LAST_DAY))
+    return pd.concat(parts, ignore_index=True).assign(**{c.AS_OF: pd.Timestamp(as_of)})[c.OUTCOME_COLUMNS]
+
+
+def _outcome(ids: pd.Series, horizon: int, statistic: str, value: np.ndarray, is_mature: bool) -> pd.DataFrame:
+    return pd.DataFrame({c.ENTITY_ID: ids, c.HORIZON: horizon, c.STATISTIC: statistic, c.VALUE: value, c.IS_MATURE: is_mature})
+
+
+def curve_rows(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``(entry age, age at close or censoring, event)`` of each deal, for curves over a deal's age; ages within a day count as 0."""
+    first = table[table[IS_ENTRY].to_numpy(bool)]
+    age, event = first[AGE].to_numpy(float), first[EVENT].to_numpy(np.int64)
+    entry = np.where(age <= 1.0, 0.0, age)
+    duration = age + first[DURATION].to_numpy(float)
+    seen = (duration > entry) | (entry == 0)
+    return entry[seen], duration[seen], event[seen]

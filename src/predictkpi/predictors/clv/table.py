@@ -1,0 +1,79 @@
+"""The cohort and what is known of it: one row per customer. Training, backtest and serving all come through `build_clv_table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import horizon_end
+from predictkpi.errors import SchemaError, UnknownEntityError
+from predictkpi.features import rfm
+from predictkpi.predictors.clv.spec import EXPECTED_PURCHASES, MEAN, SPEC
+from predictkpi.snapshot import Snapshot
+
+ACCOUNT_DAYS = "account_days"
+HISTORY_DAYS = "history_days"
+CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, c.SEGMENT, *rfm.RFM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS]
+
+
+def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    """One row per customer with an order, or an account, known before ``as_of``; sorted by id, or in the order of ``entity_ids``.
+
+    Columns `CLV_COLUMNS`: `features.rfm` plus ``account_days`` since the account was opened (or first known, or first bought, whichever is
+    earliest) and ``history_days`` since the company's first order, the same in every row. Raises `UnknownEntityError`.
+    """
+    orders, customers = snapshot.orders, snapshot.customers
+    history_days = (snapshot.as_of - orders[c.DS].min()) / rfm.DAY if len(orders) else 0.0
+    if entity_ids is not None:
+        wanted = pd.Index(np.asarray(entity_ids, dtype="str"))
+        orders, customers = orders[orders[c.CUSTOMER_ID].isin(wanted)], customers[customers[c.CUSTOMER_ID].isin(wanted)]
+    table = rfm.build_rfm(orders, as_of=snapshot.as_of)
+    accounts = customers.set_index(c.CUSTOMER_ID)
+    cohort = table.index.union(accounts.index) if entity_ids is None else wanted
+    if entity_ids is not None:
+        unknown = cohort[~cohort.isin(table.index) & ~cohort.isin(accounts.index)]
+        if len(unknown):
+            raise UnknownEntityError(
+                f"no customer {unknown[0]!r} known before {snapshot.as_of.isoformat()} ({len(unknown)} unknown in all)"
+            )
+    table = table.reindex(cohort)
+    table = table.fillna({name: 0.0 for name in rfm.RFM_COLUMNS if name != rfm.MONETARY_VALUE})
+    table[c.SEGMENT] = accounts[c.SEGMENT].reindex(cohort).fillna("").astype("str")
+    table[ACCOUNT_DAYS] = np.fmax(_account_days(snapshot, accounts, cohort), table[rfm.T].to_numpy())
+    table[HISTORY_DAYS] = history_days
+    table[c.AS_OF] = snapshot.as_of
+    table.index.name = c.ENTITY_ID
+    return table.reset_index()[CLV_COLUMNS]
+
+
+def build_outcomes(later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Net revenue and purchases of the cohort of ``as_of`` in each horizon, as known in ``later``; `columns.OUTCOME_COLUMNS`."""
+    cohort = build_clv_table(later.at(as_of))[c.ENTITY_ID]
+    frames = []
+    for horizon in SPEC.horizons:
+        end = horizon_end(as_of, horizon, SPEC.time_unit)
+        came_true = rfm.spend_in(later.orders, start=as_of, end=end).reindex(cohort).fillna(0.0)
+        for statistic, column in ((MEAN, rfm.TOTAL), (EXPECTED_PURCHASES, rfm.PURCHASES)):
+            outcome = pd.DataFrame({c.ENTITY_ID: cohort, c.AS_OF: as_of, c.HORIZON: horizon, c.STATISTIC: statistic})
+            outcome[c.VALUE] = came_true[column].to_numpy()
+            outcome[c.IS_MATURE] = end <= later.as_of
+            frames.append(outcome)
+    return pd.concat(frames, ignore_index=True)[c.OUTCOME_COLUMNS]
+
+
+def check_clv_columns(frame: pd.DataFrame, *, needed: Sequence[str] = CLV_COLUMNS) -> None:
+    """Raise `SchemaError` naming what is missing of a table made by `build_clv_table`."""
+    missing = set(needed) - set(frame.columns)
+    if missing:
+        raise SchemaError.missing_columns("clv table", missing=missing, available=frame.columns)
+
+
+def _account_days(snapshot: Snapshot, accounts: pd.DataFrame, cohort: pd.Index) -> rfm.Floats:
+    """Days since each account was opened, or first known; NaN for customers that only orders name."""
+    first_known = snapshot.history("customers").groupby(c.CUSTOMER_ID)[c.KNOWN_AT].min()
+    opened = accounts[c.CREATED_AT].reindex(cohort)
+    opened = opened.fillna(first_known.reindex(cohort))
+    return (snapshot.as_of - opened).dt.total_seconds().to_numpy(dtype=float) / 86_400.0

@@ -1,0 +1,173 @@
+"""What the revenue model and its baseline share: the series they forecast, the ladder, the outcomes and the artifact folder."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import future_periods, horizon_end
+from predictkpi.core.types import Readiness, Spec, Status
+from predictkpi.errors import ArtifactError, InsufficientDataError
+from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
+from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
+from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, series_inputs, training_series
+from predictkpi.protocol import Predictor
+from predictkpi.snapshot import Snapshot
+
+Floats = npt.NDArray[np.float64]
+
+HORIZON = 12
+_STATE = "state.json"
+
+REVENUE_SPEC = Spec(
+    name="revenue",
+    title={"en": "Revenue growth", "de": "Umsatzwachstum"},
+    entity="series",
+    horizons=tuple(range(1, HORIZON + 1)),
+    time_unit="month",
+    statistics=LEVEL_STATISTICS + GROWTH_STATISTICS,
+    headline="mean",
+    score="quantiles",
+)
+
+
+class SeriesForecaster(Predictor):
+    """A predictor of monthly revenue series. Horizon 1 is the running month that holds ``as_of``, forecast as a whole from the
+    complete months before it.
+
+    `inputs` and `training_table` are long: one row per series and complete month, columns ``entity_id, as_of, ds, y,
+    fiscal_year_starts`` (``y`` in the reporting currency, net of refunds). A series without a complete month has one row with empty
+    ``ds`` and ``y``. The training table repeats them for every origin of the backtests, each as known at that origin.
+    """
+
+    spec: ClassVar[Spec] = REVENUE_SPEC
+    format: ClassVar[str]
+    origins: int
+
+    def readiness(self, snapshot: Snapshot) -> Readiness:
+        """Complete months of the total against the two years a season needs."""
+        inputs = series_inputs(snapshot)
+        months = int(inputs.loc[inputs[c.ENTITY_ID] == c.TOTAL, c.DS].notna().sum())
+        status, reason = ladder(months)
+        return Readiness(status=status, have={"months": months}, need={"months": SEASONAL_MONTHS}, reason=reason)
+
+    def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
+        """See the class."""
+        return training_series(snapshot, self.origins)
+
+    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """See the class. ``entity_ids`` are names of series: ``total``, ``region=EMEA``."""
+        return series_inputs(snapshot, entity_ids)
+
+    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Statistics of the sample paths of each series and horizon."""
+        answers = [self._answer(str(key[0]), key[1], group) for key, group in inputs.groupby([c.ENTITY_ID, c.AS_OF])]
+        columns = [c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS, c.REASON]
+        if not answers:
+            return pd.DataFrame(columns=columns)
+        return pd.concat([answer.predictions() for answer in answers], ignore_index=True)[columns]
+
+    def answers(self, inputs: pd.DataFrame) -> list[Answer]:
+        """The sample paths behind `predict_inputs`, one `Answer` per series."""
+        return [self._answer(str(key[0]), key[1], group) for key, group in inputs.groupby([c.ENTITY_ID, c.AS_OF])]
+
+    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
+        """Actual revenue of the months, statistic "mean"; NaN while the month is not over."""
+        as_of = pd.Timestamp(as_of)
+        cohort = sorted(series_inputs(later.at(as_of))[c.ENTITY_ID].unique())
+        known = series_inputs(later)
+        actual = known.set_index([c.ENTITY_ID, c.DS])[c.Y]
+        rows = []
+        for horizon, month in enumerate(future_periods(as_of, HORIZON, "M"), start=1):
+            over = month + pd.offsets.MonthBegin(1) <= later.as_of
+            mature = horizon_end(as_of, horizon, "month") <= later.as_of
+            for entity_id in cohort:
+                value = float(actual.get((entity_id, month), 0.0)) if over else float("nan")
+                rows.append((entity_id, as_of, horizon, "mean", value, mature))
+        return pd.DataFrame(rows, columns=c.OUTCOME_COLUMNS).sort_values([c.ENTITY_ID, c.HORIZON], ignore_index=True)
+
+    def fit(self, table: pd.DataFrame) -> Self:
+        """Learn the intervals from rolling origins inside the table; raises `InsufficientDataError` for a table without rows."""
+        if not len(table):
+            raise InsufficientDataError("no orders: there is no revenue series to learn from")
+        self._learn(table)
+        return self
+
+    def save(self, folder: Path) -> None:
+        """One JSON file."""
+        state = {"format": self.format, "settings": self._settings(), "learned": self._learned()}
+        (folder / _STATE).write_text(json.dumps(state, indent=1, allow_nan=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """See `Predictor.load`."""
+        try:
+            state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+            if state["format"] != cls.format:
+                raise ArtifactError(f"{folder}: holds {state['format']!r}, not {cls.format!r}")
+            loaded = cls(**state["settings"])
+            loaded._restore(state["learned"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{folder}: not a saved {cls.__name__}: {error}") from error
+        return loaded
+
+    def _answer(self, entity_id: str, as_of: pd.Timestamp, group: pd.DataFrame) -> Answer:
+        group = group[group[c.DS].notna()].sort_values(c.DS)
+        history = group[c.Y].to_numpy(dtype=float)
+        paths, status, reason = self._paths(entity_id, history)
+        return Answer(
+            entity_id=entity_id,
+            as_of=pd.Timestamp(as_of),
+            history=history,
+            paths=paths,
+            months=future_periods(pd.Timestamp(as_of), HORIZON, "M"),
+            fiscal_year_starts=int(group[FISCAL_YEAR_STARTS].iloc[0]) if len(group) else 1,
+            status=status,
+            reason=reason,
+        )
+
+    @abstractmethod
+    def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
+        """Sample paths (draws, H), the rung and its reason."""
+
+    @abstractmethod
+    def _learn(self, table: pd.DataFrame) -> None: ...
+
+    @abstractmethod
+    def _settings(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _learned(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _restore(self, learned: dict[str, Any]) -> None: ...
+
+
+def ladder(months: int) -> tuple[Status, str]:
+    """The rung that so many complete months give, and why, in one sentence."""
+    if months >= SEASONAL_MONTHS:
+        return Status.FULL, ""
+    if months >= MODEL_MONTHS:
+        return Status.LIMITED, f"{months} complete months: no season can be learnt below {SEASONAL_MONTHS}"
+    if months >= MEAN_MONTHS:
+        return Status.BASELINE, f"{months} complete months: damped mean instead of a model below {MODEL_MONTHS}"
+    if months >= 1:
+        return Status.PRIOR, f"{months} complete months: their mean, with a spread that is assumed and not measured"
+    return Status.INSUFFICIENT_DATA, "no complete month of revenue yet"
+
+
+def series_by_origin(table: pd.DataFrame) -> dict[str, dict[pd.Timestamp, pd.Series]]:
+    """Training rows as ``entity_id -> as_of -> y`` (indexed by ``ds``, complete months only)."""
+    found: dict[str, dict[pd.Timestamp, pd.Series]] = {}
+    known = table[table[c.DS].notna()]
+    for key, group in known.groupby([c.ENTITY_ID, c.AS_OF]):
+        found.setdefault(str(key[0]), {})[key[1]] = group.set_index(c.DS)[c.Y].sort_index()
+    return found

@@ -1,0 +1,164 @@
+"""The point forecast of one monthly series: shrunk seasonal indices, damped ETS and Theta, and simpler means where history is short.
+
+Sources: Miller & Williams (2003) for the James-Stein shrinkage of seasonal indices; Fiorucci et al. (2016) for the (dynamic)
+optimised Theta models; Hyndman et al. (2008) for damped ETS. Both come from statsforecast, imported only when a forecast is made.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+SEASON = 12
+SEASONAL_MONTHS = 24
+MODEL_MONTHS = 12
+MEAN_MONTHS = 3
+_DAMPING = 0.7
+# An outlier lies this many robust deviations and at least this factor away from the months around it.
+_OUTLIER_DEVIATIONS = 6.0
+_OUTLIER_FACTOR = 3.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A series made ready: outliers pulled in, and its seasonal indices taken out.
+
+    ``log`` says that all months are positive, so season multiplies and errors are relative. ``season`` (12,) holds the index of the
+    month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``, additions in currency otherwise.
+    """
+
+    y: Floats
+    log: bool
+    season: Floats
+    outliers: int
+
+    def adjusted(self) -> Floats:
+        """The series without its season, in currency."""
+        index = self.season[np.arange(len(self.y)) % SEASON]
+        return self.y / index if self.log else self.y - index
+
+    def with_season(self, path: Floats) -> Floats:
+        """Put the season of the months after the series back into an adjusted path."""
+        index = self.season[(len(self.y) + np.arange(len(path))) % SEASON]
+        return path * index if self.log else path + index
+
+    @property
+    def level(self) -> float:
+        """Mean size of the last year's months, the unit of relative errors where ``log`` does not hold."""
+        return float(np.abs(self.y[-SEASON:]).mean()) if len(self.y) else 0.0
+
+    def until(self, n: int) -> Prepared:
+        """The first ``n`` months with the season learnt from all of them."""
+        return Prepared(self.y[:n], self.log, self.season, self.outliers)
+
+
+def prepare(y: Floats) -> Prepared:
+    """Pull in outliers and estimate the season (no season below `SEASONAL_MONTHS`)."""
+    clean, outliers = _without_outliers(np.asarray(y, dtype=float))
+    log = bool(len(clean)) and bool((clean > 0).all())
+    if len(clean) < SEASONAL_MONTHS:
+        return Prepared(clean, log, np.ones(SEASON) if log else np.zeros(SEASON), outliers)
+    indices = shrunk_seasonal_indices(np.log(clean) if log else clean)
+    return Prepared(clean, log, np.exp(indices) if log else indices, outliers)
+
+
+def shrunk_seasonal_indices(x: Floats) -> Floats:
+    """Additive seasonal indices of ``x`` (n,), n >= 24; index ``k`` belongs to the positions ``k % 12``; they sum to 0.
+
+    Month means of the difference to the 2x12 moving average, whose ends are extrapolated by the mean change from year to year / 12,
+    shrunk towards none by the factor max(0, 1 - (m - 3) v / sum d²) with v the mean variance of an index.
+    """
+    n = len(x)
+    weights = np.ones(SEASON + 1)
+    weights[[0, -1]] = 0.5
+    half = SEASON // 2
+    middle = np.convolve(x, weights / SEASON, mode="valid")
+    slope = float(np.mean(x[SEASON:] - x[:-SEASON])) / SEASON
+    before = middle[0] - slope * np.arange(half, 0, -1)
+    after = middle[-1] + slope * np.arange(1, half + 1)
+    ratio = x - np.concatenate([before, middle, after])
+    month = np.arange(n) % SEASON
+    means = np.array([ratio[month == k].mean() for k in range(SEASON)])
+    counts = np.array([(month == k).sum() for k in range(SEASON)])
+    residual = ratio - means[month]
+    variance = float((residual**2).sum()) / max(n - SEASON, 1) * float(np.mean(1 / counts))
+    deviations = means - means.mean()
+    spread = float((deviations**2).sum())
+    kept = max(0.0, 1 - (SEASON - 3) * variance / spread) if spread > 0 else 0.0
+    return kept * deviations
+
+
+def point_path(series: Prepared, horizon: int) -> Floats:
+    """Expected revenue of the ``horizon`` months after the series, in currency.
+
+    From 12 months on Theta and damped ETS, with their season if there is one; below, the damped mean (the last month pulled
+    towards the mean); without any month, zeros. Never below zero where no month of the history was.
+    """
+    y = series.y
+    if not len(y) or not np.any(y[-SEASON:]):
+        return np.zeros(horizon)
+    if len(y) < MODEL_MONTHS:
+        weights = _DAMPING ** np.arange(1, horizon + 1) if len(y) >= MEAN_MONTHS else np.zeros(horizon)
+        path = y.mean() + weights * (y[-1] - y.mean())
+    else:
+        path = _models(series, horizon)
+    if series.log:
+        return np.maximum(path, 0.05 * y[-SEASON:].min())
+    return np.maximum(path, 0.0) if (y >= 0).all() else path
+
+
+def _models(series: Prepared, horizon: int) -> Floats:
+    """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series itself."""
+    os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
+    from statsforecast.models import AutoETS, DynamicOptimizedTheta, OptimizedTheta
+
+    adjusted = np.ascontiguousarray(series.adjusted())
+    if np.ptp(adjusted) <= 1e-9 * max(abs(adjusted).max(), 1e-300):
+        return series.with_season(np.full(horizon, adjusted[-1]))
+    theta = DynamicOptimizedTheta(season_length=1).forecast(adjusted, h=horizon)["mean"]
+    ets = AutoETS(season_length=1, model="ZZN", damped=True).forecast(adjusted, h=horizon)["mean"]
+    sa2 = series.with_season((np.asarray(theta, float) + np.asarray(ets, float)) / 2)
+    if series.log and np.any(series.season != 1) and len(series.y) >= SEASONAL_MONTHS:
+        own = OptimizedTheta(season_length=SEASON).forecast(np.ascontiguousarray(series.y), h=horizon)["mean"]
+    else:
+        own = series.with_season(OptimizedTheta(season_length=1).forecast(adjusted, h=horizon)["mean"])
+    return (sa2 + np.asarray(own, float)) / 2
+
+
+def roughness(series: Prepared) -> float:
+    """Month-to-month noise of the adjusted series: a standard deviation, relative to its level; robust against single months.
+
+    From first differences, so that growth does not count; corrected for the indices that were fitted to the same months.
+    NaN below `MEAN_MONTHS` or where nothing varies.
+    """
+    if len(series.y) < MEAN_MONTHS or series.level == 0:
+        return float("nan")
+    adjusted = series.adjusted()
+    x = np.log(adjusted) if series.log else adjusted / series.level
+    change = np.diff(x)
+    change = change - np.median(change)
+    limit = 4 * 1.4826 * float(np.median(np.abs(change)))
+    if limit > 0:
+        change = np.clip(change, -limit, limit)
+    years = len(series.y) / SEASON
+    lost = years / (years - 1) if len(series.y) >= SEASONAL_MONTHS and np.ptp(series.season) > 0 else 1.0
+    noise = float(np.sqrt(lost * np.sum(change**2) / (2 * max(len(change) - 1, 1))))
+    return noise if noise > 0 else float("nan")
+
+
+def _without_outliers(y: Floats) -> tuple[Floats, int]:
+    """Single months far from the 13 around them, pulled in to the edge of what is usual; how many there were."""
+    n = len(y)
+    if n < MODEL_MONTHS:
+        return y.copy(), 0
+    around = np.array([np.median(y[max(0, t - 6) : t + 7]) for t in range(n)])
+    distance = np.abs(y - around)
+    allowed = np.maximum(_OUTLIER_DEVIATIONS * 1.4826 * np.median(distance), _OUTLIER_FACTOR * np.abs(around))
+    is_outlier = (distance > allowed) & (allowed > 0)
+    clean = np.where(is_outlier, around + np.sign(y - around) * allowed, y)
+    return clean, int(is_outlier.sum())

@@ -1,0 +1,94 @@
+"""What every predictor promises. Backtest, registry, API, CLI and dashboard know predictors only through this page.
+
+The way of a prediction is the same in backtest, batch and serving::
+
+    snapshot --inputs()--> one row per entity, features as known at as_of --predict_inputs()--> long predictions
+
+`predict` is those two in a row. Learning goes ``snapshot --training_table()--> frame --fit()--> self``. A predictor reads no clock, no
+file (but its own artifact folder), no database and no MLflow; it never grades itself: see `backtest`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Readiness, Spec, Status
+from predictkpi.snapshot import Snapshot
+
+
+class Predictor(ABC):
+    """A model or a baseline of one predictor. The constructor only stores settings; learned state ends in ``_``.
+
+    Same data, same settings, same ``random_state``: same predictions.
+    """
+
+    spec: ClassVar[Spec]
+    kind: ClassVar[Literal["model", "baseline"]] = "model"
+
+    @abstractmethod
+    def readiness(self, snapshot: Snapshot) -> Readiness:
+        """Counts that are there and counts that are needed, and the rung of the ladder they give."""
+
+    @abstractmethod
+    def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
+        """Everything `fit` needs, point in time: each row uses only what was known at that row's own ``as_of``."""
+
+    @abstractmethod
+    def fit(self, table: pd.DataFrame) -> Self:
+        """Learn from a training table; forgets what was learnt before. Returns self."""
+
+    @abstractmethod
+    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """What `predict_inputs` needs about the cohort at ``snapshot.as_of`` (all of it, or the named entities).
+
+        Columns ``entity_id`` and ``as_of`` first, then features; only strings, numbers, flags and instants, so that the frame can be
+        logged, signed and sent. Raises `UnknownEntityError` or `DealClosedError` for a named entity outside the cohort.
+        """
+
+    @abstractmethod
+    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Predictions for a frame made by `inputs`: ``entity_id, as_of, horizon, statistic, value, status, reason``."""
+
+    @abstractmethod
+    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
+        """What came true for the cohort of ``as_of``, as known in ``later``.
+
+        Columns `columns.OUTCOME_COLUMNS`. ``is_mature`` is true once the whole of ``[as_of, as_of + horizon)`` lies before ``later.as_of``.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write learned state as LightGBM text, Parquet and JSON into an existing, empty folder. No pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; raises `ArtifactError` for anything else."""
+
+    def baseline(self) -> Predictor:
+        """The unfitted baseline every report shows beside this model; a baseline is its own."""
+        return self
+
+    def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Signed contributions in the headline statistic's unit that add up to prediction minus baseline.
+
+        Columns ``entity_id, as_of, horizon, feature, contribution``. Empty where the model has none to give.
+        """
+        return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, "feature", "contribution"])
+
+    def predict(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """Predictions for the cohort at ``snapshot.as_of``; columns `columns.PREDICTION_COLUMNS`, version still empty."""
+        predictions = self.predict_inputs(self.inputs(snapshot, entity_ids=entity_ids))
+        return predictions.assign(**{c.PREDICTOR: self.spec.name, c.MODEL_VERSION: ""})[c.PREDICTION_COLUMNS]
+
+
+def worst(*statuses: Status) -> Status:
+    """The lowest rung among several."""
+    order = list(Status)
+    return max(statuses, key=order.index)

@@ -1,0 +1,208 @@
+"""The registry of models: one experiment and one registered model a predictor, versions that never change, aliases that move."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import ModelRef
+from predictkpi.errors import NoChampionError, NotFoundError
+from predictkpi.protocol import Predictor
+from predictkpi.registry.artifact import read_artifact, write_artifact
+from predictkpi.registry.connection import Connection
+from predictkpi.registry.provenance import requirements
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+LOADER = "predictkpi.registry.pyfunc"
+SAMPLE_ENTITIES = 2
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What is written down about one training.
+
+    ``params``, ``tags``: shown as text. ``metrics``: name -> value. ``fold_metrics``: columns ``as_of, metric, value``, logged by fold number.
+    ``tables``: file name -> CSV artifact. ``figures``: file name -> PNG bytes.
+    """
+
+    params: Mapping[str, object]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    fold_metrics: pd.DataFrame | None = None
+    tags: Mapping[str, object] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Registry:
+    """Reads and writes MLflow. ``artifact_root`` is used where no server keeps the artifacts.
+
+    Every method raises `RegistryError`, within seconds, where MLflow cannot be reached or refuses.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
+        self.tracking_uri = tracking_uri
+        self._artifact_root = artifact_root
+        self._connection = Connection(tracking_uri)
+        self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
+
+    def check(self) -> None:
+        """Raise `RegistryError` now, before hours of work, if MLflow cannot be reached."""
+        with self._connection.speaking("look for experiments") as client:
+            client.search_experiments(max_results=1)
+
+    def log_training(self, predictor: str, record: TrainingRecord, *, run_name: str) -> str:
+        """Write one run into the predictor's experiment; returns its id."""
+        with self._connection.speaking(f"log a training of {predictor}") as client:
+            from mlflow.entities import Metric, Param, RunTag
+
+            run = client.create_run(self._experiment(predictor), run_name=run_name)
+            run_id, now = run.info.run_id, run.info.start_time
+            metrics = [Metric(name, float(value), now, 0) for name, value in record.metrics.items() if pd.notna(value)]
+            if record.fold_metrics is not None and len(record.fold_metrics):
+                fold = record.fold_metrics[c.AS_OF].rank(method="dense").astype(int)
+                rows = zip(record.fold_metrics["metric"], record.fold_metrics[c.VALUE], fold, strict=True)
+                metrics += [Metric(f"fold.{name}", float(value), now, step) for name, value, step in rows if pd.notna(value)]
+            params = [Param(name, str(value)) for name, value in record.params.items()]
+            tags = [RunTag(f"predictkpi.{name}", str(value)) for name, value in record.tags.items()]
+            for start in range(0, max(len(metrics), 1), 500):
+                client.log_batch(run_id, metrics=metrics[start : start + 500], params=params if not start else [], tags=tags if not start else [])
+            self._log_files(run_id, record)
+            client.set_terminated(run_id)
+        return run_id
+
+    def register(
+        self, predictor: Predictor, *, run_id: str, inputs: pd.DataFrame, status: str = "full", reason: str = "", as_of: str = ""
+    ) -> ModelRef:
+        """Save a fitted predictor as a new version of its registered model; no alias is touched.
+
+        ``inputs``: some rows of `Predictor.inputs`; a few entities of them give the signature.
+        """
+        name, sample = predictor.spec.name, _sample(inputs)
+        with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:
+            data = Path(folder) / "predictor"
+            write_artifact(predictor, data)
+            with self._connection.speaking(f"register {name}") as client, self._connection.fluent() as mlflow:
+                self._experiment(name)
+                with mlflow.start_run(run_id=run_id):
+                    logged = mlflow.pyfunc.log_model(
+                        name=predictor.kind,
+                        loader_module=LOADER,
+                        data_path=str(data),
+                        pip_requirements=requirements(),
+                        signature=mlflow.models.infer_signature(sample, predictor.predict_inputs(sample)) if len(sample) else None,
+                        registered_model_name=name,
+                    )
+                tags = {"kind": predictor.kind, "status": status, "reason": reason, "as_of": as_of}
+                version = str(logged.registered_model_version)
+                for tag, value in tags.items():
+                    client.set_model_version_tag(name, version, tag, value)
+        return _ref(name, version, run_id, tags)
+
+    def promote(self, predictor: str, version: str, *, alias: str = CHAMPION) -> ModelRef:
+        """Move an alias to an existing version; `NotFoundError` lists the versions there are."""
+        known = {row["version"]: row for row in self.versions(predictor)}
+        if version not in known:
+            there = ", ".join(known) or "none"
+            raise NotFoundError(f"{predictor} has no version {version!r}; there are: {there}")
+        with self._connection.speaking(f"promote {predictor} {version}") as client:
+            client.set_registered_model_alias(predictor, alias, version)
+        row = known[version]
+        return ModelRef(predictor=predictor, version=version, run_id=row["run_id"], kind=row["kind"], reason=row["reason"])
+
+    def champion_version(self, predictor: str, *, alias: str = CHAMPION) -> str:
+        """Version that holds the alias: one query, cheap enough to poll. `NoChampionError` where there is none."""
+        return str(self._aliased(predictor, alias).version)
+
+    def champion(self, predictor: str, *, alias: str = CHAMPION) -> tuple[Predictor, ModelRef]:
+        """The loaded champion; downloaded and read once per version."""
+        found = self._aliased(predictor, alias)
+        key = (predictor, str(found.version))
+        if key not in self._loaded:
+            self._loaded[key] = (self._load(predictor, key[1]), _ref(predictor, key[1], found.run_id or "", dict(found.tags)))
+        return self._loaded[key]
+
+    def versions(self, predictor: str) -> list[dict[str, Any]]:
+        """All versions, newest first: version, kind, status, reason, aliases, as_of, run_id, created_at (UTC instant); maybe none."""
+        with self._connection.speaking(f"list versions of {predictor}") as client:
+            found = client.search_model_versions(f"name = '{predictor}'", max_results=1000)
+            aliases: dict[str, list[str]] = {}
+            if found:
+                for alias, version in client.get_registered_model(predictor).aliases.items():
+                    aliases.setdefault(str(version), []).append(alias)
+        rows = [
+            {
+                "predictor": predictor,
+                "version": str(version.version),
+                **{tag: version.tags.get(tag, "") for tag in ("kind", "status", "reason", "as_of")},
+                "aliases": sorted(aliases.get(str(version.version), [])),
+                "run_id": version.run_id,
+                "created_at": pd.Timestamp(version.creation_timestamp, unit="ms"),
+            }
+            for version in found
+        ]
+        return sorted(rows, key=lambda row: int(row["version"]), reverse=True)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """Metrics of one run by name, without those of single folds."""
+        with self._connection.speaking(f"read run {run_id}") as client:
+            metrics = client.get_run(run_id).data.metrics
+        return {name: value for name, value in sorted(metrics.items()) if not name.startswith("fold.")}
+
+    def _aliased(self, predictor: str, alias: str) -> ModelVersion:
+        with self._connection.speaking(f"look up the {alias} of {predictor}") as client:
+            from mlflow.exceptions import MlflowException
+            from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+            try:
+                return client.get_model_version_by_alias(predictor, alias)
+            except MlflowException as error:
+                if error.error_code not in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
+                    raise
+        raise NoChampionError(f"no {alias} of {predictor} yet: train it with `predictkpi train {predictor}`")
+
+    def _load(self, predictor: str, version: str) -> Predictor:
+        with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:
+            with self._connection.speaking(f"download {predictor} {version}"), self._connection.fluent() as mlflow:
+                path = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{predictor}/{version}", dst_path=folder)
+            return read_artifact(Path(path) / "data" / "predictor")
+
+    def _experiment(self, predictor: str) -> str:
+        """Id of the predictor's experiment, created on first use."""
+        name = f"predictkpi-{predictor}"
+        client = self._connection.client
+        found = client.get_experiment_by_name(name)
+        if found:
+            return found.experiment_id
+        if self._connection.is_server:
+            return client.create_experiment(name)
+        return client.create_experiment(name, artifact_location=(self._artifact_root.resolve() / predictor).as_uri())
+
+    def _log_files(self, run_id: str, record: TrainingRecord) -> None:
+        with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:
+            for name, table in record.tables.items():
+                table.to_csv(Path(folder) / name, index=False)
+            for name, png in record.figures.items():
+                (Path(folder) / name).write_bytes(png)
+            if record.tables or record.figures:
+                self._connection.client.log_artifacts(run_id, folder, "backtest")
+
+
+def _sample(inputs: pd.DataFrame) -> pd.DataFrame:
+    """All rows of the first entities: an entity may have several (a series' months)."""
+    return inputs[inputs[c.ENTITY_ID].isin(inputs[c.ENTITY_ID].unique()[:SAMPLE_ENTITIES])]
+
+
+def _ref(predictor: str, version: str, run_id: str, tags: Mapping[str, str]) -> ModelRef:
+    return ModelRef.model_validate(
+        {"predictor": predictor, "version": version, "run_id": run_id, "kind": tags.get("kind", "model"), "reason": tags.get("reason", "")}
+    )

@@ -1,0 +1,9 @@
+"""The routes, one module a resource. `ROUTERS` is the list the app mounts."""
+
+from __future__ import annotations
+
+from predictkpi.service.api import customers, deals, forecasts, health, kpis, models
+
+__all__ = ["ROUTERS"]
+
+ROUTERS = (kpis.router, forecasts.router, customers.router, deals.router, models.router, health.router)

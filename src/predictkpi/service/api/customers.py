@@ -1,0 +1,23 @@
+"""What a customer will be worth."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.schemas import PredictionEnvelope
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"])
+
+
+@router.get(
+    "/{customer_id}/clv",
+    responses=problems("unknown-entity", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"),
+)
+def customer_clv(
+    customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])], view: CurrentView
+) -> PredictionEnvelope:
+    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance that the customer is active."""
+    return view.predict("clv", customer_id)

@@ -1,0 +1,92 @@
+"""Whether and when a deal will close."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import ValidationError
+
+from predictkpi.errors import PredictKpiError
+from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
+from predictkpi.service.payloads import PreparedDeal, predict, prepare
+from predictkpi.service.problems import PROBLEM_TYPES
+from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
+from predictkpi.service.view import Champion, View
+
+router = APIRouter(prefix="/v1/deals", tags=["deals"])
+
+_PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
+
+
+@router.get("/{deal_id}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
+def deal_close_time(
+    deal_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])], view: CurrentView
+) -> PredictionEnvelope:
+    """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
+    return view.predict("close_time", deal_id)
+
+
+@router.post("/close-time", responses=problems("malformed-json", *_PROBLEMS))
+def payload_close_time(deal: DealIn, view: CurrentView) -> PredictionEnvelope:
+    """A deal in the request, which the store need not know. Only what the request says is used about it."""
+    champion = view.champion("close_time")
+    return predict([prepare(deal, view)], champion, view)[0]
+
+
+@router.post("/close-time/batch", responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")))
+def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request) -> BatchOut:
+    """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request."""
+    champion = view.champion("close_time")
+    answers = _Answers(request.url.path, request_id_of(request))
+    prepared: list[tuple[int, PreparedDeal]] = []
+    for index, raw in enumerate(batch.deals):
+        try:
+            deal = DealIn.model_validate(raw)
+            prepared.append((index, prepare(deal, view, index=index, pointer=f"#/deals/{index}")))
+        except ValidationError as error:
+            answers.refuse_fields(index, error)
+        except PredictKpiError as error:
+            answers.refuse(index, error)
+    _predict_all(prepared, champion, view, answers)
+    items = [answers.items[index] for index in range(len(batch.deals))]
+    failed = sum(item.problem is not None for item in items)
+    return BatchOut(as_of=view.as_of, succeeded=len(items) - failed, failed=failed, items=items)
+
+
+class _Answers:
+    """The items of a batch's answer, filled in any order."""
+
+    def __init__(self, path: str, request_id: str) -> None:
+        self.items: dict[int, BatchItem] = {}
+        self._path = path
+        self._request_id = request_id
+
+    def accept(self, index: int, prediction: PredictionEnvelope) -> None:
+        self.items[index] = BatchItem(index=index, prediction=prediction)
+
+    def refuse(self, index: int, error: PredictKpiError) -> None:
+        self._put(index, problem_of(error, instance=self._path, request_id=self._request_id))
+
+    def refuse_fields(self, index: int, error: ValidationError) -> None:
+        fields = fields_of(error, prefix=["body", "deals", index])
+        detail = f"deal {index}: {len(fields)} value{'s' if len(fields) != 1 else ''} cannot be used: see errors"
+        kind = PROBLEM_TYPES["invalid-request"]
+        self._put(index, build_problem(kind, detail=detail, instance=self._path, request_id=self._request_id, fields=fields))
+
+    def _put(self, index: int, problem: Problem) -> None:
+        self.items[index] = BatchItem(index=index, problem=problem)
+
+
+def _predict_all(prepared: list[tuple[int, PreparedDeal]], champion: Champion, view: View, answers: _Answers) -> None:
+    """All at once; if the model refuses the batch, one by one, so that only the deal it refuses goes without."""
+    try:
+        for (index, _), prediction in zip(prepared, predict([deal for _, deal in prepared], champion, view), strict=True):
+            answers.accept(index, prediction)
+    except PredictKpiError:
+        for index, deal in prepared:
+            try:
+                answers.accept(index, predict([deal], champion, view)[0])
+            except PredictKpiError as error:
+                answers.refuse(index, error)

@@ -1,0 +1,45 @@
+"""What revenue will be."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from predictkpi.core import columns as c
+from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.problems import InvalidRequestError
+from predictkpi.service.schemas import PredictionList
+
+router = APIRouter(prefix="/v1/forecasts", tags=["forecasts"])
+
+
+@router.get("/revenue", responses=problems("insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"))
+def forecast_revenue(
+    view: CurrentView,
+    horizon: Annotated[int | None, Query(ge=1, description="only the first so many months; all by default")] = None,
+    by: Annotated[
+        str | None, Query(description="a dimension: one forecast per member, e.g. `segment`; the total by default", examples=["segment"])
+    ] = None,
+) -> PredictionList:
+    """Monthly revenue with 50, 80, 90 and 95 % intervals, and its growth. Horizon 1 is the month that holds as_of."""
+    champion = view.champion("revenue")
+    longest = max(champion.predictor.spec.horizons)
+    if horizon is not None and horizon > longest:
+        raise InvalidRequestError.parameter("horizon", f"must be at most {longest}, got {horizon}")
+    wanted = None if horizon is None else range(1, horizon + 1)
+    items = [
+        view.envelope(champion, champion.table.rows(series), entity_id=series, horizons=wanted)
+        for series in _series(champion.table.entity_ids, by)
+    ]
+    return PredictionList(as_of=view.as_of, items=items)
+
+
+def _series(entity_ids: list[str], by: str | None) -> list[str]:
+    if by is None or by == c.TOTAL:
+        return [series for series in entity_ids if series == c.TOTAL]
+    chosen = [series for series in entity_ids if series.startswith(f"{by}=")]
+    if not chosen:
+        dimensions = sorted({series.partition("=")[0] for series in entity_ids})
+        raise InvalidRequestError.parameter("by", f"no forecasts by {by!r}; there are: {', '.join(dimensions)}")
+    return chosen

@@ -1,0 +1,51 @@
+"""The web application: opens store and registry, mounts API and dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from predictkpi import __version__
+from predictkpi.registry import Registry
+from predictkpi.service import error_handlers, openapi
+from predictkpi.service.api import ROUTERS
+from predictkpi.service.dashboard.assets import Assets
+from predictkpi.service.dashboard.pages import router as pages
+from predictkpi.service.dashboard.pages import warm
+from predictkpi.service.middleware import RequestContextMiddleware
+from predictkpi.service.state import POLL_SECONDS, Serving
+from predictkpi.settings import Settings
+from predictkpi.store import Store
+
+
+def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> FastAPI:
+    """The application; nothing is opened before it starts.
+
+    ``poll_seconds``: how often the store and the champions' aliases are looked at, at most.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        store = Store(settings.database_url)
+        store.migrate()
+        registry = Registry(settings.tracking_uri, settings.artifact_root)
+        assets: Assets = app.state.assets
+        app.state.serving = Serving(store, registry, poll_seconds=poll_seconds, warm=lambda view: warm(view, assets))
+        app.state.serving.start()
+        assets.start()
+        yield
+        app.state.serving.stop()
+
+    app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.assets = Assets()
+    error_handlers.install(app)
+    openapi.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(pages)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(RequestContextMiddleware)
+    return app

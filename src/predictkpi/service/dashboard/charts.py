@@ -1,0 +1,203 @@
+"""Charts: Vega-Lite documents as plain dicts, and sparklines as SVG paths. Pure; colours come from the page's theme (see `THEMES`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from predictkpi.service.dashboard.formats import is_number, month, money
+
+_FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+def _theme(*, ink: str, muted: str, line: str, series: str) -> dict[str, Any]:
+    """A Vega-Lite config. Marks refer to its styles by name, so that one document serves both themes."""
+    return {
+        "background": "transparent",
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {"labelColor": muted, "gridColor": line, "domainColor": line, "tickColor": line, "labelFontSize": 12, "labelPadding": 8},
+        "style": {
+            "history": {"stroke": series, "strokeWidth": 2.25},
+            "forecast": {"stroke": series, "strokeWidth": 2.25, "strokeDash": [5, 4]},
+            "wide": {"fill": series, "fillOpacity": 0.14},
+            "narrow": {"fill": series, "fillOpacity": 0.22},
+            "target": {"stroke": ink, "strokeWidth": 2, "opacity": 0.75},
+            "now": {"stroke": muted, "strokeWidth": 1, "strokeDash": [2, 3]},
+            "now-label": {"fill": muted, "fontSize": 11},
+            "hover": {"stroke": muted, "strokeWidth": 1},
+            "hover-point": {"fill": series, "stroke": "white", "strokeWidth": 2, "size": 70},
+        },
+    }
+
+
+THEMES: dict[str, dict[str, Any]] = {
+    "light": _theme(ink="#101828", muted="#5d6b82", line="#e6e9ef", series="#3355e0"),
+    "dark": _theme(ink="#f2f4f8", muted="#98a2b5", line="#272d3a", series="#7f9bff"),
+}
+
+
+def fan_chart(history: pd.DataFrame, forecast: pd.DataFrame, *, currency: str, description: str, height: int = 320) -> dict[str, Any]:
+    """History and forecast of one monthly series.
+
+    Parameters: ``history`` columns ``ds, value`` and maybe ``target``; ``forecast`` columns ``ds, mean, q025, q10, q90, q975`` and maybe
+    ``target``; both ascending. The bands begin at the last known month, where nothing is uncertain.
+    """
+    rows = [_history_row(row, currency) for row in history.to_dict("records")]
+    ahead = [_forecast_row(row, currency) for row in forecast.to_dict("records")]
+    if rows and ahead:
+        last = rows[-1]
+        rows[-1] = last | {name: last["actual"] for name in ("mean", "q025", "q10", "q90", "q975")}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "description": description,
+        "width": "container",
+        "height": height,
+        "padding": {"left": 0, "right": 4, "top": 8, "bottom": 0},
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"values": rows + ahead},
+        "encoding": {"x": _month_axis()},
+        "layer": [*_bands(), *_lines(), *_targets(rows + ahead), *_now(ahead), *_hover(currency)],
+    }
+
+
+def sparkline(values: Sequence[float | None], *, width: float = 240, height: float = 56, pad: float = 4) -> dict[str, Any] | None:
+    """A line through the given values as SVG path data; None with fewer than two. Gaps are skipped.
+
+    Returns ``width, height, line, area, x, y`` with the last point in ``x, y``.
+    """
+    points = [(index, float(value)) for index, value in enumerate(values) if value is not None and is_number(value)]
+    if len(points) < 2:
+        return None
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    span, steps = (high - low) or 1.0, max(len(values) - 1, 1)
+    level = 0.5 if high == low else None
+    xy = [
+        (pad + index / steps * (width - 2 * pad), pad + (1 - (level if level is not None else (value - low) / span)) * (height - 2 * pad))
+        for index, value in points
+    ]
+    line = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in xy)
+    area = f"{line} L{xy[-1][0]:.1f} {height:g} L{xy[0][0]:.1f} {height:g} Z"
+    return {"width": width, "height": height, "line": line, "area": area, "x": round(xy[-1][0], 1), "y": round(xy[-1][1], 1)}
+
+
+def interval_bar(low: float | None, middle: float | None, high: float | None, *, span: tuple[float, float]) -> dict[str, float] | None:
+    """Where an interval lies on a common scale, in percent of its width: ``left, width, middle, zero``; None if a number is missing."""
+    if low is None or middle is None or high is None or not all(map(is_number, (low, middle, high))):
+        return None
+    start, length = span[0], (span[1] - span[0]) or 1.0
+
+    def position(value: float) -> float:
+        return round(min(max((value - start) / length, 0.0), 1.0) * 100, 2)
+
+    return {"left": position(low), "width": round(position(high) - position(low), 2), "middle": position(middle), "zero": position(0.0)}
+
+
+def _history_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
+    told = {"month": month(row["ds"]), "told_actual": money(row["value"], currency)}
+    return {"ds": _local(row["ds"]), "kind": "history", "actual": row["value"], **told, **_target(row, currency)}
+
+
+def _forecast_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
+    told = {
+        "month": month(row["ds"]),
+        "told_mean": money(row["mean"], currency),
+        "told_80": f"{money(row['q10'], currency)} to {money(row['q90'], currency)}",
+        "told_95": f"{money(row['q025'], currency)} to {money(row['q975'], currency)}",
+    }
+    numbers = {name: row[name] for name in ("mean", "q025", "q10", "q90", "q975")}
+    return {"ds": _local(row["ds"]), "kind": "forecast", **numbers, **told, **_target(row, currency)}
+
+
+def _target(row: dict[str, Any], currency: str) -> dict[str, Any]:
+    value = row.get("target")
+    return {"target": value, "told_target": money(value, currency)} if value is not None and is_number(value) else {"told_target": "none"}
+
+
+def _local(instant: pd.Timestamp) -> str:
+    """With a time of day, so that Vega reads it as local time, not as midnight UTC."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _month_axis() -> dict[str, Any]:
+    label = "timeFormat(datum.value, '%b') == 'Jan' ? timeFormat(datum.value, '%Y') : timeFormat(datum.value, '%b')"
+    axis = {"title": None, "grid": False, "labelExpr": label, "tickCount": {"interval": "month", "step": 3}, "labelOverlap": "parity"}
+    return {"field": "ds", "type": "temporal", "axis": axis}
+
+
+def _money_axis(field: str) -> dict[str, Any]:
+    label = "replace(format(datum.value, '~s'), 'G', 'B')"
+    axis = {"title": None, "labelExpr": label, "tickCount": 5, "domain": False, "ticks": False}
+    return {"field": field, "type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": True}}
+
+
+def _bands() -> list[dict[str, Any]]:
+    kept = [{"filter": "isValid(datum.q10)"}]
+    return [
+        {
+            "transform": kept,
+            "mark": {"type": "area", "style": style, "interpolate": "monotone"},
+            "encoding": {"y": _money_axis(low), "y2": {"field": high}},
+        }
+        for style, low, high in (("wide", "q025", "q975"), ("narrow", "q10", "q90"))
+    ]
+
+
+def _lines() -> list[dict[str, Any]]:
+    return [
+        {
+            "transform": [{"filter": f"isValid(datum.{field})"}],
+            "mark": {"type": "line", "style": style, "interpolate": "monotone"},
+            "encoding": {"y": _money_axis(field)},
+        }
+        for style, field in (("history", "actual"), ("forecast", "mean"))
+    ]
+
+
+def _targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not any("target" in row for row in rows):
+        return []
+    mark = {"type": "tick", "style": "target", "orient": "horizontal", "size": 12, "thickness": 2}
+    return [{"transform": [{"filter": "isValid(datum.target)"}], "mark": mark, "encoding": {"y": _money_axis("target")}}]
+
+
+def _now(ahead: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not ahead:
+        return []
+    data = {"values": [{"ds": ahead[0]["ds"], "label": "forecast"}]}
+    text = {"type": "text", "style": "now-label", "align": "left", "dx": 6, "baseline": "top", "y": 0}
+    return [
+        {"data": data, "mark": {"type": "rule", "style": "now"}},
+        {"data": data, "mark": text, "encoding": {"text": {"field": "label"}}},
+    ]
+
+
+def _hover(currency: str) -> list[dict[str, Any]]:
+    """A rule at the month nearest to the pointer, with that month's numbers; one for each side of the present."""
+    shown = {
+        "history": [("month", "Month"), ("told_actual", "Revenue"), ("told_target", "Target")],
+        "forecast": [("month", "Month"), ("told_mean", "Expected"), ("told_80", "80 % range"), ("told_95", "95 % range"), ("told_target", "Target")],
+    }
+    fields = {"history": "actual", "forecast": "mean"}
+    layers: list[dict[str, Any]] = []
+    for kind, tooltip in shown.items():
+        name = f"nearest_{kind}"
+        nearest = {"name": name, "select": {"type": "point", "encodings": ["x"], "nearest": True, "on": "pointerover", "clear": "pointerout"}}
+        is_near = {"condition": {"param": name, "empty": False, "value": 1}, "value": 0}
+        of_kind = [{"filter": f"datum.kind == '{kind}'"}]
+        layers += [
+            {
+                "transform": of_kind,
+                "params": [nearest],
+                "mark": {"type": "rule", "style": "hover", "aria": False},
+                "encoding": {"opacity": is_near, "tooltip": [{"field": field, "title": title} for field, title in tooltip]},
+            },
+            {
+                "transform": of_kind,
+                "mark": {"type": "point", "style": "hover-point", "filled": True, "aria": False},
+                "encoding": {"y": _money_axis(fields[kind]), "opacity": is_near},
+            },
+        ]
+    return layers

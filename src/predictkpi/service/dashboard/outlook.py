@@ -1,0 +1,136 @@
+"""The revenue forecast: fan chart, the same numbers as a table, and growth with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import future_periods, pandas_freq
+from predictkpi.service.dashboard import formats as f
+from predictkpi.service.dashboard.cards import monthly, target_of
+from predictkpi.service.dashboard.charts import fan_chart, interval_bar
+from predictkpi.service.view import View
+
+HISTORY_MONTHS = 24
+_SHOWN = ["mean", "q025", "q10", "q90", "q975"]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One growth figure with its 80 % interval and where that lies on the panel's common scale."""
+
+    title: str
+    against: str
+    middle: str
+    low: str
+    high: str
+    bar: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class MonthRow:
+    """One month of the forecast, written out."""
+
+    month: str
+    expected: str
+    likely: str
+    wide: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The forecast card."""
+
+    chart: dict[str, Any]
+    description: str
+    next_months: str
+    next_months_growth: str
+    months: int
+    growth: list[Growth]
+    rows: list[MonthRow]
+    has_targets: bool
+    status: str
+    reason: str
+
+
+def outlook(view: View) -> Outlook | None:
+    """The total's forecast; None if the champion has no numbers for it."""
+    champion = view.champions.get("revenue")
+    if champion is None or c.TOTAL not in champion.table:
+        return None
+    rows = champion.table.rows(c.TOTAL)
+    wide = rows.pivot(index=c.HORIZON, columns=c.STATISTIC, values=c.VALUE).sort_index()
+    if "mean" not in wide or wide["mean"].isna().all():
+        return None
+    months = future_periods(view.as_of, int(wide.index.max()), "M")
+    forecast = wide.reindex(columns=_SHOWN).assign(ds=months[wide.index - 1])
+    forecast["target"] = [target_of(view, "revenue", ds) for ds in forecast["ds"]]
+    history = monthly(view, "revenue")[c.VALUE].rename("value").tail(HISTORY_MONTHS).reset_index()
+    history["target"] = [target_of(view, "revenue", ds) for ds in history[c.DS]]
+    total = float(forecast["mean"].sum())
+    description = (
+        f"Monthly revenue: {len(history)} months of history and {len(forecast)} months of forecast. Expected over the "
+        f"forecast: {f.money(total, view.company.currency)}."
+    )
+    answer = view.predict("revenue", c.TOTAL)
+    return Outlook(
+        chart=fan_chart(history, forecast, currency=view.company.currency, description=description),
+        description=description,
+        next_months=f.money(total, view.company.currency),
+        next_months_growth=_growth_of_sum(total, view, len(forecast)),
+        months=len(forecast),
+        growth=_growth(wide, months, view),
+        rows=[_month_row(row, view.company.currency) for row in forecast.to_dict("records")],
+        has_targets=bool(forecast["target"].notna().any()),
+        status=answer.status.value,
+        reason=answer.reason,
+    )
+
+
+def _month_row(row: dict[str, Any], currency: str) -> MonthRow:
+    def span(low: str, high: str) -> str:
+        return f"{f.amount(row[low])} to {f.amount(row[high])}"
+
+    return MonthRow(f.month(row["ds"]), f.money(row["mean"], currency), span("q10", "q90"), span("q025", "q975"), f.amount(row["target"]))
+
+
+def _growth_of_sum(total: float, view: View, months: int) -> str:
+    past = monthly(view, "revenue")[c.VALUE].tail(months)
+    return f.signed_percent(total / past.sum() - 1) if len(past) == months and past.sum() > 0 else f.MISSING
+
+
+def _growth(wide: pd.DataFrame, months: pd.DatetimeIndex, view: View) -> list[Growth]:
+    """The two quarters that end next, against the quarter before each, and the last month against the year before."""
+    chosen = [("qoq", horizon) for horizon in _horizons(wide, "qoq")[:2]] + [("yoy", horizon) for horizon in _horizons(wide, "yoy")[-1:]]
+    found = [(kind, horizon, *(float(wide.loc[horizon, f"growth_{kind}_{q}"]) for q in ("q10", "q50", "q90"))) for kind, horizon in chosen]
+    if not found:
+        return []
+    ends = [value for item in found for value in (item[2], item[4])] + [0.0]
+    margin = (max(ends) - min(ends)) * 0.06
+    span = (min(ends) - margin, max(ends) + margin)
+    growths = []
+    for kind, horizon, low, middle, high in found:
+        title, against = _growth_titles(kind, months[horizon - 1], view.company.fiscal_year_starts)
+        texts = (f.signed_percent(value) for value in (middle, low, high))
+        growths.append(Growth(title, against, *texts, bar=interval_bar(low, middle, high, span=span)))
+    return growths
+
+
+def _horizons(wide: pd.DataFrame, kind: str) -> list[int]:
+    column = f"growth_{kind}_q50"
+    return [int(horizon) for horizon in wide.index[wide[column].notna()]] if column in wide else []
+
+
+def _growth_titles(kind: str, month: pd.Timestamp, fiscal_year_starts: int) -> tuple[str, str]:
+    if kind == "yoy":
+        return f.month(month), f"on {f.month(month - pd.DateOffset(years=1))}"
+    quarter = month.to_period(pandas_freq("Q", fiscal_year_starts=fiscal_year_starts))
+    return _quarter(quarter, fiscal_year_starts), f"on {_quarter(quarter - 1, fiscal_year_starts)}"
+
+
+def _quarter(quarter: pd.Period, fiscal_year_starts: int) -> str:
+    return f"Q{quarter.quarter} {'FY ' if fiscal_year_starts != 1 else ''}{quarter.qyear}"

@@ -1,0 +1,203 @@
+"""The two tables: open deals by expected value, customers by predicted value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Status
+from predictkpi.service.dashboard import formats as f
+from predictkpi.service.dashboard.charts import interval_bar
+from predictkpi.service.view import Champion, View
+
+SHOWN_DEALS = 15
+SHOWN_CUSTOMERS = 15
+CLV_MONTHS = 12
+
+
+@dataclass(frozen=True)
+class DealRow:
+    """One open deal. ``rep_tone`` is 'bad' where the rep's date lies before the range or has passed."""
+
+    deal_id: str
+    name: str
+    owner: str
+    stage: str
+    amount: str
+    p_win: str
+    p_win_percent: float
+    close_range: str
+    close_middle: str
+    bar: dict[str, float] | None
+    rep_date: str
+    rep_remark: str
+    expected: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Deals:
+    """The deals card."""
+
+    rows: list[DealRow]
+    open_count: int
+    open_amount: str
+    expected: str
+    without_amount: int
+    axis: tuple[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class CustomerRow:
+    """One customer."""
+
+    customer_id: str
+    name: str
+    segment: str
+    clv: str
+    clv_range: str
+    bar: dict[str, float] | None
+    p_alive: str
+    p_alive_percent: float
+    purchases: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Customers:
+    """The customers card."""
+
+    rows: list[CustomerRow]
+    count: int
+    total: str
+    top_share: str
+    months: int
+    reason: str
+
+
+def deals(view: View) -> Deals | None:
+    """Open deals, the highest win probability x amount first; None without a champion or without an open deal."""
+    champion = view.champions.get("close_time")
+    if champion is None or not len(champion.table):
+        return None
+    spec = champion.predictor.spec
+    wide = champion.table.wide(max(spec.horizons)).reindex(columns=["p_win", "close_q10", "close_q50", "close_q90"])
+    table = wide.join(_current_state(view)).join(_statuses(champion))
+    table["expected"] = table["p_win"] * table[c.AMOUNT]
+    table = table.sort_values(["expected", "p_win"], ascending=False, na_position="last", kind="stable")
+    top = table.head(SHOWN_DEALS)
+    longest = float(np.nanmax([30.0, *top["close_q90"].fillna(0.0)]))
+    currency = view.company.currency
+    return Deals(
+        rows=[_deal_row(str(deal_id), row, view, longest) for deal_id, row in top.iterrows()],
+        open_count=len(table),
+        open_amount=f.money(table[c.AMOUNT].sum(), currency),
+        expected=f.money(table["expected"].sum(), currency),
+        without_amount=int(table[c.AMOUNT].isna().sum()),
+        axis=(f.date(view.as_of), f.date(view.as_of + pd.Timedelta(days=longest))),
+        reason=_shared_reason(champion),
+    )
+
+
+def customers(view: View) -> Customers | None:
+    """Customers by expected revenue of the next 12 months; None without a champion or without a customer."""
+    champion = view.champions.get("clv")
+    if champion is None or not len(champion.table):
+        return None
+    table = champion.table.wide(CLV_MONTHS).reindex(columns=["mean", "q10", "q50", "q90", "p_alive", "expected_purchases"])
+    known = view.snapshot.customers.set_index(c.CUSTOMER_ID)[[c.SEGMENT]]
+    table = table.join(known).join(_statuses(champion)).sort_values("mean", ascending=False, na_position="last", kind="stable")
+    top, total = table.head(SHOWN_CUSTOMERS), float(table["mean"].sum())
+    longest = float(np.nanmax([1.0, *top["q90"].fillna(0.0)]))
+    return Customers(
+        rows=[_customer_row(str(customer_id), row, view, longest) for customer_id, row in top.iterrows()],
+        count=len(table),
+        total=f.money(total, view.company.currency),
+        top_share=f.percent(float(top["mean"].sum()) / total if total > 0 else None),
+        months=CLV_MONTHS,
+        reason=_shared_reason(champion),
+    )
+
+
+def _current_state(view: View) -> pd.DataFrame:
+    """Stage, amount, owner and the rep's date of each deal as it stands; index ``deal_id``."""
+    events = view.snapshot.deal_events.sort_values(c.DS, kind="stable")
+    return events.drop_duplicates(c.DEAL_ID, keep="last").set_index(c.DEAL_ID)[[c.STAGE, c.AMOUNT, c.OWNER, c.EXPECTED_CLOSE_ON]]
+
+
+def _statuses(champion: Champion) -> pd.Series:
+    """The lowest rung among each entity's rows; index ``entity_id``."""
+    order = {status.value: rank for rank, status in enumerate(Status)}
+    frame = champion.table.frame
+    rank = frame[c.STATUS].map(order).groupby(frame[c.ENTITY_ID]).max()
+    return rank.map({rank: name for name, rank in order.items()}).rename(c.STATUS)
+
+
+def _shared_reason(champion: Champion) -> str:
+    """A reason that holds for every row, said once above the table instead of in each row."""
+    reasons = champion.table.frame[c.REASON].unique()
+    return str(reasons[0]) if len(reasons) == 1 and isinstance(reasons[0], str) else ""
+
+
+def _deal_row(deal_id: str, row: pd.Series, view: View, longest: float) -> DealRow:
+    low, middle, high = (_after(view.as_of, row[name]) for name in ("close_q10", "close_q50", "close_q90"))
+    rep = row[c.EXPECTED_CLOSE_ON]
+    return DealRow(
+        deal_id=deal_id,
+        name=view.label("deal", deal_id),
+        owner=_text(row[c.OWNER]),
+        stage=_text(row[c.STAGE]),
+        amount=f.amount(row[c.AMOUNT]),
+        p_win=f.percent(row["p_win"]),
+        p_win_percent=round(float(np.nan_to_num(row["p_win"])) * 100, 1),
+        close_range=_range(low, high),
+        close_middle=f.date(middle, with_year=False) if middle is not None and middle.year == view.as_of.year else f.date(middle),
+        bar=interval_bar(row["close_q10"], row["close_q50"], row["close_q90"], span=(0.0, longest)),
+        rep_date=f.date(rep),
+        rep_remark=_remark(rep, low, high, view.as_of),
+        expected=f.amount(row["expected"]),
+        status=_text(row[c.STATUS]),
+    )
+
+
+def _customer_row(customer_id: str, row: pd.Series, view: View, longest: float) -> CustomerRow:
+    return CustomerRow(
+        customer_id=customer_id,
+        name=view.label("customer", customer_id),
+        segment=_text(row[c.SEGMENT]),
+        clv=f.amount(row["mean"]),
+        clv_range=f"{f.amount(row['q10'])} to {f.amount(row['q90'])}",
+        bar=interval_bar(row["q10"], row["mean"], row["q90"], span=(0.0, longest)),
+        p_alive=f.percent(row["p_alive"]),
+        p_alive_percent=round(float(np.nan_to_num(row["p_alive"])) * 100, 1),
+        purchases=f"{row['expected_purchases']:.1f}" if f.is_number(row["expected_purchases"]) else f.MISSING,
+        status=_text(row[c.STATUS]),
+    )
+
+
+def _after(as_of: pd.Timestamp, days: float) -> pd.Timestamp | None:
+    return (as_of + pd.Timedelta(days=float(days))).normalize() if f.is_number(days) else None
+
+
+def _range(low: pd.Timestamp | None, high: pd.Timestamp | None) -> str:
+    if low is None or high is None:
+        return f.MISSING
+    return f"{f.date(low, with_year=low.year != high.year)} – {f.date(high)}"
+
+
+def _remark(rep: pd.Timestamp, low: pd.Timestamp | None, high: pd.Timestamp | None, as_of: pd.Timestamp) -> str:
+    if pd.isna(rep):
+        return ""
+    if rep < as_of:
+        return "overdue"
+    if low is not None and rep < low:
+        return "early"
+    return "late" if high is not None and rep > high else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) and value else f.MISSING

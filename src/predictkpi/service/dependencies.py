@@ -1,0 +1,39 @@
+"""What routes ask for: the serving state and the view of this moment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
+from predictkpi.service.state import Serving
+from predictkpi.service.view import View
+
+
+def serving_of(request: Request) -> Serving:
+    """The state that `create_app` opened."""
+    return request.app.state.serving  # type: ignore[no-any-return]
+
+
+def current_view(serving: Annotated[Serving, Depends(serving_of)]) -> View:
+    """One view for the whole request; raises `NotReadyError` while there is none."""
+    return serving.view
+
+
+ServingState = Annotated[Serving, Depends(serving_of)]
+CurrentView = Annotated[View, Depends(current_view)]
+
+
+def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route for these problem types, for OpenAPI."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for slug in slugs:
+        kind = PROBLEM_TYPES[slug]
+        text = f"{kind.title} (`{kind.path}`)"
+        if kind.status in responses:
+            responses[kind.status]["description"] += f" · {text}"
+        else:
+            content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            responses[kind.status] = {"description": text, "content": content}
+    return responses

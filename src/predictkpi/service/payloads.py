@@ -1,0 +1,147 @@
+"""A deal in a request, turned into rows of the fact tables, so that it takes the same way to a prediction as a stored deal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.errors import DealClosedError
+from predictkpi.service.envelopes import envelope
+from predictkpi.service.problems import FieldError, InvalidRequestError
+from predictkpi.service.schemas import DealEventIn, DealIn, PredictionEnvelope
+from predictkpi.service.view import Champion, View
+from predictkpi.tables import table_schema
+
+
+@dataclass(frozen=True)
+class PreparedDeal:
+    """A checked deal: rows under an id of its own (the store may hold an older state under the caller's id), and what is odd about it."""
+
+    row_id: str
+    entity_id: str
+    label: str
+    deal: dict[str, Any]
+    events: list[dict[str, Any]]
+    caveats: tuple[str, ...]
+
+
+def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") -> PreparedDeal:
+    """Check a deal against the calendar and against what the store knows.
+
+    Raises `InvalidRequestError` for instants that cannot be, `DealClosedError` for a deal that is won or lost.
+    """
+    local = _Clock(view.company.time_zone)
+    created = local(payload.created_at)
+    events = sorted(payload.events or [_only_event(payload)], key=lambda event: local(event.at))
+    wrong = _impossible_instants(payload, created, local, as_of=view.as_of, pointer=pointer)
+    if not wrong and payload.events and events[-1].stage != payload.stage:
+        wrong = [FieldError(f"must be the stage of the newest event ({events[-1].stage!r}), got {payload.stage!r}", f"{pointer}/stage")]
+    if wrong:
+        raise InvalidRequestError(wrong)
+    if payload.stage in c.CLOSED_STAGES:
+        raise DealClosedError(f"the deal in the request is {payload.stage}")
+    row_id = f"request#{index}"
+    deal = {name: getattr(payload, name, None) for name in table_schema("deals").column_names}
+    deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
+    return PreparedDeal(
+        row_id=row_id,
+        entity_id=payload.deal_id or f"request-{index}",
+        label=payload.name or payload.deal_id or "deal in the request",
+        deal=deal,
+        events=[_event_row(payload, event, local(event.at), row_id, number) for number, event in enumerate(events)],
+        caveats=tuple(_caveats(payload, view.known_values)),
+    )
+
+
+def predict(prepared: Sequence[PreparedDeal], champion: Champion, view: View) -> list[PredictionEnvelope]:
+    """Predictions for prepared deals (distinct ``row_id``), in their order, by the way every stored deal takes."""
+    if not prepared:
+        return []
+    rows = {
+        "deals": _frame("deals", [deal.deal for deal in prepared]),
+        "deal_events": _frame("deal_events", [event for deal in prepared for event in deal.events]),
+    }
+    predicted = champion.predictor.predict(view.snapshot.with_rows(rows), entity_ids=[deal.row_id for deal in prepared])
+    by_id = dict(iter(predicted.groupby(c.ENTITY_ID, sort=False)))
+    spec, company = champion.predictor.spec, view.company
+    return [
+        envelope(
+            by_id[deal.row_id],
+            spec=spec,
+            ref=champion.ref,
+            company=company,
+            entity_id=deal.entity_id,
+            label=deal.label,
+            caveats=deal.caveats,
+        )
+        for deal in prepared
+    ]
+
+
+class _Clock:
+    """Turns a request's instants into naive local time of the company."""
+
+    def __init__(self, time_zone: str) -> None:
+        self._zone = ZoneInfo(time_zone)
+
+    def __call__(self, instant: datetime) -> pd.Timestamp:
+        return pd.Timestamp(instant if instant.tzinfo is None else instant.astimezone(self._zone).replace(tzinfo=None))
+
+
+def _only_event(payload: DealIn) -> DealEventIn:
+    return DealEventIn(at=payload.created_at, stage=payload.stage, amount=None, expected_close_on=None, owner=None)
+
+
+def _impossible_instants(
+    payload: DealIn, created: pd.Timestamp, local: _Clock, *, as_of: pd.Timestamp, pointer: str
+) -> list[FieldError]:
+    known = f"as_of ({as_of.isoformat()}), up to which the data reaches"
+    if created >= as_of:
+        return [FieldError(f"must lie before {known}", f"{pointer}/created_at")]
+    wrong = []
+    for position, event in enumerate(payload.events):
+        at = local(event.at)
+        where = f"{pointer}/events/{position}"
+        if at >= as_of:
+            wrong.append(FieldError(f"must lie before {known}", f"{where}/at"))
+        if at < created:
+            wrong.append(FieldError(f"must not lie before created_at ({created.isoformat()})", f"{where}/at"))
+    return wrong
+
+
+def _event_row(payload: DealIn, event: DealEventIn, at: pd.Timestamp, row_id: str, number: int) -> dict[str, Any]:
+    expected = event.expected_close_on or payload.expected_close_on
+    return {
+        c.EVENT_ID: f"{row_id}@{number}",
+        c.DEAL_ID: row_id,
+        c.DS: at,
+        c.STAGE: event.stage,
+        c.AMOUNT: payload.amount if event.amount is None else event.amount,
+        c.CURRENCY: None,
+        c.EXPECTED_CLOSE_ON: pd.Timestamp(expected.replace(tzinfo=None)) if expected else None,
+        c.OWNER: event.owner or payload.owner,
+        c.KNOWN_AT: at,
+    }
+
+
+def _caveats(payload: DealIn, known: Mapping[str, frozenset[str]]) -> list[str]:
+    found = []
+    for column, values in known.items():
+        given = getattr(payload, column)
+        if given is not None and given not in values:
+            found.append(f"{column} {given!r} was never seen in the data and counts as unknown")
+    if payload.amount is None and not any(event.amount is not None for event in payload.events):
+        found.append("amount is missing")
+    return found
+
+
+def _frame(table: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows with the table's columns and dtypes."""
+    empty = table_schema(table).empty()
+    return pd.DataFrame(list(rows), columns=list(empty.columns)).astype(empty.dtypes.to_dict())

@@ -1,0 +1,272 @@
+"""Every body the API takes or gives. Instants are local time of the company; a missing number is null, never NaN."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+
+from predictkpi.core.types import Status
+
+Unit = Literal["currency", "probability", "days", "count", "share", "ratio"]
+MAX_BATCH = 10_000
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class ProblemItem(_Answer):
+    """One wrong value."""
+
+    detail: str = Field(description="what is wrong with it", examples=["must not be after as_of (2026-01-01T00:00:00)"])
+    pointer: str | None = Field(None, description="JSON pointer into the body", examples=["#/created_at"])
+    parameter: str | None = Field(None, description="name of the path or query parameter")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; every error of this service has this shape and the type application/problem+json."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="stable address of a page that explains the problem", examples=["/problems/unknown-entity"])
+    title: str = Field(description="the same for every problem of this type", examples=["No such customer, deal or series"])
+    status: int = Field(description="the HTTP status", examples=[404])
+    detail: str = Field(description="what happened this time, and the way out", examples=["no deal 'D-99' is known as of 2026-01-01"])
+    instance: str = Field(description="the path that was asked", examples=["/v1/deals/D-99/close-time"])
+    request_id: str = Field(description="also in the X-Request-ID header and in the log", examples=["5f2b3c0a8a5e4b0f9d6c1e2f3a4b5c6d"])
+    errors: list[ProblemItem] | None = Field(None, description="each wrong value, for problems with the request")
+    missing: list[str] | None = Field(None, description="what the service still lacks, while it is not ready")
+
+
+class Model(_Answer):
+    """Which model version gave the answer."""
+
+    name: str = Field(description="registered name, the predictor's", examples=["close_time"])
+    version: str = Field(description="version in the registry", examples=["3"])
+    kind: Literal["model", "baseline"] = Field(description="'baseline' where no model has beaten the baseline", examples=["model"])
+    reason: str = Field(description="why a baseline is served; empty for a model", examples=[""])
+
+
+class Prediction(_Answer):
+    """All numbers for one horizon."""
+
+    horizon: int = Field(description="count of time_unit after as_of", examples=[30])
+    until: datetime = Field(description="exclusive end of the horizon: as_of + horizon", examples=["2026-01-31T00:00:00"])
+    status: Status = Field(description="rung of the ladder for this horizon", examples=["full"])
+    values: dict[str, float | None] = Field(
+        description="statistic -> number, in the unit that `units` gives; null where the model has no number to give",
+        examples=[{"cif_won": 0.31, "cif_lost": 0.12}],
+    )
+
+
+class PredictionEnvelope(_Answer):
+    """The one shape of every prediction, whatever the predictor."""
+
+    predictor: str = Field(examples=["close_time"])
+    entity_id: str = Field(description="deal, customer or series", examples=["D-1042"])
+    entity: Literal["series", "customer", "deal"] = Field(examples=["deal"])
+    label: str = Field(description="the entity's name for people; its id where it has none", examples=["Brightline: Platform rollout"])
+    as_of: datetime = Field(description="only what was known before this instant is used", examples=["2026-01-01T00:00:00"])
+    time_unit: Literal["month", "day"] = Field(description="unit of every horizon", examples=["day"])
+    currency: str = Field(description="ISO 4217 code of every statistic whose unit is 'currency'", examples=["EUR"])
+    headline: str = Field(description="the statistic to show first", examples=["cif_won"])
+    units: dict[str, Unit] = Field(description="statistic -> unit", examples=[{"cif_won": "probability", "cif_lost": "probability"}])
+    model: Model
+    status: Status = Field(
+        description="lowest rung of the ladder among the horizons: full, limited, baseline, prior, insufficient_data", examples=["full"]
+    )
+    reason: str = Field(description="why the status is not full; empty when it is", examples=[""])
+    predictions: list[Prediction] = Field(description="ascending horizons")
+
+
+class PredictionList(_Answer):
+    """Several predictions as of the same instant."""
+
+    as_of: datetime
+    items: list[PredictionEnvelope]
+
+
+class DealEventIn(BaseModel):
+    """One change of the deal. What it leaves out is as stated for the deal itself."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    at: datetime = Field(description="when it happened; local time of the company, or with an offset", examples=["2025-11-20T10:30:00"])
+    stage: str = Field(min_length=1, max_length=200, description="stage after the change", examples=["Qualified"])
+    amount: float | None = Field(None, ge=0, allow_inf_nan=False, description="deal value after the change", examples=[38000])
+    expected_close_on: datetime | None = Field(None, description="the rep's expected close date after the change")
+    owner: str | None = Field(None, max_length=200, description="the rep who owns the deal after the change")
+
+
+class DealIn(BaseModel):
+    """A deal as the CRM holds it now. Fields the CRM has no value for are left out or null: the answer's status says what that costs."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "example": {
+                "deal_id": "CRM-7781",
+                "created_at": "2025-11-12T09:00:00",
+                "stage": "Proposal",
+                "amount": 42000,
+                "owner": "Dana Fields",
+                "source": "inbound",
+                "product": "Platform",
+                "region": "EMEA",
+                "expected_close_on": "2026-02-15",
+                "events": [
+                    {"at": "2025-11-12T09:00:00", "stage": "Qualified", "amount": 38000},
+                    {"at": "2025-12-03T16:20:00", "stage": "Proposal", "amount": 42000},
+                ],
+            }
+        },
+    )
+
+    deal_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
+    name: str | None = Field(None, max_length=400, description="returned as label")
+    created_at: datetime = Field(description="when the deal was opened; local time of the company, or with an offset")
+    stage: str = Field(min_length=1, max_length=200, description="the stage it is in now, spelled as in the store")
+    amount: float | None = Field(None, ge=0, allow_inf_nan=False, description="deal value in the reporting currency")
+    owner: str | None = Field(None, max_length=200, description="the rep")
+    source: str | None = Field(None, max_length=200, description="where the lead came from")
+    product: str | None = Field(None, max_length=200, description="product or product line")
+    region: str | None = Field(None, max_length=200, description="sales region")
+    team: str | None = Field(None, max_length=200, description="sales team")
+    customer_id: str | None = Field(None, max_length=200, description="the account; need not be known to the store")
+    expected_close_on: datetime | None = Field(None, description="the rep's expected close date")
+    events: list[DealEventIn] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="the deal's changes so far, in any order; the newest must be in `stage`. Without it the deal counts as in `stage` "
+        "since created_at",
+    )
+
+
+class DealBatchIn(BaseModel):
+    """Deals to predict in one call; each is checked on its own, so one bad deal spoils none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deals: list[Annotated[DealIn, SkipValidation]] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class BatchItem(_Answer):
+    """What came of one deal of the batch: a prediction or a problem, never both."""
+
+    index: int = Field(description="position in the request", examples=[0])
+    prediction: PredictionEnvelope | None = None
+    problem: Problem | None = None
+
+
+class BatchOut(_Answer):
+    """One item per deal, in the order of the request."""
+
+    as_of: datetime
+    succeeded: int
+    failed: int
+    items: list[BatchItem]
+
+
+class KpiPoint(_Answer):
+    """One complete period."""
+
+    ds: datetime = Field(description="first instant of the period")
+    value: float | None = Field(description="in the KPI's unit; null where there is too little data")
+    n: float | None = Field(description="customers, deals or orders behind the value")
+    status: Status
+    target: float | None = Field(None, description="what was promised for the period, where somebody did")
+
+
+class KpiSeries(_Answer):
+    """One member of a dimension over time."""
+
+    member: str = Field(description="'total' without a dimension", examples=["total"])
+    points: list[KpiPoint]
+
+
+class KpiDefinition(_Answer):
+    """What a KPI is."""
+
+    name: str = Field(examples=["win_rate"])
+    title: dict[str, str] = Field(description="by language", examples=[{"en": "Win rate", "de": "Abschlussquote"}])
+    formula: str = Field(description="in words")
+    unit: Unit = Field(examples=["share"])
+    better: Literal["up", "down", "none"] = Field(description="the direction that is good", examples=["up"])
+    counts: Literal["orders", "customers", "deals"] = Field(description="what `n` counts", examples=["deals"])
+    needs: list[str] = Field(description="tables it is made of", examples=[["deals", "deal_events"]])
+    dimensions: list[str] = Field(description="what `by` may be", examples=[["region", "owner"]])
+
+
+class KpiSummary(KpiDefinition):
+    """A KPI with where it stands."""
+
+    currency: str
+    freq: Literal["M", "Q"] = Field(description="length of a period below: a month, or a quarter where only that makes sense")
+    latest: KpiPoint | None = Field(description="the newest complete period that has a value")
+    previous: KpiPoint | None = Field(description="the one with a value before it")
+    change: float | None = Field(description="latest - previous, in the KPI's unit")
+    trend: list[KpiPoint] = Field(description="up to 12 complete periods, oldest first")
+
+
+class KpiList(_Answer):
+    """The catalogue."""
+
+    as_of: datetime
+    items: list[KpiSummary]
+
+
+class KpiDetail(KpiDefinition):
+    """A KPI's series."""
+
+    currency: str
+    as_of: datetime
+    freq: Literal["D", "W", "M", "Q", "Y"] = Field(description="length of a period; some KPIs have only one that makes sense")
+    dimension: str = Field(examples=["total"])
+    series: list[KpiSeries]
+
+
+class ModelVersion(BaseModel):
+    """A registered version; further members are what the registry knows of it."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+    version: str
+    is_champion: bool = Field(description="carries the alias `champion`: this one is served")
+
+
+class PredictorModels(_Answer):
+    """One predictor with its versions."""
+
+    predictor: str
+    title: dict[str, str]
+    entity: Literal["series", "customer", "deal"]
+    champion: Model | None = Field(description="what is served; null before the first training")
+    versions: list[ModelVersion] = Field(description="newest first")
+
+
+class ModelList(_Answer):
+    """Every predictor of the catalogue."""
+
+    items: list[PredictorModels]
+
+
+class Live(_Answer):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class Ready(_Answer):
+    """Data and champions are there."""
+
+    status: Literal["ready"] = "ready"
+    as_of: datetime
+    company: str
+    champions: dict[str, Model]
+    warning: str | None = Field(None, description="set while the store or registry is away and the last good state is served")
+
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,164 @@
+"""What the service answers from: one immutable view of the data and the champions, as of one instant.
+
+A view is built aside and swapped in whole (`state`), so that no answer mixes two dates or two model versions.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import Freq
+from predictkpi.core.types import Company, ModelRef
+from predictkpi.errors import NoChampionError, PredictKpiError
+from predictkpi.kpis import get_kpi
+from predictkpi.protocol import Predictor
+from predictkpi.service.envelopes import envelope
+from predictkpi.service.schemas import PredictionEnvelope
+from predictkpi.snapshot import Snapshot
+
+MAX_CACHED_SERIES = 256
+
+
+class PredictionTable:
+    """The long prediction table of one champion, found by entity without a scan."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame.sort_values([c.ENTITY_ID, c.HORIZON], kind="stable", ignore_index=True)
+        ids, starts = np.unique(self.frame[c.ENTITY_ID].to_numpy(dtype=object), return_index=True)
+        stops = np.append(starts[1:], len(self.frame))
+        self._spans = {str(i): (int(start), int(stop)) for i, start, stop in zip(ids, starts, stops, strict=True)}
+
+    def __contains__(self, entity_id: str) -> bool:
+        return entity_id in self._spans
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @property
+    def entity_ids(self) -> list[str]:
+        """All entities, sorted."""
+        return list(self._spans)
+
+    def rows(self, entity_id: str) -> pd.DataFrame:
+        """One entity's rows; `KeyError` if it is not in the table."""
+        start, stop = self._spans[entity_id]
+        return self.frame.iloc[start:stop]
+
+    def wide(self, horizon: int) -> pd.DataFrame:
+        """One row per entity (index), one column per statistic, for one horizon."""
+        chosen = self.frame[self.frame[c.HORIZON] == horizon]
+        return chosen.pivot(index=c.ENTITY_ID, columns=c.STATISTIC, values=c.VALUE)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A served model version with its predictions for the whole cohort."""
+
+    predictor: Predictor
+    ref: ModelRef
+    table: PredictionTable
+
+
+@dataclass(frozen=True)
+class View:
+    """Data, champions and everything computed from both. Read by many threads, changed by none."""
+
+    snapshot: Snapshot
+    champions: Mapping[str, Champion]
+    missing: Mapping[str, PredictKpiError]
+    fingerprint: tuple[object, ...]
+    _series: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _pages: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def as_of(self) -> pd.Timestamp:
+        """The exclusive instant of knowledge of every answer."""
+        return self.snapshot.as_of
+
+    @property
+    def company(self) -> Company:
+        """Whose data this is."""
+        return self.snapshot.company
+
+    def champion(self, predictor: str) -> Champion:
+        """The served version; raises what kept it from being served, `NoChampionError` if nothing was promoted."""
+        if predictor in self.champions:
+            return self.champions[predictor]
+        raise self.missing.get(predictor) or NoChampionError(f"{predictor}: no model carries the alias champion")
+
+    def predict(self, predictor: str, entity_id: str) -> PredictionEnvelope:
+        """The answer for one entity the store knows; raises `UnknownEntityError` or `DealClosedError` for any other."""
+        champion = self.champion(predictor)
+        if entity_id in champion.table:
+            rows = champion.table.rows(entity_id)
+        else:
+            rows = champion.predictor.predict(self.snapshot, entity_ids=[entity_id])
+        return self.envelope(champion, rows, entity_id=entity_id)
+
+    def envelope(
+        self, champion: Champion, rows: pd.DataFrame, *, entity_id: str, horizons: Sequence[int] | None = None
+    ) -> PredictionEnvelope:
+        """A stored entity's rows as an answer, under its name; ``horizons`` keeps only those."""
+        spec = champion.predictor.spec
+        return envelope(
+            rows,
+            spec=spec,
+            ref=champion.ref,
+            company=self.company,
+            entity_id=entity_id,
+            label=self.label(spec.entity, entity_id),
+            horizons=horizons,
+        )
+
+    def label(self, entity: str, entity_id: str) -> str:
+        """A name for people."""
+        if entity == "series":
+            dimension, _, member = entity_id.partition("=")
+            return f"{member} ({dimension})" if member else "Total"
+        return self._names[entity].get(entity_id, entity_id)
+
+    def kpi_series(self, name: str, *, freq: Freq = "M", by: str | None = None, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
+        """A KPI's series, computed once per view and question; `columns.KPI_COLUMNS`. Do not modify."""
+        key = (name, freq, by, as_of or self.as_of)
+        found = self._series.get(key)
+        if found is None:
+            snapshot = self.snapshot if as_of is None else self.snapshot.at(as_of)
+            found = get_kpi(name).series(snapshot, freq=freq, by=by)
+            with self._lock:
+                if len(self._series) >= MAX_CACHED_SERIES:
+                    self._series.pop(next(iter(self._series)))
+                self._series[key] = found
+        return found
+
+    def page(self, name: str, build: Callable[[View], object]) -> object:
+        """Something rendered from this view alone, built once."""
+        if name not in self._pages:
+            self._pages[name] = build(self)
+        return self._pages[name]
+
+    @cached_property
+    def known_values(self) -> dict[str, frozenset[str]]:
+        """Which stages, owners, sources and so on the store has seen: a payload's other values are news to every model."""
+        deals, events = self.snapshot.history("deals"), self.snapshot.history("deal_events")
+        seen = {column: deals[column] for column in (c.SOURCE, c.PRODUCT, c.REGION, c.TEAM)}
+        seen |= {column: events[column] for column in (c.STAGE, c.OWNER)}
+        return {column: frozenset(values.dropna().unique()) for column, values in seen.items()}
+
+    @cached_property
+    def _names(self) -> dict[str, dict[str, str]]:
+        customers, deals = self.snapshot.customers, self.snapshot.deals
+        named = customers[customers[c.NAME].notna()]
+        customer_names = dict(zip(named[c.CUSTOMER_ID], named[c.NAME], strict=True))
+        deal_names = {}
+        for deal_id, name, customer_id in zip(deals[c.DEAL_ID], deals[c.NAME], deals[c.CUSTOMER_ID], strict=True):
+            parts = [part for part in (customer_names.get(customer_id), name) if isinstance(part, str) and part]
+            deal_names[deal_id] = ": ".join(parts) or deal_id
+        return {"customer": customer_names, "deal": deal_names}

@@ -1,0 +1,43 @@
+"""One `Settings`: from the environment (``PREDICTKPI_*``) and ``predictkpi.toml`` in the working directory, environment first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from predictkpi.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Where things are and how the service listens. Hyperparameters are in models/*.yaml, never here."""
+
+    model_config = SettingsConfigDict(env_prefix="PREDICTKPI_", toml_file="predictkpi.toml", extra="forbid")
+
+    database_url: str = Field("sqlite:///var/predictkpi.db", description="SQLAlchemy URL of the store")
+    tracking_uri: str = Field(
+        "sqlite:///mlflow/tracking.db",
+        description="MLflow tracking and registry; MLFLOW_TRACKING_URI wins when set",
+        validation_alias="MLFLOW_TRACKING_URI",
+    )
+    artifact_root: Path = Field(Path("mlflow/artifacts"), description="artifacts of the local tracking store; a server has its own")
+    models_dir: Path = Field(Path("models"), description="folder of <predictor>.yaml hyperparameters and evaluation.yaml")
+    host: str = Field("127.0.0.1", description="address the service listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port the service listens on")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the TOML file."""
+        return (named["init_settings"], named["env_settings"], TomlConfigSettingsSource(settings_cls))
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Settings in force; raises `SettingsError` naming the field and the value."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("settings: " + "; ".join(lines)) from error

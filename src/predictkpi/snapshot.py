@@ -1,0 +1,137 @@
+"""The lens: facts as they were known before one instant. The only view a KPI or a predictor ever gets.
+
+A fact is never changed: a correction is a new version with a later ``known_at``. `Snapshot.table` gives the newest version
+of each row known before ``as_of``; `Snapshot.history` gives every version. What was known later cannot be had: asking raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Company
+from predictkpi.errors import FutureAccessError
+from predictkpi.tables import TABLES, table_schema
+
+
+class Facts(Protocol):
+    """Where versions of facts come from: the store, or frames in memory."""
+
+    company: Company
+
+    def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
+        """Every version with ``known_at < known_before``: schema columns and ``known_at``, oldest version first."""
+        ...
+
+
+class MemoryFacts:
+    """Facts held as DataFrames; tables that are not given are empty."""
+
+    def __init__(self, tables: Mapping[str, pd.DataFrame], company: Company | None = None) -> None:
+        self.company = company or Company()
+        self._tables = {table_schema(name).name: frame.sort_values(c.KNOWN_AT, kind="stable") for name, frame in tables.items()}
+
+    def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
+        """See `Facts.read`."""
+        frame = self._tables.get(table)
+        if frame is None:
+            return table_schema(table).empty()
+        return frame[frame[c.KNOWN_AT] < known_before]
+
+
+class Snapshot:
+    """All tables as known strictly before ``as_of``."""
+
+    def __init__(self, facts: Facts, as_of: pd.Timestamp) -> None:
+        self.as_of = pd.Timestamp(as_of)
+        self.company = facts.company
+        self._facts = facts
+        self._history: dict[str, pd.DataFrame] = {}
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def __repr__(self) -> str:
+        return f"Snapshot(as_of={self.as_of.isoformat()})"
+
+    def history(self, name: str) -> pd.DataFrame:
+        """Every version known before ``as_of``, oldest first. Do not modify."""
+        if name not in self._history:
+            frame = self._facts.read(name, known_before=self.as_of)
+            late = frame[c.KNOWN_AT] >= self.as_of
+            if late.any():
+                raise FutureAccessError(f"{name}: {int(late.sum())} rows were known only at or after {self.as_of.isoformat()}")
+            self._history[name] = frame
+        return self._history[name]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The newest known version of each row that had happened before ``as_of``, sorted by key. Do not modify.
+
+        Planned tables (targets) also hold rows of the future; `history` also holds bookings dated ahead.
+        """
+        if name not in self._tables:
+            schema = table_schema(name)
+            newest = self.history(name).drop_duplicates(list(schema.key), keep="last")
+            if schema.happened_at and not schema.planned:
+                happened = newest[schema.happened_at]
+                newest = newest[happened.isna() | (happened < self.as_of)]
+            self._tables[name] = newest.sort_values(list(schema.key), ignore_index=True)
+        return self._tables[name]
+
+    def at(self, as_of: pd.Timestamp) -> Snapshot:
+        """The view of an earlier instant; raises `FutureAccessError` for a later one."""
+        as_of = pd.Timestamp(as_of)
+        if as_of > self.as_of:
+            raise FutureAccessError(f"a snapshot of {self.as_of.isoformat()} cannot show {as_of.isoformat()}")
+        return self if as_of == self.as_of else Snapshot(_Narrowed(self), as_of)
+
+    def with_rows(self, rows: Mapping[str, pd.DataFrame]) -> Snapshot:
+        """This snapshot plus rows that only the caller knows (a deal in a request); they must be known before ``as_of``."""
+        facts = MemoryFacts(
+            {name: pd.concat([self.history(name), rows[name]]) if name in rows else self.history(name) for name in TABLES},
+            self.company,
+        )
+        return Snapshot(facts, self.as_of)
+
+    @property
+    def customers(self) -> pd.DataFrame:
+        """Newest known customers."""
+        return self.table("customers")
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """Newest known orders booked before ``as_of``."""
+        return self.table("orders")
+
+    @property
+    def deals(self) -> pd.DataFrame:
+        """Newest known deals."""
+        return self.table("deals")
+
+    @property
+    def deal_events(self) -> pd.DataFrame:
+        """Newest known version of every event that happened before ``as_of``."""
+        return self.table("deal_events")
+
+    @property
+    def spend(self) -> pd.DataFrame:
+        """Newest known spend of the days before ``as_of``."""
+        return self.table("spend")
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """Newest known targets, also of periods to come."""
+        return self.table("targets")
+
+
+class _Narrowed:
+    """A snapshot's own rows as facts for an earlier snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.company = snapshot.company
+        self._snapshot = snapshot
+
+    def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
+        frame = self._snapshot.history(table)
+        return frame[frame[c.KNOWN_AT] < known_before]

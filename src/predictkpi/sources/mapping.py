@@ -1,0 +1,283 @@
+"""The mapping: a YAML file that says which file feeds which table. One page is the whole format::
+
+    company: {name: Acme, currency: USD, time_zone: America/New_York, fiscal_year_starts: 1}
+    exported_at: 2018-01-01          # when the files were exported; a bare date means the end of that day. Without it: the day of the load
+    defaults:                        # for all feeds; each may be stated in a feed instead
+      encoding: utf-8
+      delimiter: ","
+      decimal: "."
+      thousands: ""                  # e.g. "," for 1,234.50; without it such a number is rejected
+      dates: {format: "%Y-%m-%d", time_zone: America/New_York}
+    feeds:
+      - table: deals                 # one of customers, orders, deals, deal_events, spend, targets, fx_rates
+        file: pipeline.csv           # .csv, .tsv, .txt (also .gz), .parquet or .xlsx (sheet: Name; otherwise the first)
+        join:                        # look-ups that add columns to each row
+          - {file: products.csv, on: product}
+        values:                      # other spellings, by column of the file; before everything else. "" makes a cell empty
+          stage: {Closed Won: won, Closed Lost: lost}
+        when:                        # which rows feed this table (all conditions hold); the others are counted as not selected
+          stage: [won, lost]
+          closed: present            # or: empty
+        columns:                     # column of the table: column of the file
+          deal_id: Opportunity Id
+        constants: {currency: USD}   # column of the table: value; for an instant an ISO date, or exported_at
+        known_at: modified           # see below
+        unique: first                # several rows of a key are one record: the first holds, the others count as unchanged
+        ignore: [Notes]              # columns of the file that no feed uses; "*" for all. Any other unused column is an error
+
+Everything is read as text: ``No`` or ``0012`` in a value map mean what they say. Cells are stripped of blanks at both ends; only an empty
+cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column of the file.
+Instants are converted from ``dates.time_zone`` to the company's; dates without a time of day are not, for a day stays that day.
+
+``known_at`` is when a row was known, the other time of every fact. Without it a row of the first load of a table was known when it
+happened (undated ones: when it was exported), and what a later load adds or changes is known from its export on. Name a column of the
+file where there is one (a date of the last change; the date of the event itself, if files come in by the month). ``known_at: always``
+is for master data whose history nobody kept, such as a customer's industry: the first load counts as known at all times, so that
+training on the past can use it. That is honest only for attributes that do not change with the outcome.
+
+A table without a mapped ``order_id`` or ``event_id`` gets one made of customer or deal, instant and a running number.
+"""
+
+from __future__ import annotations
+
+import codecs
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from predictkpi.core import columns as c
+from predictkpi.core.schema import TableSchema
+from predictkpi.core.types import Company
+from predictkpi.errors import MappingError
+from predictkpi.tables import TABLES, table_schema
+
+ALWAYS = "always"
+EXPORTED_AT = "exported_at"
+PRESENT, EMPTY = "present", "empty"
+DERIVED_KEYS = {"orders": (c.ORDER_ID, c.CUSTOMER_ID), "deal_events": (c.EVENT_ID, c.DEAL_ID)}
+"""Tables whose id may be made up: the id, and what it is made of beside the instant."""
+
+
+def near(name: str, known: list[str]) -> str:
+    """`` (did you mean 'x'?)`` or nothing."""
+    matches = get_close_matches(name.casefold(), [candidate.casefold() for candidate in known], n=1)
+    found = [candidate for candidate in known if matches and candidate.casefold() == matches[0]]
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def _is_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"no such encoding: {name!r}; usual ones are utf-8, latin-1, cp1252, utf-16") from None
+    return name
+
+
+def _is_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"no such time zone: {name!r}; write an IANA name such as Europe/Berlin") from None
+    return name
+
+
+def _is_condition(value: object) -> object:
+    if isinstance(value, str) and value not in (PRESENT, EMPTY):
+        raise ValueError(f"write a list of values, or one of {PRESENT}, {EMPTY}; for the value {value!r} write [{value}]")
+    return value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Dates(_Strict):
+    """How instants are written in a file."""
+
+    format: str | dict[str, str] | None = None
+    time_zone: Annotated[str, AfterValidator(_is_zone)] | None = None
+
+    def format_of(self, column: str) -> str | None:
+        """The format of that column of the file; None if none is stated."""
+        return self.format.get(column) if isinstance(self.format, dict) else self.format
+
+    @field_validator("format")
+    @classmethod
+    def _is_format(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        for text in value.values() if isinstance(value, dict) else [value]:
+            if text is not None and text != "ISO8601" and not ("%y" in text.casefold() and "%" in text):
+                raise ValueError(f"{text!r} is no strptime format with a year, such as %Y-%m-%d, nor ISO8601")
+        return value
+
+
+class Reading(_Strict):
+    """How a file is written; what a feed leaves out comes from the defaults."""
+
+    encoding: Annotated[str, AfterValidator(_is_encoding)] = "utf-8"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ".", ",", " ", "'"] = ""
+    dates: Dates = Dates()
+
+
+class Join(_Strict):
+    """A look-up file: each row gets the columns of the one row of that file with the same value ``on``."""
+
+    file: str
+    on: str
+    sheet: str | None = None
+
+
+class Feed(Reading):
+    """One file feeding one table."""
+
+    table: str
+    file: str
+    sheet: str | None = None
+    join: tuple[Join, ...] = ()
+    values: dict[str, dict[str, str]] = {}
+    when: dict[str, Annotated[list[str] | str, BeforeValidator(_is_condition)]] = {}
+    columns: dict[str, str]
+    constants: dict[str, str] = {}
+    known_at: str | None = None
+    unique: Literal["first"] | None = None
+    ignore: tuple[str, ...] | Literal["*"] = ()
+
+    @property
+    def table_schema(self) -> TableSchema:
+        """The schema of the table that is fed."""
+        return table_schema(self.table)
+
+    @property
+    def used_columns(self) -> set[str]:
+        """Every column of the file (or of its look-ups) that this feed speaks of."""
+        known_at = {self.known_at} - {None, ALWAYS}
+        return {*self.columns.values(), *self.values, *self.when, *(join.on for join in self.join), *known_at}  # type: ignore[arg-type]
+
+    @model_validator(mode="after")
+    def _fits_table(self) -> Feed:
+        if self.table not in TABLES:
+            raise ValueError(f"no table named {self.table!r}{near(self.table, list(TABLES))}; there are: {', '.join(TABLES)}")
+        names = self.table_schema.column_names
+        for part in (self.columns, self.constants):
+            for name in part:
+                if name not in names:
+                    raise ValueError(f"{self.table} has no column {name!r}{near(name, names)}; it has: {', '.join(names)}")
+        twice = set(self.columns) & set(self.constants)
+        if twice:
+            raise ValueError(f"{', '.join(sorted(twice))}: given by a column and by a constant; keep one")
+        derived = DERIVED_KEYS.get(self.table, ("",))[0]
+        given = {*self.columns, *self.constants, derived}
+        missing = [column.name for column in self.table_schema.columns if column.required and column.name not in given]
+        if missing:
+            raise ValueError(f"{self.table} needs {', '.join(missing)}: name the column of the file, or a constant")
+        return self
+
+
+class Mapping(_Strict):
+    """A whole mapping file."""
+
+    company: Company | None = None
+    exported_at: pd.Timestamp | None = None
+    is_whole_day: bool = Field(False, exclude=True)
+    defaults: Reading = Reading()
+    feeds: tuple[Feed, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_defaults(cls, data: Any) -> Any:
+        """Give each feed the defaults that it does not state itself, and parse the instant of the export."""
+        if not isinstance(data, dict):
+            raise ValueError("expected company, feeds and so on at the top")
+        data = dict(data)
+        defaults = data.get("defaults") or {}
+        if isinstance(data.get("feeds"), list) and isinstance(defaults, dict):
+            shared = {name: value for name, value in defaults.items() if name in Reading.model_fields}
+            data["feeds"] = [{**shared, **feed} if isinstance(feed, dict) else feed for feed in data["feeds"]]
+        data["is_whole_day"] = len(str(data.get("exported_at", ""))) == len("2018-01-01")
+        return data
+
+    @field_validator("company")
+    @classmethod
+    def _in_a_time_zone(cls, company: Company | None) -> Company | None:
+        if company is not None:
+            _is_zone(company.time_zone)
+        return company
+
+    @field_validator("exported_at", mode="before")
+    @classmethod
+    def _is_instant(cls, value: object, info: ValidationInfo) -> pd.Timestamp | None:
+        if value is None:
+            return None
+        try:
+            instant = pd.to_datetime(str(value), format="ISO8601")
+        except ValueError:
+            raise ValueError(f"{value!r} is no ISO date or instant, such as 2018-01-01 or 2018-01-01T06:30") from None
+        company = info.data.get("company")
+        return instant.tz_convert(company.time_zone if company else "UTC").tz_localize(None) if instant.tzinfo else instant
+
+    def exported_until(self) -> pd.Timestamp | None:
+        """The last instant that the export may speak of: ``exported_at``, for a bare date the end of that day."""
+        if self.exported_at is None or not self.is_whole_day:
+            return self.exported_at
+        return self.exported_at + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+
+
+class _Loader(yaml.BaseLoader):
+    """All scalars are text: YAML's own guesses would turn ``on``, ``No`` and ``0012`` into something else."""
+
+
+def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _unique_keys)
+
+_MODELS: dict[str, type[BaseModel]] = {"company": Company, "defaults": Reading, "feeds": Feed, "dates": Dates, "join": Join}
+
+
+def read_mapping(path: Path) -> Mapping:
+    """The mapping in that file; raises `MappingError` that names the file, the key and what was probably meant."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader, builds nothing but text, lists and dicts
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingError(f"{path}: the mapping cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise MappingError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Mapping.model_validate(data)
+    except ValidationError as error:
+        lines = [_line(path, dict(found), data) for found in error.errors()]
+        raise MappingError("\n".join(dict.fromkeys(lines))) from error
+
+
+def _line(path: Path, found: dict[str, Any], data: Any) -> str:
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
+    message = str(found["msg"]).removeprefix("Value error, ")
+    if found["type"] == "extra_forbidden":
+        parent = next((part for part in reversed(found["loc"][:-1]) if isinstance(part, str)), "")
+        names = list(_MODELS.get(parent, Mapping).model_fields)
+        message = f"no such key{near(str(found['loc'][-1]), names)}; there are: {', '.join(name for name in names if name != 'is_whole_day')}"
+    table = _fed_table(found["loc"], data)
+    return f"{path}: {where}{table}: {message}" if where else f"{path}: {message}"
+
+
+def _fed_table(loc: tuple[int | str, ...], data: Any) -> str:
+    """Which feed that is, for a reader who does not count from zero."""
+    if len(loc) > 1 and loc[0] == "feeds" and isinstance(loc[1], int):
+        feed = data["feeds"][loc[1]]
+        if isinstance(feed, dict):
+            return f" ({feed.get('table', '?')} from {feed.get('file', '?')})"
+    return ""

@@ -1,0 +1,130 @@
+"""One load: everything between the first and the last statement of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import sqlalchemy as sa
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Company
+from predictkpi.errors import MappingError
+from predictkpi.store.frames import insert_frame, read_frame
+from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, REJECT_FIELDS, REJECTS, VERSION_ID
+from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, plan_versions
+from predictkpi.tables import table_schema
+
+OnRows = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the records that were offered."""
+
+    accepted: int
+    unchanged: int
+    rejected: int
+
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.accepted + self.unchanged + self.rejected
+
+    @classmethod
+    def of(cls, outcomes: pd.Series) -> Counts:
+        """Count a column of outcomes."""
+        return cls(*(int((outcomes == outcome).sum()) for outcome in (ACCEPTED, UNCHANGED, REJECTED)))
+
+
+class Load:
+    """A load under way. Made by `Store.begin_load`, which commits it or, after an exception, leaves no trace of it."""
+
+    def __init__(self, connection: sa.Connection, *, load_id: int, company: Company, learning: Learning) -> None:
+        self.load_id = load_id
+        self.company = company
+        self.learning = learning
+        self._connection = connection
+
+    def is_first(self, table: str) -> bool:
+        """Whether the table holds no row yet; asked before `write`."""
+        return self._connection.execute(sa.select(FACT_TABLES[table].c[VERSION_ID]).limit(1)).first() is None
+
+    def newest(self, table: str, columns: list[str]) -> pd.DataFrame:
+        """These columns (key first) of the newest version of each key, this load's versions included."""
+        held = FACT_TABLES[table]
+        statement = sa.select(*(held.c[name] for name in columns)).order_by(held.c[c.KNOWN_AT], held.c[VERSION_ID])
+        key = [name for name in table_schema(table).key if name in columns]
+        return read_frame(self._connection, statement).drop_duplicates(key, keep="last", ignore_index=True)
+
+    def plan(self, table: str, offered: pd.DataFrame, *, origin: pd.Series) -> pd.DataFrame:
+        """What would become of these rows; see `versions.plan_versions`."""
+        schema, held = table_schema(table), FACT_TABLES[table]
+        statement = sa.select(*(held.c[name] for name in [*schema.key, c.KNOWN_AT, CONTENT_HASH])).order_by(
+            held.c[c.KNOWN_AT], held.c[VERSION_ID]
+        )
+        stored = read_frame(self._connection, statement)
+        return plan_versions(schema, offered, stored, learning=self.learning, origin=origin)
+
+    def write(self, table: str, offered: pd.DataFrame, plan: pd.DataFrame, *, on_rows: OnRows | None = None) -> None:
+        """Append the rows that the plan accepts, in the order in which they were known."""
+        accepted = plan[plan[OUTCOME] == ACCEPTED].sort_values(c.KNOWN_AT, kind="stable")
+        rows = offered.loc[accepted.index, table_schema(table).column_names]
+        versions = rows.assign(
+            **{c.KNOWN_AT: accepted[c.KNOWN_AT], LOAD_ID: self.load_id, CONTENT_HASH: accepted[CONTENT_HASH]}
+        )
+        insert_frame(self._connection, FACT_TABLES[table], versions, on_rows=on_rows)
+
+    def write_rejects(self, rejects: pd.DataFrame) -> None:
+        """Keep these rejects; columns ``file, row, table, field, value, reason``."""
+        insert_frame(self._connection, REJECTS, rejects[REJECT_FIELDS].assign(**{LOAD_ID: self.load_id}))
+
+    def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
+        """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""
+        values = {"records": counts.records, "accepted": counts.accepted, "unchanged": counts.unchanged, "rejected": counts.rejected}
+        update = sa.update(LOADS).where(LOADS.c[LOAD_ID] == self.load_id)
+        self._connection.execute(update.values(is_refused=is_refused, **values))
+        if not is_refused:
+            self._keep_company()
+
+    def _keep_company(self) -> None:
+        values = self.company.model_dump()
+        if read_company(self._connection) is None:
+            self._connection.execute(sa.insert(COMPANY).values(company_id=1, **values))
+        else:
+            self._connection.execute(sa.update(COMPANY).values(**values))
+
+
+def open_load(
+    connection: sa.Connection, *, company: Company, learning: Learning, exported_at: pd.Timestamp | None, mapping: str, source: str
+) -> Load:
+    """Enter a new load in the book and hold the store's write lock from here on; raises `MappingError` for another company's books."""
+    entry = sa.insert(LOADS).values(
+        loaded_at=learning.now,
+        exported_at=exported_at,
+        mapping=mapping,
+        source=source,
+        is_refused=False,
+        records=0,
+        accepted=0,
+        unchanged=0,
+        rejected=0,
+    )
+    load_id = int(connection.execute(entry).inserted_primary_key[0])
+    held = read_company(connection)
+    if held is not None:
+        for field in ("currency", "time_zone"):
+            ours, theirs = getattr(held, field), getattr(company, field)
+            if ours != theirs:
+                raise MappingError(
+                    f"{mapping}: company.{field} is {theirs!r}, but the store's facts are stated in {ours!r} since the first load; "
+                    f"state {field}: {ours} or load into another store"
+                )
+    return Load(connection, load_id=load_id, company=company, learning=learning)
+
+
+def read_company(connection: sa.Connection) -> Company | None:
+    """Whose books the store holds; None before the first load."""
+    row = connection.execute(sa.select(*(COMPANY.c[name] for name in Company.model_fields))).mappings().first()
+    return None if row is None else Company(**row)

@@ -1,0 +1,118 @@
+"""The store's SQL tables, generated from `predictkpi.tables.TABLES`; migrations/ holds how a database gets there."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import sqlalchemy as sa
+
+from predictkpi.core import columns as c
+from predictkpi.core.schema import TableSchema
+from predictkpi.store.versions import CONTENT_HASH
+from predictkpi.tables import TABLES
+
+VERSION_ID = "version_id"
+LOAD_ID = "load_id"
+
+METADATA = sa.MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
+)
+
+
+class Instant(sa.types.TypeDecorator[str | dt.datetime]):
+    """A naive company-local timestamp: TIMESTAMP where the database has one, ISO text of fixed width (so that it sorts) in SQLite.
+
+    Bound values may be `pandas.Timestamp`, `datetime` or, for bulk inserts, ISO text. Results come as the driver gives them; read through
+    `pandas.to_datetime`.
+    """
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str] | sa.types.TypeEngine[dt.datetime]:
+        """Text of 26 characters in SQLite, a timestamp without time zone elsewhere."""
+        return dialect.type_descriptor(sa.String(26) if dialect.name == "sqlite" else sa.DateTime())
+
+    def process_bind_param(self, value: str | dt.datetime | None, dialect: sa.Dialect) -> str | dt.datetime | None:
+        """Pass ISO text on as it is; spell instants out for SQLite."""
+        if value is None or isinstance(value, str):
+            return value
+        instant = pd.Timestamp(value)
+        return instant.strftime("%Y-%m-%d %H:%M:%S.%f") if dialect.name == "sqlite" else instant.to_pydatetime()
+
+
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_TYPES: dict[str, type[sa.types.TypeEngine]] = {"string": sa.Text, "number": sa.Double, "instant": Instant}
+
+
+def _fact_table(schema: TableSchema) -> sa.Table:
+    return sa.Table(
+        schema.name,
+        METADATA,
+        sa.Column(VERSION_ID, BIG_ID, primary_key=True, autoincrement=True),
+        *(sa.Column(column.name, _TYPES[column.kind](), nullable=not column.required) for column in schema.columns),
+        sa.Column(c.KNOWN_AT, Instant(), nullable=False),
+        sa.Column(LOAD_ID, sa.Integer, nullable=False),
+        sa.Column(CONTENT_HASH, sa.BigInteger, nullable=False),
+        sa.UniqueConstraint(*schema.key, c.KNOWN_AT),
+        sa.Index(None, c.KNOWN_AT),
+    )
+
+
+FACT_TABLES: dict[str, sa.Table] = {name: _fact_table(schema) for name, schema in TABLES.items()}
+
+LOADS = sa.Table(
+    "loads",
+    METADATA,
+    sa.Column(LOAD_ID, sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("loaded_at", Instant(), nullable=False),
+    sa.Column("exported_at", Instant()),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("is_refused", sa.Boolean, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("unchanged", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+)
+
+REJECT_FIELDS = ["file", "row", "table", "field", "value", "reason"]
+REJECTS = sa.Table(
+    "rejects",
+    METADATA,
+    sa.Column("reject_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column(LOAD_ID, sa.Integer, nullable=False, index=True),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("row", sa.BigInteger, nullable=False),
+    sa.Column("table", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+COMPANY = sa.Table(
+    "company",
+    METADATA,
+    sa.Column("company_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("fiscal_year_starts", sa.Integer, nullable=False),
+)
+
+PREDICTIONS = sa.Table(
+    "predictions",
+    METADATA,
+    sa.Column("prediction_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column(c.PREDICTOR, sa.Text, nullable=False),
+    sa.Column(c.ENTITY_ID, sa.Text, nullable=False),
+    sa.Column(c.AS_OF, Instant(), nullable=False),
+    sa.Column(c.HORIZON, sa.Integer, nullable=False),
+    sa.Column(c.STATISTIC, sa.Text, nullable=False),
+    sa.Column(c.VALUE, sa.Double),
+    sa.Column(c.MODEL_VERSION, sa.Text, nullable=False),
+    sa.Column(c.STATUS, sa.Text, nullable=False),
+    sa.Column(c.REASON, sa.Text, nullable=False),
+    sa.UniqueConstraint(c.PREDICTOR, c.MODEL_VERSION, c.AS_OF, c.ENTITY_ID, c.HORIZON, c.STATISTIC, name="uq_predictions_statement"),
+)

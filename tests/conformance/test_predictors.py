@@ -1,0 +1,204 @@
+"""Every predictor of the catalogue keeps the protocol; a new one is tested by being listed."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Spec, Status
+from predictkpi.errors import ArtifactError, UnknownEntityError
+from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.protocol import Predictor
+from predictkpi.snapshot import MemoryFacts, Snapshot
+
+ROOT = Path(__file__).resolve().parents[2]
+CANDIDATES = [(name, kind) for name in predictor_names() for kind in ("model", "baseline")]
+KEY = [c.ENTITY_ID, c.HORIZON, c.STATISTIC]
+
+
+def make(name: str, kind: str) -> Predictor:
+    """An unfitted candidate with default settings."""
+    model = predictor_class(name)()
+    return model if kind == "model" else model.baseline()
+
+
+def future_is_changed(company, as_of: pd.Timestamp) -> MemoryFacts:
+    """The same past, and another future: what became known at or after ``as_of`` is doubled in value or gone."""
+    tables = {}
+    for name, frame in company.tables.items():
+        past, future = frame[frame[c.KNOWN_AT] < as_of], frame[frame[c.KNOWN_AT] >= as_of].iloc[::2]
+        money = [column for column in (c.AMOUNT, c.COST, c.VALUE) if column in future]
+        tables[name] = pd.concat([past, future.assign(**{column: future[column] * 2 for column in money})])
+    return MemoryFacts(tables, company.company)
+
+
+@pytest.fixture(scope="module", params=CANDIDATES, ids=lambda candidate: "-".join(candidate))
+def candidate(request) -> tuple[str, str]:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def as_of(company) -> pd.Timestamp:
+    """Seven months before the sample company's end, so that half a year of outcomes is known."""
+    return (company.end - pd.DateOffset(months=7)).normalize().replace(day=1)
+
+
+@pytest.fixture(scope="module")
+def past(snapshot, as_of) -> Snapshot:
+    return snapshot.at(as_of)
+
+
+@pytest.fixture(scope="module")
+def fitted(candidate, past) -> Predictor:
+    """Fitted once a candidate; tests must not change it."""
+    predictor = make(*candidate)
+    return predictor.fit(predictor.training_table(past))
+
+
+def _by_key(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions.sort_values(KEY, ignore_index=True)
+
+
+@pytest.mark.parametrize("name", predictor_names())
+def test_catalogue__folder_name_and_spec_agree(name):
+    spec = predictor_class(name).spec
+    assert isinstance(spec, Spec)
+    assert spec.name == name
+    assert set(spec.title) == {"en", "de"}
+    assert spec.headline in {statistic.name for statistic in spec.statistics}
+    assert list(spec.horizons) == sorted(set(spec.horizons))
+
+
+@pytest.mark.parametrize("name", predictor_names())
+def test_catalogue__settings_file_holds_only_known_settings(name):
+    settings = yaml.safe_load((ROOT / "models" / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    known = set(inspect.signature(predictor_class(name)).parameters)
+    assert set(settings) <= known
+    predictor_class(name)(**settings)
+
+
+def test_cohort__is_there_and_is_predicted_whole(fitted, past):
+    inputs = fitted.inputs(past)
+    assert len(inputs) > 0
+    assert list(inputs.columns[:2]) == [c.ENTITY_ID, c.AS_OF]
+    assert (inputs[c.AS_OF] == past.as_of).all()
+    assert set(fitted.predict(past)[c.ENTITY_ID]) == set(inputs[c.ENTITY_ID])
+
+
+def test_predictions__are_well_formed(fitted, past):
+    predictions = fitted.predict(past)
+    spec = fitted.spec
+    assert list(predictions.columns) == c.PREDICTION_COLUMNS
+    assert not predictions.duplicated(KEY).any()
+    assert set(predictions[c.STATISTIC]) <= {statistic.name for statistic in spec.statistics}
+    assert set(predictions[c.HORIZON]) == set(spec.horizons)
+    assert set(predictions[c.STATUS]) <= set(Status)
+    told = predictions[c.STATUS] == Status.FULL
+    assert (predictions.loc[~told, c.REASON] != "").all(), "every rung below full says why"
+    unknown = predictions[c.VALUE].isna()
+    assert not (unknown & told).any(), "a full answer is never blank"
+
+
+def test_predictions__quantiles_never_cross(fitted, past):
+    predictions = fitted.predict(past)
+    names = predictions[c.STATISTIC].str.extract(r"^(?P<family>.*?)q(?P<level>\d+)$")
+    quantiles = predictions.assign(family=names["family"], level=("0." + names["level"]).astype(float)).dropna(subset=["level", c.VALUE])
+    steps = quantiles.sort_values("level").groupby([c.ENTITY_ID, c.HORIZON, "family"])[c.VALUE].diff().dropna()
+    assert len(steps)
+    assert (steps >= -1e-9).all()
+
+
+def test_no_future__changing_the_future_changes_nothing(candidate, company, as_of):
+    predictor = make(*candidate)
+    before = Snapshot(company.facts, as_of)
+    after = Snapshot(future_is_changed(company, as_of), as_of)
+    assert len(predictor.inputs(before)), "an empty cohort proves nothing"
+    pd.testing.assert_frame_equal(predictor.inputs(before), predictor.inputs(after))
+    pd.testing.assert_frame_equal(predictor.training_table(before), predictor.training_table(after))
+
+
+def test_no_future__catches_a_leaky_control(company, as_of):
+    class Leaky(predictor_class("clv")):
+        def inputs(self, snapshot, *, entity_ids=None):
+            inputs = super().inputs(snapshot, entity_ids=entity_ids)
+            everything = snapshot._facts.read("orders", known_before=pd.Timestamp.max)
+            return inputs.assign(peek=inputs[c.ENTITY_ID].map(everything.groupby(c.CUSTOMER_ID)[c.AMOUNT].sum()))
+
+    before, after = Snapshot(company.facts, as_of), Snapshot(future_is_changed(company, as_of), as_of)
+    with pytest.raises(AssertionError, match="peek"):
+        pd.testing.assert_frame_equal(Leaky().inputs(before), Leaky().inputs(after))
+
+
+def test_corrections__that_arrive_later_change_no_earlier_answer(fitted, company, as_of):
+    orders = company.tables["orders"]
+    known = orders[orders[c.KNOWN_AT] < as_of].drop_duplicates(c.ORDER_ID, keep="last")
+    corrections = known.assign(**{c.AMOUNT: known[c.AMOUNT] * 3, c.KNOWN_AT: as_of})
+    corrected = MemoryFacts(company.tables | {"orders": pd.concat([orders, corrections])}, company.company)
+    pd.testing.assert_frame_equal(fitted.predict(Snapshot(company.facts, as_of)), fitted.predict(Snapshot(corrected, as_of)))
+
+
+def test_save_load__gives_the_same_predictions(fitted, past, tmp_path):
+    fitted.save(tmp_path)
+    suffixes = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert suffixes <= {".txt", ".json", ".parquet"}, "artifacts are data"
+    loaded = type(fitted).load(tmp_path)
+    pd.testing.assert_frame_equal(fitted.predict(past), loaded.predict(past), rtol=1e-9)
+
+
+def test_load__refuses_a_foreign_folder(fitted, tmp_path):
+    (tmp_path / "something.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError):
+        type(fitted).load(tmp_path)
+
+
+def test_fit__is_deterministic_and_forgets_what_it_knew(candidate, fitted, past, as_of):
+    earlier = past.at(as_of - pd.DateOffset(months=9))
+    again = make(*candidate)
+    again.fit(again.training_table(earlier))
+    again.fit(again.training_table(past))
+    pd.testing.assert_frame_equal(again.predict(past), fitted.predict(past))
+
+
+def test_backtest_equals_serving__one_path_for_both(fitted, snapshot, as_of, sample_store):
+    in_backtest = fitted.predict(snapshot.at(as_of))
+    in_service = fitted.predict(sample_store.snapshot(as_of))
+    pd.testing.assert_frame_equal(_by_key(in_backtest), _by_key(in_service), rtol=1e-9)
+
+
+def test_one_entity__is_answered_as_within_the_whole(fitted, past):
+    whole = fitted.predict(past)
+    name = whole[c.ENTITY_ID].iloc[len(whole) // 2]
+    alone = fitted.predict(past, entity_ids=[name])
+    pd.testing.assert_frame_equal(_by_key(alone), _by_key(whole[whole[c.ENTITY_ID] == name]), rtol=1e-9)
+
+
+def test_unknown_entity__is_an_error_that_names_it(fitted, past):
+    with pytest.raises(UnknownEntityError, match="nobody-knows-this"):
+        fitted.inputs(past, entity_ids=["nobody-knows-this"])
+
+
+def test_outcomes__are_mature_only_when_the_whole_span_has_passed(fitted, snapshot, past, as_of):
+    outcomes = fitted.outcomes(snapshot, as_of=as_of)
+    assert list(outcomes.columns) == c.OUTCOME_COLUMNS
+    assert outcomes[c.IS_MATURE].any()
+    assert set(outcomes[c.ENTITY_ID]) <= set(fitted.inputs(past)[c.ENTITY_ID])
+    unit = pd.DateOffset(months=1) if fitted.spec.time_unit == "month" else pd.Timedelta(days=1)
+    ends = outcomes[c.HORIZON].map({h: as_of + h * unit for h in fitted.spec.horizons})
+    assert (outcomes[c.IS_MATURE] == (ends <= snapshot.as_of)).all()
+
+
+def test_readiness__counts_and_names_a_rung(fitted, past):
+    readiness = fitted.readiness(past)
+    assert set(readiness.have) == set(readiness.need)
+    assert (readiness.reason == "") == (readiness.status == Status.FULL)
+
+
+def test_no_history__gives_a_rung_not_a_crash(candidate, past):
+    empty = Snapshot(MemoryFacts({}), past.as_of)
+    readiness = make(*candidate).readiness(empty)
+    assert readiness.status != Status.FULL

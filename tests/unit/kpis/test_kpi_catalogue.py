@@ -1,0 +1,186 @@
+"""What holds for every KPI of the catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import FREQS, cutoff_of
+from predictkpi.core.types import Status
+from predictkpi.errors import UnknownNameError
+from predictkpi.kpis import KPIS, get_kpi, kpi_names
+from predictkpi.snapshot import Snapshot
+from predictkpi.tables import TABLES
+
+EVERY = pytest.mark.parametrize("name", kpi_names())
+EVERY_WAY = pytest.mark.parametrize(("name", "by"), [(name, by) for name in kpi_names() for by in (None, *get_kpi(name).dimensions)])
+
+
+def test_catalogue__names_in_order():
+    assert kpi_names() == (
+        "revenue", "revenue_growth_mom", "revenue_growth_qoq", "revenue_growth_yoy", "cac", "clv_realised",
+        "sales_cycle_mean", "sales_cycle_median", "win_rate",
+    )  # fmt: skip
+    assert len(KPIS) == len(set(kpi_names()))
+
+
+def test_get_kpi__unknown_name_lists_the_catalogue():
+    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: cac, clv_realised"):
+        get_kpi("profit")
+
+
+@EVERY
+def test_declaration__is_complete(name):
+    kpi = get_kpi(name)
+    assert kpi.name == name
+    assert set(kpi.title) == {"en", "de"} and all(kpi.title.values())
+    assert kpi.formula and kpi.unit in {"currency", "share", "days", "ratio", "count"} and kpi.better in {"up", "down", "none"}
+    assert kpi.counts in {"orders", "customers", "deals"}
+    assert kpi.needs and set(kpi.needs) <= set(TABLES)
+    assert kpi.dimensions
+
+
+@EVERY_WAY
+def test_series__columns_order_and_status(tiny, name, by):
+    series = get_kpi(name).series(tiny, by=by)
+    assert list(series.columns) == c.KPI_COLUMNS
+    assert len(series) and (series[c.KPI] == name).all()
+    assert (series[c.DIMENSION] == (by or "total")).all()
+    assert series[[c.MEMBER, c.DS]].apply(tuple, axis=1).is_monotonic_increasing
+    assert not series.duplicated([c.MEMBER, c.DS]).any()
+    assert series.groupby(c.MEMBER)[c.DS].agg(tuple).nunique() == 1
+    assert by or series[c.MEMBER].eq("total").all()
+    assert set(series[c.STATUS]) <= {Status.FULL, Status.LIMITED, Status.INSUFFICIENT_DATA}
+    assert (series[c.VALUE].isna() == (series[c.STATUS] == Status.INSUFFICIENT_DATA)).all()
+    assert np.isfinite(series[c.VALUE].dropna()).all()
+
+
+@EVERY
+@pytest.mark.parametrize("freq", FREQS)
+def test_series__complete_periods_only(tiny, name, freq):
+    kpi = get_kpi(name)
+    series = kpi.series(tiny, freq=freq)
+    cutoff = cutoff_of(tiny.as_of, kpi.fixed_freq or freq, fiscal_year_starts=2)
+    assert (series[c.DS] <= cutoff).all()
+    if freq != "Y":  # the first fiscal year is still running
+        assert series[c.DS].max() == cutoff
+
+
+@EVERY
+def test_series__month_counts_from_its_last_instant_on(tiny, name):
+    june, july = pd.Timestamp("2023-06-01"), pd.Timestamp("2023-07-01")
+    before = get_kpi(name).series(tiny.at(pd.Timestamp("2023-07-31 23:59:59.999999")))
+    after = get_kpi(name).series(tiny.at(pd.Timestamp("2023-08-01")))
+    if get_kpi(name).fixed_freq == "Q":
+        july, june = pd.Timestamp("2023-05-01"), pd.Timestamp("2023-02-01")
+    assert (before[c.DS].max(), after[c.DS].max()) == (june, july)
+
+
+@EVERY
+def test_series__no_data_gives_typed_empty_frame(facts_of, tiny, name):
+    empty = get_kpi(name).series(Snapshot(facts_of(), pd.Timestamp("2023-08-10")))
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == get_kpi(name).series(tiny).dtypes.to_dict()
+
+
+@EVERY
+def test_series__data_of_the_running_period_only_gives_no_rows(tiny, name):
+    assert len(get_kpi(name).series(tiny.at(pd.Timestamp("2023-02-25")), freq="M")) == 0
+
+
+@EVERY
+def test_series__unknown_dimension_names_the_valid_ones(tiny, name):
+    with pytest.raises(UnknownNameError, match=f"dimension of {name} named 'colour'; there are: .*{get_kpi(name).dimensions[0]}"):
+        get_kpi(name).series(tiny, by="colour")
+
+
+@EVERY
+def test_series__unknown_period_length_is_refused(tiny, name):
+    with pytest.raises(UnknownNameError, match="period length named 'H'"):
+        get_kpi(name).series(tiny, freq="H")
+
+
+@pytest.fixture(scope="module")
+def without_customers(facts_of, tiny_tables) -> Snapshot:
+    return Snapshot(facts_of(**{table: rows for table, rows in tiny_tables.items() if table != "customers"}), pd.Timestamp("2023-08-10"))
+
+
+@EVERY_WAY
+def test_series__works_without_customers(without_customers, name, by):
+    series = get_kpi(name).series(without_customers, by=by)
+    assert len(series)
+    if by in {"segment", "industry"}:
+        assert series[c.MEMBER].unique().tolist() == ["unknown"]
+
+
+@pytest.fixture(scope="module")
+def restated(facts_of, tiny_tables, tiny) -> tuple[Snapshot, Snapshot]:
+    """The tiny company, whose every row was changed on 1 September: seen as of the old day, and after the change."""
+    customer = dict.fromkeys(("segment", "region", "industry", "channel"), "x")
+    deal = {"created_at": "2023-01-01"} | dict.fromkeys(("region", "team", "source", "product"), "x")
+    changed = {
+        "customers": [row | customer for row in tiny_tables["customers"]],
+        "orders": [row | {"order_id": f"{i:05d}", "amount": 7.0} for i, row in enumerate(tiny_tables["orders"])],
+        "spend": [row | {"cost": 99.0} for row in tiny_tables["spend"]],
+        "deals": [row | deal for row in tiny_tables["deals"]],
+        "deal_events": [
+            row | {"event_id": f"{i:05d}", "stage": ("won", "lost")[i % 2], "owner": "x"}
+            for i, row in enumerate(tiny_tables["deal_events"])
+        ],
+    }
+    versions = {table: rows + [row | {"known_at": "2023-09-01"} for row in changed[table]] for table, rows in tiny_tables.items()}
+    facts = facts_of(fiscal_year_starts=2, **versions)
+    return Snapshot(facts, tiny.as_of), Snapshot(facts, pd.Timestamp("2023-09-02"))
+
+
+@EVERY_WAY
+def test_series__later_corrections_leave_an_earlier_snapshot_alone(tiny, restated, name, by):
+    kpi = get_kpi(name)
+    seen_then = kpi.series(tiny, by=by).to_csv()
+    on_the_old_day, after_the_change = restated
+    assert kpi.series(on_the_old_day, by=by).to_csv() == seen_then
+    assert kpi.series(after_the_change, by=by).to_csv() != seen_then
+
+
+@pytest.mark.parametrize("freq", FREQS)
+@pytest.mark.parametrize("by", get_kpi("revenue").dimensions)
+def test_revenue__members_sum_to_total(facts_of, by, freq):
+    rng = np.random.default_rng(5)
+    days = pd.Timestamp("2021-01-10") + pd.to_timedelta(rng.integers(0, 600 * 86_400, 500), unit="s")
+    orders = [
+        {"ds": day, "customer_id": str(rng.integers(40)), "amount": float(rng.normal(50, 60)), "product": rng.choice(["a", "b", ""])}
+        for day in days
+    ]
+    customers = [
+        {"customer_id": str(i), **{d: rng.choice(["u", "v", "w", ""]) for d in ("segment", "region", "industry", "channel")}}
+        for i in range(30)
+    ]
+    snapshot = Snapshot(facts_of(fiscal_year_starts=7, orders=orders, customers=customers), pd.Timestamp("2022-08-20"))
+    total = get_kpi("revenue").series(snapshot, freq=freq)
+    members = get_kpi("revenue").series(snapshot, freq=freq, by=by)
+    assert members[c.MEMBER].nunique() > 2
+    summed = members.groupby(c.DS)[[c.VALUE, c.N]].sum().reset_index()
+    assert summed[c.DS].tolist() == total[c.DS].tolist()
+    np.testing.assert_allclose(summed[c.VALUE], total[c.VALUE], atol=1e-9)
+    assert summed[c.N].tolist() == total[c.N].tolist()
+
+
+@pytest.mark.parametrize(("n", "status"), [(9, Status.LIMITED), (10, Status.FULL)])
+@pytest.mark.parametrize("name", ["cac", "clv_realised", "sales_cycle_mean", "sales_cycle_median", "win_rate"])
+def test_ratio__limited_below_ten(facts_of, name, n, status):
+    facts = facts_of(
+        orders=[{"ds": "2023-01-05", "customer_id": str(i), "amount": 1.0} for i in range(n)],
+        spend=[{"ds": "2023-01-05", "channel": "fair", "cost": 1.0}],
+        deals=[{"deal_id": str(i), "created_at": "2023-01-01"} for i in range(n)],
+        deal_events=[{"deal_id": str(i), "ds": "2023-01-05", "stage": "won"} for i in range(n)],
+    )
+    series = get_kpi(name).series(Snapshot(facts, pd.Timestamp("2023-02-01")))
+    assert series[[c.N, c.STATUS]].to_numpy().tolist() == [[n, status]]
+
+
+def test_growth__limited_by_the_thinner_period(facts_of):
+    orders = [{"ds": "2023-01-05", "customer_id": "A", "amount": 1.0}] * 9 + [{"ds": "2023-02-05", "customer_id": "A", "amount": 1.0}] * 12
+    series = get_kpi("revenue_growth_mom").series(Snapshot(facts_of(orders=orders), pd.Timestamp("2023-03-01")))
+    assert series.iloc[-1][[c.VALUE, c.N, c.STATUS]].tolist() == [pytest.approx(1 / 3), 9, Status.LIMITED]
