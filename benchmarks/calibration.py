@@ -71,7 +71,7 @@ def close_time(company, as_of: pd.Timestamp) -> dict[str, float]:
         frame = pd.concat({"p": predicted, "y": happened, "true": true}, axis=1).dropna()
         p, y, q = (frame[column].to_numpy() for column in ("p", "y", "true"))
         found |= {
-            f"close time: ECE of P(won by {horizon} d)": expected_calibration_error(p, y),
+            f"close time: ECE of P(won by {horizon} d)": expected_calibration_error(y, p),
             f"close time: its noise floor, {horizon} d": calibration_noise_floor(p),
             f"close time: mean predicted - mean true, {horizon} d": float(np.mean(p - q)),
             f"close time: slope of truth on prediction, {horizon} d": float(np.polyfit(p, q, 1)[0]),
@@ -109,7 +109,9 @@ def main() -> None:
     for seed in track(range(100, 102 if quick else 108), description="sample companies"):
         company = make_company(seed=seed, **({"customers": 250, "deals": 1200, "orders": 3000} if quick else {}))
         for as_of in as_of_dates(company, 2 if quick else 4):
-            rows += [{"seed": seed, "figure": k, "value": v} for judge in (revenue, close_time, clv) for k, v in judge(company, as_of).items()]
+            rows += [
+                {"seed": seed, "figure": k, "value": v} for judge in (revenue, close_time, clv) for k, v in judge(company, as_of).items()
+            ]
     means = pd.DataFrame(rows).groupby(["figure", "seed"], sort=False)["value"].mean().groupby("figure", sort=False)
     summary = pd.DataFrame({"mean": means.mean(), "two_se": 2 * means.sem()})
     table = Table("figure", "mean", "+/- 2 se", title=f"{len(rows)} figures in {time.monotonic() - started:.0f} s")

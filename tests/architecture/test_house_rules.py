@@ -103,7 +103,9 @@ def test_layers__name_every_package():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = config["tool"]["importlinter"]["contracts"]
     named = {name.strip().removeprefix("predictkpi.") for layer in contracts[0]["layers"] for name in layer.split("|")}
-    there = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    there = {
+        path.stem if path.is_file() else path.name for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert there - {"__init__", "__main__"} == named
 
 

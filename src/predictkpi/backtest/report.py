@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def figures(result: BacktestResult) -> dict[str, bytes]:
     return {"loss_by_horizon.png": _png(result, _loss_by_horizon), name: _png(result, draw)}
 
 
-def _png(result: BacktestResult, draw) -> bytes:  # type: ignore[no-untyped-def]
+def _png(result: BacktestResult, draw: Callable[[BacktestResult, Axes], None]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -43,7 +44,7 @@ def _png(result: BacktestResult, draw) -> bytes:  # type: ignore[no-untyped-def]
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
     draw(result, axes)
-    axes.title.set(fontsize=12, fontweight="semibold", color=INK)
+    axes.title.set(fontsize=12, fontweight="bold", color=INK)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, labelcolor=INK, fontsize=9)
     buffer = BytesIO()
@@ -63,22 +64,25 @@ def _loss_by_horizon(result: BacktestResult, axes: Axes) -> None:
 
 
 def _fan(result: BacktestResult, axes: Axes) -> None:
-    """The first series (the total, where there is one) as forecast at every cutoff, with what came true."""
+    """The first series (the total, where there is one) as forecast at every cutoff, with what came true; intervals of the newest."""
     entities = sorted(result.losses[c.ENTITY_ID].unique(), key=lambda name: (name != c.TOTAL, name))
     entity = entities[0]
     actual = result.outcomes[(result.outcomes[c.ENTITY_ID] == entity) & (result.outcomes[c.STATISTIC] == result.spec.headline)]
     actual = _dated(actual[actual[c.IS_MATURE].astype(bool)]).drop_duplicates(c.DS, keep="last").sort_values(c.DS)
     model = _dated(result.predictions[(result.predictions[CANDIDATE] == "model") & (result.predictions[c.ENTITY_ID] == entity)])
-    for number, (_, fold) in enumerate(model.groupby(c.AS_OF)):
+    newest = model[c.AS_OF].max()
+    for cutoff, fold in model.groupby(c.AS_OF):
         wide = fold.pivot(index=c.DS, columns=c.STATISTIC, values=c.VALUE).sort_index()
-        label = number == 0
+        if cutoff != newest:
+            axes.plot(wide.index, wide[result.spec.headline], color=MODEL, linewidth=1, alpha=0.35)
+            continue
         for low, high, opacity, name in (("q025", "q975", 0.12, "95 % interval"), ("q10", "q90", 0.25, "80 % interval")):
             if low in wide and high in wide:
-                axes.fill_between(wide.index, wide[low], wide[high], color=MODEL, alpha=opacity, linewidth=0, label=name if label else None)
-        axes.plot(wide.index, wide[result.spec.headline], color=MODEL, linewidth=1.5, label="forecast" if label else None)
+                axes.fill_between(wide.index, wide[low], wide[high], color=MODEL, alpha=opacity, linewidth=0, label=name)
+        axes.plot(wide.index, wide[result.spec.headline], color=MODEL, linewidth=1.8, label="newest forecast (thin: earlier ones)")
     axes.plot(actual[c.DS], actual[c.VALUE], color=INK, linewidth=1.8, marker="o", markersize=3, label="what came true")
     axes.set(title=f"{result.spec.title['en']}: {entity}, as forecast at each cutoff")
-    axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
 def _dated(rows: pd.DataFrame) -> pd.DataFrame:
@@ -98,6 +102,7 @@ def _deciles(result: BacktestResult, axes: Axes) -> None:
         axes.plot(means.index, means["actual"], color=_colour(name), marker="o", linewidth=1.6, label=f"{name}: came true")
         axes.plot(means.index, means["predicted"], color=_colour(name), linestyle=":", linewidth=1.4, label=f"{name}: predicted")
     axes.set_xticks(range(1, BINS + 1))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     title = f"{result.spec.title['en']}: mean per customer over {horizon} {result.spec.time_unit}s"
     axes.set(title=title, xlabel="decile of the prediction (10 = highest)")
 

@@ -58,7 +58,8 @@ def run_backtest(
     """
     first = next(iter(candidates.values()))()
     total, done = len(cutoffs) * len(candidates), 0
-    predictions, outcomes, scales = [], [], {}
+    predictions, outcomes = [], []
+    scales: dict[pd.Timestamp, pd.Series] = {}
     for cutoff in sorted(map(pd.Timestamp, cutoffs)):
         train = snapshot.at(cutoff)
         for name, make in candidates.items():
@@ -154,7 +155,7 @@ def _common_pairs(
 
 def _scale_of(pairs: pd.MultiIndex, scales: Mapping[pd.Timestamp, pd.Series], headline: pd.Series) -> pd.Series:
     """Scale per pair: of its own series as known at the cutoff, else the mean absolute outcome of the entity in the fold; never 0."""
-    known = pd.concat({cutoff: values for cutoff, values in scales.items()}) if any(map(len, scales.values())) else pd.Series(dtype=float)
+    known = pd.concat(dict(scales)) if any(map(len, scales.values())) else pd.Series(dtype=float)
     by_entity = pairs.droplevel(c.HORIZON)
     found = known.reindex(by_entity).to_numpy(float) if len(known) else np.full(len(pairs), np.nan)
     fallback = headline.abs().groupby(level=[c.AS_OF, c.ENTITY_ID]).transform("mean").to_numpy(float)

@@ -23,6 +23,7 @@ from predictkpi.metrics.survival import brier
 Floats = npt.NDArray[np.float64]
 QUANTILES = {"q025": 0.025, "q05": 0.05, "q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9, "q95": 0.95, "q975": 0.975}
 CALIBRATION_HORIZON = 30
+FLOOR_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,13 @@ def score_quantiles(spec: Spec, predicted: pd.DataFrame, actual: pd.DataFrame, s
 
 
 def score_mean(spec: Spec, predicted: pd.DataFrame, actual: pd.DataFrame, scale: pd.Series) -> Scored:
-    """Loss: Tweedie deviance of power 1.5 for amounts with many zeros."""
+    """Loss: Tweedie deviance of power 1.5 for amounts with many zeros.
+
+    Predictions below a hundredth of the mean outcome count as that hundredth: one buyer predicted at almost nothing would otherwise
+    outweigh all others by how near to nothing the prediction was, which is no matter of money.
+    """
     y, point = actual[spec.headline].to_numpy(float), predicted[spec.headline].to_numpy(float)
-    losses = tweedie_deviance(y, point)
+    losses = tweedie_deviance(y, point, floor=max(FLOOR_SHARE * _mean(np.maximum(y, 0.0)), 0.01) if len(y) else 0.01)
     metrics = {
         "tweedie_deviance": _mean(losses),
         "mae": _mean(np.abs(y - point)),
@@ -80,7 +85,7 @@ def score_cumulative_incidence(spec: Spec, predicted: pd.DataFrame, actual: pd.D
     """
     won, p_won = actual["cif_won"].to_numpy(float), predicted["cif_won"].to_numpy(float)
     losses = brier(p_won, won)
-    weight = integration_weights(actual.index.get_level_values(c.HORIZON).to_numpy(float))
+    weight = integration_weights(actual.index)
     metrics = {"brier_won": _mean(losses * weight)}
     if "cif_lost" in actual and "cif_lost" in predicted:
         metrics["brier_lost"] = _mean(brier(predicted["cif_lost"].to_numpy(float), actual["cif_lost"].to_numpy(float)) * weight)
@@ -100,17 +105,22 @@ FAMILIES: dict[str, Callable[[Spec, pd.DataFrame, pd.DataFrame, pd.Series], Scor
 }
 
 
-def integration_weights(horizons: Floats) -> Floats:
-    """Weight of each row's horizon such that the mean of weighted losses is `survival.integrated_brier_score`.
+def integration_weights(index: pd.Index) -> Floats:
+    """Weight of each row such that the mean of weighted losses is the integrated Brier score: the mean over deals, and over days ahead.
 
-    Trapezoids over days from 0 (where nothing can be wrong) to the last horizon; a horizon that is known for fewer rows is not worth less.
+    Within a fold: trapezoids over days from 0 (where nothing can be wrong) to the longest horizon known there, as in
+    `survival.integrated_brier_score`. So an old fold, of which more came true, counts for no more than a recent one with as many deals.
     """
-    if not len(horizons):
-        return horizons
-    grid, position, counts = np.unique(horizons, return_inverse=True, return_counts=True)
-    width = np.diff(grid, prepend=0.0)
-    trapezoid = (width + np.append(width[1:], 0.0)) / 2
-    return (trapezoid / grid[-1] * len(horizons) / counts)[position]
+    rows = index.to_frame(index=False)
+    weight = np.zeros(len(rows))
+    for positions in rows.groupby(c.AS_OF).indices.values():
+        horizons = rows[c.HORIZON].to_numpy(float)[positions]
+        grid, which, counts = np.unique(horizons, return_inverse=True, return_counts=True)
+        width = np.diff(grid, prepend=0.0)
+        trapezoid = (width + np.append(width[1:], 0.0)) / 2
+        deals = rows[c.ENTITY_ID].iloc[positions].nunique()
+        weight[positions] = (trapezoid / grid[-1] * deals / counts)[which]
+    return weight * len(rows) / max(len(rows[[c.AS_OF, c.ENTITY_ID]].drop_duplicates()), 1)
 
 
 def _losses(index: pd.Index, losses: Floats, weight: Floats | None = None) -> pd.DataFrame:
@@ -126,7 +136,7 @@ def _interval(y: Floats, predicted: pd.DataFrame, level: str, low: str, high: st
     return covered if size is None else covered | {f"winkler{level}_scaled": _mean(winkler(y, lo, hi, int(level) / 100) / size)}
 
 
-def _mean_gini(index: pd.MultiIndex, y: Floats, point: Floats) -> float:
+def _mean_gini(index: pd.Index, y: Floats, point: Floats) -> float:
     """Mean over folds and horizons: only amounts of the same span can be ranked."""
     frame = pd.DataFrame({"y": y, "point": point}, index=index)
     found = [
@@ -152,7 +162,7 @@ def _close_date(predicted: pd.DataFrame, actual: pd.DataFrame) -> dict[str, floa
     return metrics
 
 
-def _by_horizon(name: str, losses: Floats, index: pd.MultiIndex) -> dict[str, float]:
+def _by_horizon(name: str, losses: Floats, index: pd.Index) -> dict[str, float]:
     means = pd.Series(losses, index=index.get_level_values(c.HORIZON)).groupby(level=0).mean()
     return {f"{name}_h{horizon}": float(value) for horizon, value in means.items()}
 

@@ -11,9 +11,11 @@ from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
     from predictkpi.kpis import Kpi
     from predictkpi.pipelines.ingest import IngestReport
+    from predictkpi.store import Store
 
 REJECTS_SHOWN = 10
 PERIODS_SHOWN = 6
@@ -34,7 +36,7 @@ def ingest(
     show_ingest(report)
 
 
-def run_ingest(store, *, mapping: Path, source: Path) -> IngestReport:  # type: ignore[no-untyped-def]
+def run_ingest(store: Store, *, mapping: Path, source: Path) -> IngestReport:
     """Ingest with a progress display."""
     import pandas as pd
 
@@ -47,7 +49,7 @@ def run_ingest(store, *, mapping: Path, source: Path) -> IngestReport:  # type: 
         def show(step: str, done: int, total: int) -> None:
             display.update(task, step=step, completed=done, total=total or None)
 
-        return load(store, mapping=mapping, source=source, now=pd.Timestamp.now(), on_progress=show)
+        return load(store, mapping=mapping, source=source, now=pd.Timestamp.now("UTC"), on_progress=show)
 
 
 def show_ingest(report: IngestReport) -> None:
@@ -130,7 +132,7 @@ def kpis(
     console.print(_kpi_table(wanted, series, periods, currency=snapshot.company.currency, name=snapshot.company.name))
 
 
-def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, currency: str, name: str):  # type: ignore[no-untyped-def]
+def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, currency: str, name: str) -> Table:
     """Rows: KPI and member; columns: the newest periods."""
     import pandas as pd
 
@@ -154,4 +156,6 @@ def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, cur
                 cells.append(amount(float(found.loc[day, c.VALUE]), kpi.unit) + (" *" if few else ""))
             rows.append([kpi.title["en"], member, unit, *cells])
     headings = [("KPI", "left"), ("of", "left"), ("unit", "left"), *[(f"{pd.Timestamp(day):%Y-%m-%d}", "right") for day in newest]]
-    return table(f"{name}: KPIs by period", headings, rows, caption="* fewer than 10 customers, deals or orders behind it" if limited else "")
+    return table(
+        f"{name}: KPIs by period", headings, rows, caption="* fewer than 10 customers, deals or orders behind it" if limited else ""
+    )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from predictkpi.registry import Registry
+    from predictkpi.store import Store
 
 
 def demo(
@@ -48,7 +52,7 @@ def demo(
         run_server(settings)
 
 
-def _write_files(folder: Path, store) -> Path:  # type: ignore[no-untyped-def]
+def _write_files(folder: Path, store: Store) -> Path:
     """Write the sample company's files; `ConflictError` where the store holds another company, which the demo would spoil."""
     from predictkpi.errors import ConflictError
     from predictkpi.synthetic import make_company, write_company
@@ -65,7 +69,7 @@ def _write_files(folder: Path, store) -> Path:  # type: ignore[no-untyped-def]
     return folder / "mapping.yaml"
 
 
-def _is_trained(registry, predictor: str) -> bool:  # type: ignore[no-untyped-def]
+def _is_trained(registry: Registry, predictor: str) -> bool:
     from predictkpi.errors import NoChampionError
 
     try:

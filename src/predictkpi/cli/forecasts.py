@@ -10,9 +10,12 @@ from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
     from predictkpi.core.types import Spec
     from predictkpi.pipelines.score import ScoreReport
+    from predictkpi.registry import Registry
+    from predictkpi.store import Store
 
 
 def forecast(
@@ -33,6 +36,7 @@ def forecast(
     from predictkpi.core import columns as c
     from predictkpi.errors import InsufficientDataError, SettingsError, UnknownNameError
     from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.score import served
     from predictkpi.predictors import predictor_class
     from predictkpi.settings import read_settings
 
@@ -44,7 +48,7 @@ def forecast(
     model, ref = open_registry(settings).champion(predictor)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    found = model.predict(store.snapshot(instant(as_of)), entity_ids=entity or None).assign(**{c.MODEL_VERSION: ref.version})
+    found = served(model, ref, store.snapshot(instant(as_of)), entity_ids=entity or None)
     if spec.entity == "series" and not entity:
         members = found[c.ENTITY_ID].str.startswith(f"{by}=") if by else found[c.ENTITY_ID] == c.TOTAL
         if by and not members.any():
@@ -64,7 +68,7 @@ def forecast(
     console.print(f"{ref.kind} version {ref.version}, as of {found[c.AS_OF].iloc[0]:%Y-%m-%d}{note}" if len(found) else "nobody to predict")
 
 
-def _table(spec: Spec, found: pd.DataFrame, limit: int):  # type: ignore[no-untyped-def]
+def _table(spec: Spec, found: pd.DataFrame, limit: int) -> Table:
     """One row per entity and horizon, one column per statistic; entities by their largest headline value."""
     from predictkpi.cli.render import amount, status, table
     from predictkpi.core import columns as c
@@ -112,7 +116,7 @@ def score(
     show_scoring(run_scoring(open_store(settings), open_registry(settings), names, instant(as_of)))
 
 
-def run_scoring(store, registry, names: list[str], as_of: pd.Timestamp | None) -> list[ScoreReport]:  # type: ignore[no-untyped-def]
+def run_scoring(store: Store, registry: Registry, names: list[str], as_of: pd.Timestamp | None) -> list[ScoreReport]:
     """Score with a progress display."""
     from predictkpi.cli.render import progress
     from predictkpi.pipelines.score import score as run
@@ -131,7 +135,13 @@ def show_scoring(reports: list[ScoreReport]) -> None:
     from predictkpi.cli.render import out, table
 
     rows = [
-        [report.predictor, f"{report.model.kind} v{report.model.version}", f"{report.as_of:%Y-%m-%d}", f"{report.entities:,}", f"{report.rows:,}"]
+        [
+            report.predictor,
+            f"{report.model.kind} v{report.model.version}",
+            f"{report.as_of:%Y-%m-%d}",
+            f"{report.entities:,}",
+            f"{report.rows:,}",
+        ]
         for report in reports
     ]
     headings = [("predictor", "left"), ("by", "left"), ("as of", "left"), ("entities", "right"), ("predictions", "right")]

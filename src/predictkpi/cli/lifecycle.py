@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from predictkpi.pipelines.train import TrainReport
+    from predictkpi.registry import Registry
+    from predictkpi.settings import Settings
+    from predictkpi.store import Store
 
 
 def train(
@@ -34,7 +37,7 @@ def train(
     show_training(run_training(open_store(settings), open_registry(settings), names, settings, instant(as_of)))
 
 
-def run_training(store, registry, names: list[str], settings, as_of: pd.Timestamp | None) -> list[TrainReport]:  # type: ignore[no-untyped-def]
+def run_training(store: Store, registry: Registry, names: list[str], settings: Settings, as_of: pd.Timestamp | None) -> list[TrainReport]:
     """Train with one progress bar a predictor."""
     import pandas as pd
 
@@ -69,7 +72,8 @@ def show_training(reports: list[TrainReport]) -> None:
     console = out()
     console.print(table("Trained", [*headings, ("time", "right")], rows))
     for report in reports:
-        note = f" ({report.trial.cutoffs.note})" if report.trial.cutoffs.note else ""
+        note = report.trial.cutoffs.note
+        note = f" ({note})" if note and note not in report.reason else ""
         console.print(f"[bold]{report.predictor}[/]: {report.reason}{note}")
 
 

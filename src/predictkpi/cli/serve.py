@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from predictkpi.settings import Settings
 
 
 def serve(
@@ -19,11 +22,11 @@ def serve(
     """
     from predictkpi.settings import read_settings
 
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    given: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     run_server(read_settings(**given))
 
 
-def run_server(settings) -> None:  # type: ignore[no-untyped-def]  # naming its class here would import pydantic for --help
+def run_server(settings: Settings) -> None:
     """Serve until interrupted."""
     import uvicorn
 

@@ -40,11 +40,11 @@ NUMBERS = (
     "log_amount",
     "amount_growth",
     TO_EXPECTED,
-    "owner_win_rate",
-    "owner_closed",
-    "source_win_rate",
+    "owner_edge",
+    "source_edge",
 )
-"""Numeric features. Days are real numbers; ranks are mean positions of a stage's first entry; growth is a log ratio."""
+"""Numeric features. Days are real numbers; ranks are a stage's place in the order in which deals enter stages, from 0; growth is a log
+ratio; an edge is a shrunk win rate minus that of all deals: levels and running counts would tell the model the date."""
 CATEGORIES = (c.STAGE, FURTHEST_STAGE, c.PRODUCT, c.SOURCE, c.REGION, c.TEAM, c.SEGMENT)
 """Categorical features, as text; empty where unknown."""
 _DEAL_TEXT = (c.PRODUCT, c.SOURCE, c.REGION, c.TEAM)
@@ -57,6 +57,7 @@ class Codes:
         joined = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
         codes, values = pd.factorize(joined)
         self.values = pd.Index(values)
+        self._text = np.append(np.asarray(self.values, dtype=object), np.nan)
         cuts = np.cumsum([len(column) for column in columns])[:-1]
         self.codes: list[Ints] = [np.asarray(part, np.int64) for part in np.split(codes, cuts)]
 
@@ -66,7 +67,7 @@ class Codes:
 
     def text(self, codes: Ints) -> pd.Series:
         """The values of these codes; missing for -1."""
-        return pd.Series(self.values.take(np.maximum(codes, 0)) if len(self.values) else [None] * len(codes), dtype="str").where(codes >= 0)
+        return pd.Series(self._text[codes], dtype="str")
 
 
 class DealHistory:
@@ -147,10 +148,15 @@ class DealHistory:
             np.where(version >= 0, self._created[np.maximum(version, 0)], MISSING) if len(self._created) else np.full(len(version), MISSING)
         )
 
-    def mean_rank(self, stage: Ints, before: Ints) -> Floats:
-        """Mean place of a stage's first entry, learnt from all deals before then; NaN where no deal had entered it."""
-        sums = self._stage_ranks.before(stage, before)
-        return np.divide(sums[:, 1], sums[:, 0], out=np.full(len(sums), np.nan), where=sums[:, 0] > 0)
+    def stage_order(self, before: Ints) -> Floats:
+        """Place of every stage, ``(len(before), n_stages)``: stages sorted by the mean place at which deals had first entered them.
+
+        NaN for a stage that no deal had entered by then, and for the closed ones.
+        """
+        n = len(self.stages.values)
+        sums = self._stage_ranks.before(np.tile(np.arange(n), len(before)), np.repeat(before, n)).reshape(len(before), n, 2)
+        mean = np.divide(sums[:, :, 1], sums[:, :, 0], out=np.full((len(before), n), np.nan), where=sums[:, :, 0] > 0)
+        return np.where(np.isnan(mean), np.nan, np.argsort(np.argsort(mean, axis=1, kind="stable"), axis=1))
 
     def known_events(self, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
         """Events that had happened and whose version was in force at each pair: ``(pair number, event row)``, in order of time."""
@@ -188,9 +194,8 @@ class DealHistory:
         numbers[IN_STAGE] = np.where(path.any, numbers[IN_STAGE], age)
         source = self._deal_code(c.SOURCE, version)
         base = _shrunk(self._wins.before(np.zeros(len(deal), np.int64), landmark), 0.5)
-        by_owner = self._wins_by_owner.before(path.owner, landmark)
-        numbers["owner_win_rate"], numbers["owner_closed"] = _shrunk(by_owner, base), np.log1p(by_owner[:, 0])
-        numbers["source_win_rate"] = _shrunk(self._wins_by_source.before(source, landmark), base)
+        numbers["owner_edge"] = _shrunk(self._wins_by_owner.before(path.owner, landmark), base) - base
+        numbers["source_edge"] = _shrunk(self._wins_by_source.before(source, landmark), base) - base
         texts = {c.STAGE: self.stages.text(path.stage), FURTHEST_STAGE: self.stages.text(path.furthest)}
         texts |= {name: self._deal_text[name].text(self._deal_code(name, version)) for name in _DEAL_TEXT}
         texts[c.SEGMENT] = self._segments(version, landmark)
@@ -221,7 +226,10 @@ class _Path:
         self.stage, self.owner = self._pick(history.stage, self._last, -1), self._pick(history.owner, self._last, -1)
         self.amount = self._pick(history.amount, self._last, np.nan)
         self.is_closed = self._pick(history.is_closed, self._last, False)
-        self._ranks = history.mean_rank(history.stage[row], landmark[pair])
+        instants, when = np.unique(landmark, return_inverse=True)
+        order = history.stage_order(instants)
+        self._ranks = order[when[pair], history.stage[row]]
+        self.stage_rank = np.where(self.any, order[when, self.stage], np.nan) if order.shape[1] else np.full(len(landmark), np.nan)
         self.furthest, self.furthest_rank = self._furthest()
 
     def _pick(self, values: npt.NDArray, rows: Ints, missing: float) -> npt.NDArray:
@@ -258,7 +266,7 @@ class _Path:
             "regressions": self._count(moved & (self._ranks < ranks_before)),
             "amount_changes": self._count(same & (amount != amount_before) & ~np.isnan(amount) & ~np.isnan(amount_before)),
             "pushes": self._count(same & (expected_before != MISSING) & (expected > expected_before)),
-            "stage_rank": history.mean_rank(self.stage, at),
+            "stage_rank": self.stage_rank,
             "furthest_rank": self.furthest_rank,
             "log_amount": np.log1p(self.amount),
             "amount_growth": np.log1p(self.amount) - np.log1p(self._first_amount()),

@@ -21,7 +21,7 @@ class Cac(Kpi):
 
     name = "cac"
     title: ClassVar[dict[str, str]] = {"en": "Customer acquisition cost (CAC)", "de": "Kundengewinnungskosten (CAC)"}
-    formula = "spend of the period / customers whose first paid order falls in the period"
+    formula = "spend of the period / customers whose first order falls in the period"
     unit = "currency"
     better = "down"
     counts = "customers"

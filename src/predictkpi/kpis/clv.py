@@ -20,7 +20,7 @@ class ClvRealised(Kpi):
 
     name = "clv_realised"
     title: ClassVar[dict[str, str]] = {"en": "Customer lifetime value, realised", "de": "Kundenwert (CLV), realisiert"}
-    formula = "net revenue up to the as-of day of the customers whose first paid order falls in the period / number of those customers"
+    formula = "net revenue up to the as-of day of the customers whose first order falls in the period / number of those customers"
     unit = "currency"
     better = "up"
     counts = "customers"

@@ -24,7 +24,9 @@ def crps_from_quantiles(y: npt.ArrayLike, quantiles: npt.ArrayLike, levels: npt.
     """
     actual, values, at = np.asarray(y, dtype=float), np.asarray(quantiles, dtype=float), np.asarray(levels, dtype=float)
     if values.shape != (len(actual), len(at)):
-        raise ValueError(f"quantiles have shape {values.shape}; {len(actual)} observations and {len(at)} levels need {(len(actual), len(at))}")
+        raise ValueError(
+            f"quantiles have shape {values.shape}; {len(actual)} observations and {len(at)} levels need {(len(actual), len(at))}"
+        )
     if not len(at) or np.any(np.diff(at) <= 0) or at[0] <= 0 or at[-1] >= 1:
         raise ValueError(f"levels={at.tolist()}: must increase and lie between 0 and 1")
     edges = np.concatenate([[0.0], (at[1:] + at[:-1]) / 2, [1.0]])

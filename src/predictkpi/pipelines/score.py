@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import ModelRef
+from predictkpi.core.types import ModelRef, Status
 from predictkpi.errors import InsufficientDataError
+from predictkpi.protocol import Predictor, worst
 from predictkpi.registry import Registry
+from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
@@ -26,6 +28,21 @@ class ScoreReport:
     as_of: pd.Timestamp
     entities: int
     rows: int
+
+
+def served(predictor: Predictor, model: ModelRef, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    """What a registered version answers: its predictions with the version on every row.
+
+    Where a baseline serves in place of a model, no row claims a rung above ``baseline``, and the reason is the registry's.
+    """
+    frame = predictor.predict(snapshot, entity_ids=entity_ids).assign(**{c.MODEL_VERSION: model.version})
+    if model.kind == "model":
+        return frame
+    lowered = {status.value: worst(status, Status.BASELINE).value for status in Status}
+    stated = frame[c.STATUS].astype(str)
+    is_lowered = stated != stated.map(lowered)
+    reason = frame[c.REASON].astype(object).where(~is_lowered, model.reason)
+    return frame.assign(**{c.STATUS: stated.map(lowered), c.REASON: reason.astype("str")})
 
 
 def score(
@@ -49,7 +66,7 @@ def score(
     for done, (predictor, model) in enumerate(champions):
         if on_progress:
             on_progress(model.predictor, done, len(champions))
-        frame = predictor.predict(snapshot).assign(**{c.MODEL_VERSION: model.version})
+        frame = served(predictor, model, snapshot)
         store.write_predictions(frame)
         reports.append(ScoreReport(model.predictor, model, snapshot.as_of, frame[c.ENTITY_ID].nunique(), len(frame)))
     if on_progress:

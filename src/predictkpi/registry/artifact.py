@@ -1,4 +1,4 @@
-"""A saved predictor as a folder: ``predictor.json`` says what it is and lists every file with its checksum; ``state/`` is the predictor's own.
+"""A saved predictor as a folder: ``predictor.json`` says what it is and lists the files of ``state/``, which the predictor wrote itself.
 
 Nothing in it is executed: the class comes from the catalogue of predictors, never from a name in the artifact.
 """

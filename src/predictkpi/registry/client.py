@@ -31,8 +31,8 @@ SAMPLE_ENTITIES = 2
 class TrainingRecord:
     """What is written down about one training.
 
-    ``params``, ``tags``: shown as text. ``metrics``: name -> value. ``fold_metrics``: columns ``as_of, metric, value``, logged by fold number.
-    ``tables``: file name -> CSV artifact. ``figures``: file name -> PNG bytes.
+    ``params`` and ``tags`` are shown as text. ``fold_metrics`` has columns ``as_of, metric, value`` and is logged by fold number.
+    ``tables`` (file name -> frame, kept as CSV) and ``figures`` (file name -> PNG bytes) become artifacts.
     """
 
     params: Mapping[str, object]
@@ -75,7 +75,9 @@ class Registry:
             params = [Param(name, str(value)) for name, value in record.params.items()]
             tags = [RunTag(f"predictkpi.{name}", str(value)) for name, value in record.tags.items()]
             for start in range(0, max(len(metrics), 1), 500):
-                client.log_batch(run_id, metrics=metrics[start : start + 500], params=params if not start else [], tags=tags if not start else [])
+                client.log_batch(
+                    run_id, metrics=metrics[start : start + 500], params=params if not start else [], tags=tags if not start else []
+                )
             self._log_files(run_id, record)
             client.set_terminated(run_id)
         return run_id
@@ -92,7 +94,6 @@ class Registry:
             data = Path(folder) / "predictor"
             write_artifact(predictor, data)
             with self._connection.speaking(f"register {name}") as client, self._connection.fluent() as mlflow:
-                self._experiment(name)
                 with mlflow.start_run(run_id=run_id):
                     logged = mlflow.pyfunc.log_model(
                         name=predictor.kind,
@@ -100,12 +101,12 @@ class Registry:
                         data_path=str(data),
                         pip_requirements=requirements(),
                         signature=mlflow.models.infer_signature(sample, predictor.predict_inputs(sample)) if len(sample) else None,
-                        registered_model_name=name,
                     )
                 tags = {"kind": predictor.kind, "status": status, "reason": reason, "as_of": as_of}
-                version = str(logged.registered_model_version)
-                for tag, value in tags.items():
-                    client.set_model_version_tag(name, version, tag, value)
+                if not client.search_registered_models(f"name = '{name}'"):
+                    client.create_registered_model(name)
+                made = client.create_model_version(name, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id)
+                version = str(made.version)
         return _ref(name, version, run_id, tags)
 
     def promote(self, predictor: str, version: str, *, alias: str = CHAMPION) -> ModelRef:
@@ -116,8 +117,7 @@ class Registry:
             raise NotFoundError(f"{predictor} has no version {version!r}; there are: {there}")
         with self._connection.speaking(f"promote {predictor} {version}") as client:
             client.set_registered_model_alias(predictor, alias, version)
-        row = known[version]
-        return ModelRef(predictor=predictor, version=version, run_id=row["run_id"], kind=row["kind"], reason=row["reason"])
+        return _ref(predictor, version, known[version]["run_id"], known[version])
 
     def champion_version(self, predictor: str, *, alias: str = CHAMPION) -> str:
         """Version that holds the alias: one query, cheap enough to poll. `NoChampionError` where there is none."""
@@ -203,6 +203,6 @@ def _sample(inputs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ref(predictor: str, version: str, run_id: str, tags: Mapping[str, str]) -> ModelRef:
-    return ModelRef.model_validate(
-        {"predictor": predictor, "version": version, "run_id": run_id, "kind": tags.get("kind", "model"), "reason": tags.get("reason", "")}
-    )
+    kind = tags.get("kind") or "model"
+    reason = tags.get("reason", "") if kind == "baseline" else ""
+    return ModelRef.model_validate({"predictor": predictor, "version": version, "run_id": run_id, "kind": kind, "reason": reason})

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
-from predictkpi.registry import Registry
+from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.service import error_handlers, openapi
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.dashboard.assets import Assets
@@ -18,7 +18,6 @@ from predictkpi.service.dashboard.pages import warm
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.state import POLL_SECONDS, Serving
 from predictkpi.settings import Settings
-from predictkpi.store import Store
 
 
 def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> FastAPI:
@@ -29,15 +28,14 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = Store(settings.database_url)
-        store.migrate()
-        registry = Registry(settings.tracking_uri, settings.artifact_root)
+        store, registry = open_store(settings), open_registry(settings)
         assets: Assets = app.state.assets
         app.state.serving = Serving(store, registry, poll_seconds=poll_seconds, warm=lambda view: warm(view, assets))
         app.state.serving.start()
         assets.start()
         yield
         app.state.serving.stop()
+        store.close()
 
     app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assets = Assets()

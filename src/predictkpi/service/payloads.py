@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -36,16 +34,15 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
 
     Raises `InvalidRequestError` for instants that cannot be, `DealClosedError` for a deal that is won or lost.
     """
-    local = _Clock(view.company.time_zone)
-    created = local(payload.created_at)
-    events = sorted(payload.events or [_only_event(payload)], key=lambda event: local(event.at))
-    wrong = _impossible_instants(payload, created, local, as_of=view.as_of, pointer=pointer)
+    created = view.local(payload.created_at)
+    events = sorted(payload.events or [_only_event(payload)], key=lambda event: view.local(event.at))
+    wrong = _impossible_instants(payload, created, view, pointer=pointer)
     if not wrong and payload.events and events[-1].stage != payload.stage:
         wrong = [FieldError(f"must be the stage of the newest event ({events[-1].stage!r}), got {payload.stage!r}", f"{pointer}/stage")]
     if wrong:
         raise InvalidRequestError(wrong)
-    if payload.stage in c.CLOSED_STAGES:
-        raise DealClosedError(f"the deal in the request is {payload.stage}")
+    if payload.stage.casefold() in c.CLOSED_STAGES:
+        raise DealClosedError(f"the deal in the request is closed: its stage is {payload.stage!r}")
     row_id = f"request#{index}"
     deal = {name: getattr(payload, name, None) for name in table_schema("deals").column_names}
     deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
@@ -54,7 +51,7 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
         entity_id=payload.deal_id or f"request-{index}",
         label=payload.name or payload.deal_id or "deal in the request",
         deal=deal,
-        events=[_event_row(payload, event, local(event.at), row_id, number) for number, event in enumerate(events)],
+        events=[_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)],
         caveats=tuple(_caveats(payload, view.known_values)),
     )
 
@@ -84,47 +81,35 @@ def predict(prepared: Sequence[PreparedDeal], champion: Champion, view: View) ->
     ]
 
 
-class _Clock:
-    """Turns a request's instants into naive local time of the company."""
-
-    def __init__(self, time_zone: str) -> None:
-        self._zone = ZoneInfo(time_zone)
-
-    def __call__(self, instant: datetime) -> pd.Timestamp:
-        return pd.Timestamp(instant if instant.tzinfo is None else instant.astimezone(self._zone).replace(tzinfo=None))
-
-
 def _only_event(payload: DealIn) -> DealEventIn:
     return DealEventIn(at=payload.created_at, stage=payload.stage, amount=None, expected_close_on=None, owner=None)
 
 
-def _impossible_instants(
-    payload: DealIn, created: pd.Timestamp, local: _Clock, *, as_of: pd.Timestamp, pointer: str
-) -> list[FieldError]:
-    known = f"as_of ({as_of.isoformat()}), up to which the data reaches"
-    if created >= as_of:
+def _impossible_instants(payload: DealIn, created: pd.Timestamp, view: View, *, pointer: str) -> list[FieldError]:
+    known = f"as_of ({view.as_of.isoformat()}), up to which the data reaches"
+    if created >= view.as_of:
         return [FieldError(f"must lie before {known}", f"{pointer}/created_at")]
     wrong = []
     for position, event in enumerate(payload.events):
-        at = local(event.at)
+        at = view.local(event.at)
         where = f"{pointer}/events/{position}"
-        if at >= as_of:
+        if at >= view.as_of:
             wrong.append(FieldError(f"must lie before {known}", f"{where}/at"))
         if at < created:
             wrong.append(FieldError(f"must not lie before created_at ({created.isoformat()})", f"{where}/at"))
     return wrong
 
 
-def _event_row(payload: DealIn, event: DealEventIn, at: pd.Timestamp, row_id: str, number: int) -> dict[str, Any]:
-    expected = event.expected_close_on or payload.expected_close_on
+def _event_row(payload: DealIn, event: DealEventIn, view: View, event_id: str) -> dict[str, Any]:
+    expected, at = event.expected_close_on or payload.expected_close_on, view.local(event.at)
     return {
-        c.EVENT_ID: f"{row_id}@{number}",
-        c.DEAL_ID: row_id,
+        c.EVENT_ID: event_id,
+        c.DEAL_ID: event_id.rpartition("@")[0],
         c.DS: at,
         c.STAGE: event.stage,
         c.AMOUNT: payload.amount if event.amount is None else event.amount,
         c.CURRENCY: None,
-        c.EXPECTED_CLOSE_ON: pd.Timestamp(expected.replace(tzinfo=None)) if expected else None,
+        c.EXPECTED_CLOSE_ON: view.local(expected) if expected else None,
         c.OWNER: event.owner or payload.owner,
         c.KNOWN_AT: at,
     }

@@ -65,7 +65,6 @@ class NotReadyError(ConflictError):
         self.slug = slug
 
 
-
 _TYPES = (
     ProblemType(
         "invalid-request",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
@@ -266,7 +266,5 @@ class Ready(_Answer):
     as_of: datetime
     company: str
     champions: dict[str, Model]
+    impossible: dict[str, str] = Field(description="predictors that the data has too little history for, and why")
     warning: str | None = Field(None, description="set while the store or registry is away and the last good state is served")
-
-
-JsonObject = dict[str, Any]

@@ -7,31 +7,35 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import ModelRef
-from predictkpi.errors import ArtifactError, NoChampionError, PredictKpiError
-from predictkpi.predictors import predictor_names
-from predictkpi.protocol import Predictor
+from predictkpi.core.types import Status
+from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
+from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.registry import Registry
 from predictkpi.service.problems import NotReadyError
-from predictkpi.service.view import Champion, PredictionTable, View
+from predictkpi.service.view import Champion, Fingerprint, PredictionTable, View
 from predictkpi.snapshot import Snapshot
 from predictkpi.store import Store
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
+RETRY_SECONDS = 60.0
 
 
 class Serving:
     """Holds the current view; `start` and `stop` frame the thread that renews it.
 
-    ``warm`` is called with each new view before it is swapped in, so that the first reader need not wait.
+    Predictions of the whole cohort are computed with the view, not read from the store: stored ones name a version and a day, but not
+    the state of the data, which another load of the same day has changed. ``warm`` is called with each new view before it is swapped in,
+    so that the first reader need not wait.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Serving:
         self._warm = warm
         self._view: View | None = None
         self._has_looked = False
+        self._built_at = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,32 +67,41 @@ class Serving:
     @property
     def trouble(self) -> str | None:
         """Why the view may be older than the data or the registry; None when all is well."""
-        return "; ".join(filter(None, (self._store_trouble, self._registry_trouble))) or None
+        view = self._view
+        loading = view.troubles if view is not None else []
+        return "; ".join(filter(None, [self._store_trouble, self._registry_trouble, *loading])) or None
 
     @property
     def view(self) -> View:
         """The current view; `NotReadyError` says what is missing while there is none."""
-        if self._view is not None:
-            return self._view
+        view = self._view
+        if view is not None:
+            return view
         if self.trouble is not None:
             raise NotReadyError(f"the service cannot read its data: {self.trouble}", missing=["data"])
         if not self._has_looked:
             raise NotReadyError("warming: data and champions are being read and predictions computed", missing=["data", "champions"])
-        raise NotReadyError("the store is empty: run `predictkpi ingest`, or `predictkpi demo` for a sample company", missing=["data"], slug="no-data")
+        way_out = "run `predictkpi ingest`, or `predictkpi demo` for a sample company"
+        raise NotReadyError(f"the store is empty: {way_out}", missing=["data"], slug="no-data")
 
     def refresh(self) -> bool:
-        """Look once; true if a new view was swapped in. Raises what the store raises; registry trouble keeps the champions there are."""
+        """Look once; true if a new view was swapped in. Raises what the store raises; registry trouble keeps the champions there are.
+
+        A view that could not be completed is tried again every `RETRY_SECONDS`.
+        """
         if self.store.is_empty:
             self._view, self._has_looked = None, True
             return False
-        fingerprint, refused = self._fingerprint()
-        if self._view is not None and self._view.fingerprint == fingerprint:
+        fingerprint, refused = self._look(self.store.default_as_of())
+        is_due = self._view is not None and bool(self._view.troubles) and time.monotonic() - self._built_at > RETRY_SECONDS
+        if self._view is not None and self._view.fingerprint == fingerprint and not is_due:
             return False
         view = self._build(fingerprint, refused)
         if self._warm is not None:
             self._warm(view)
-        self._view, self._has_looked = view, True
-        log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), {name: x.ref.version for name, x in view.champions.items()})
+        self._view, self._has_looked, self._built_at = view, True, time.monotonic()
+        versions = {name: champion.ref.version for name, champion in view.champions.items()}
+        log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), versions)
         return True
 
     def _keep_looking(self) -> None:
@@ -101,9 +115,8 @@ class Serving:
                     log.error("looking for new data and champions failed", exc_info=error)
                 self._stopping.wait(self.poll_seconds)
 
-    def _fingerprint(self) -> tuple[tuple[object, ...], Mapping[str, PredictKpiError]]:
-        """Changes when the data or an alias does. A champion that cannot be looked up counts as unchanged."""
-        counts = tuple(sorted(self.store.counts().items()))
+    def _look(self, as_of: pd.Timestamp) -> tuple[Fingerprint, Mapping[str, PredictKpiError]]:
+        """What there is now, and which champions could not be looked up; those in service count as unchanged."""
         versions: dict[str, str] = {}
         refused: dict[str, PredictKpiError] = {}
         trouble: str | None = None
@@ -112,47 +125,61 @@ class Serving:
                 versions[name] = self.registry.champion_version(name)
             except NoChampionError as error:
                 refused[name] = error
-            except PredictKpiError as error:
+            except RegistryError as error:
                 refused[name], trouble = error, str(error)
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
         self._registry_trouble = trouble
-        return (self.store.default_as_of(), counts, tuple(sorted(versions.items()))), refused
+        counts = tuple(sorted(self.store.counts().items()))
+        return Fingerprint((as_of, counts), tuple(versions.items())), refused
 
-    def _build(self, fingerprint: tuple[object, ...], refused: Mapping[str, PredictKpiError]) -> View:
-        snapshot = self.store.snapshot()
+    def _build(self, fingerprint: Fingerprint, refused: Mapping[str, PredictKpiError]) -> View:
+        """Load every champion and predict its whole cohort. One that fails is missing from the view; the others are served."""
+        before = self._view if self._view is not None and self._view.fingerprint.data == fingerprint.data else None
+        snapshot = before.snapshot if before else self.store.snapshot(fingerprint.data[0])
         champions: dict[str, Champion] = {}
-        missing = dict(refused)
-        for name in predictor_names():
-            try:
-                loaded = self._loaded(name, refused)
-                if loaded is not None:
-                    predictor, ref = loaded
-                    champions[name] = Champion(predictor, ref, PredictionTable(self._predictions(predictor, ref, snapshot)))
-                    missing.pop(name, None)
-            except PredictKpiError as error:
-                log.warning("%s is not served: %s", name, error)
-                missing[name] = error
+        missing: dict[str, PredictKpiError] = {}
+        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-load") as pool:
+            for name in predictor_names():
+                loading = pool.submit(self._champion, name, snapshot, refused.get(name))
+                error = loading.exception()
+                if error is None:
+                    champions[name] = loading.result()
+                elif isinstance(error, PredictKpiError):
+                    log.warning("%s is not served: %s", name, error)
+                    missing[name] = error
+                else:
+                    log.error("the champion of %s fails", name, exc_info=error)
+                    trouble = f"the newest champion of {name} fails with {type(error).__name__}; the log has the cause"
+                    if before and name in before.champions:
+                        champions[name] = replace(before.champions[name], trouble=trouble)
+                    else:
+                        missing[name] = PredictKpiError(trouble)
         return View(snapshot=snapshot, champions=champions, missing=missing, fingerprint=fingerprint)
 
-    def _loaded(self, name: str, refused: Mapping[str, PredictKpiError]) -> tuple[Predictor, ModelRef] | None:
+    def _champion(self, name: str, snapshot: Snapshot, refusal: PredictKpiError | None) -> Champion:
         """The champion from the registry, or the one in service if the registry refuses or its newest artifact is damaged."""
-        before = self._view.champions.get(name) if self._view is not None else None
-        if isinstance(refused.get(name), NoChampionError):
-            return None
-        if name in refused:
-            return (before.predictor, before.ref) if before else None
+        if isinstance(refusal, NoChampionError):
+            raise _why_absent(name, refusal, snapshot)
+        served = self._view.champions.get(name) if self._view is not None else None
+        trouble = ""
         try:
-            return self.registry.champion(name)
-        except ArtifactError as error:
-            if before is None:
+            if refusal is not None:
+                raise refusal
+            predictor, ref = self.registry.champion(name)
+        except (ArtifactError, RegistryError) as error:
+            if served is None:
                 raise
-            log.error("%s: %s; version %s is still served", name, error, before.ref.version)
-            return before.predictor, before.ref
+            trouble = f"{name}: {error}; version {served.ref.version} is still served"
+            log.error(trouble)
+            predictor, ref = served.predictor, served.ref
+        if served is not None and served.ref == ref and self._view is not None and self._view.snapshot is snapshot:
+            return replace(served, trouble=trouble)
+        predictions = predictor.predict(snapshot).assign(**{c.MODEL_VERSION: ref.version})
+        return Champion(predictor, ref, PredictionTable(predictions), trouble)
 
-    def _predictions(self, predictor: Predictor, ref: ModelRef, snapshot: Snapshot) -> pd.DataFrame:
-        """What `predictkpi score` stored for this version and as_of, else computed now."""
-        stored = self.store.read_predictions(predictor=ref.predictor, model_version=ref.version, as_of=snapshot.as_of)
-        if len(stored):
-            return stored
-        return predictor.predict(snapshot).assign(**{c.MODEL_VERSION: ref.version})
+
+def _why_absent(name: str, error: NoChampionError, snapshot: Snapshot) -> PredictKpiError:
+    """Nothing promoted: because nobody trained yet, or because this data does not do (no deals, no orders)?"""
+    readiness = predictor_class(name)().baseline().readiness(snapshot)
+    return InsufficientDataError(readiness.reason) if readiness.status is Status.INSUFFICIENT_DATA else error

@@ -8,7 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.core.types import Company, ModelRef
-from predictkpi.errors import NoChampionError, PredictKpiError
+from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
 from predictkpi.kpis import get_kpi
 from predictkpi.protocol import Predictor
 from predictkpi.service.envelopes import envelope
@@ -59,11 +61,20 @@ class PredictionTable:
 
 @dataclass(frozen=True)
 class Champion:
-    """A served model version with its predictions for the whole cohort."""
+    """A served model version with its predictions for the whole cohort; ``trouble`` says why it is not the newest promoted one."""
 
     predictor: Predictor
     ref: ModelRef
     table: PredictionTable
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a view was made of: a view is renewed when this changes. ``data`` is as_of and the stored versions by table."""
+
+    data: tuple[pd.Timestamp, tuple[tuple[str, int], ...]]
+    versions: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class View:
     snapshot: Snapshot
     champions: Mapping[str, Champion]
     missing: Mapping[str, PredictKpiError]
-    fingerprint: tuple[object, ...]
+    fingerprint: Fingerprint
     _series: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: dict[str, object] = field(default_factory=dict)
@@ -87,6 +98,19 @@ class View:
     def company(self) -> Company:
         """Whose data this is."""
         return self.snapshot.company
+
+    def local(self, instant: datetime) -> pd.Timestamp:
+        """An instant of a request as naive local time of the company; one without an offset is local already."""
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(ZoneInfo(self.company.time_zone)).replace(tzinfo=None)
+        return pd.Timestamp(instant)
+
+    @property
+    def troubles(self) -> list[str]:
+        """What went wrong while loading, other than that nothing has been promoted or that the data has too little history."""
+        kept = [champion.trouble for champion in self.champions.values() if champion.trouble]
+        expected = (NoChampionError, InsufficientDataError)
+        return kept + [f"{name}: {error}" for name, error in self.missing.items() if not isinstance(error, expected)]
 
     def champion(self, predictor: str) -> Champion:
         """The served version; raises what kept it from being served, `NoChampionError` if nothing was promoted."""
@@ -159,6 +183,11 @@ class View:
         customer_names = dict(zip(named[c.CUSTOMER_ID], named[c.NAME], strict=True))
         deal_names = {}
         for deal_id, name, customer_id in zip(deals[c.DEAL_ID], deals[c.NAME], deals[c.CUSTOMER_ID], strict=True):
-            parts = [part for part in (customer_names.get(customer_id), name) if isinstance(part, str) and part]
-            deal_names[deal_id] = ": ".join(parts) or deal_id
+            deal_names[deal_id] = _deal_name(name, customer_names.get(customer_id)) or deal_id
         return {"customer": customer_names, "deal": deal_names}
+
+
+def _deal_name(name: object, customer: object) -> str:
+    """The deal's name behind the customer's, unless it says whose it is by itself."""
+    parts = [part for part in (customer, name) if isinstance(part, str) and part]
+    return str(name) if len(parts) == 2 and str(customer).casefold() in str(name).casefold() else ": ".join(parts)

@@ -7,8 +7,8 @@ cells that are not empty and could not be converted come back as a mask.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ import pandas as pd
 from predictkpi.sources.mapping import Dates, Reading
 
 _TIME_OF_DAY = ("%H", "%I", "%T", "%X", "%c", "ISO8601")
-_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
-_INSTANT = "datetime64[us]"
+_OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"
+_INSTANT: Final = "datetime64[us]"
 
 
 def as_text(values: pd.Series) -> pd.Series:
@@ -48,10 +48,10 @@ def as_number(values: pd.Series, reading: Reading) -> tuple[pd.Series, pd.Series
         numbers = values.where(is_number).astype("float64")
         parsed, _ = as_number(values.where(is_text).astype("str"), reading)
         numbers = numbers.fillna(parsed)
-        return numbers, (numbers.isna() & as_text(values).notna()) | np.isinf(numbers)
+        return numbers, (numbers.isna() & as_text(values).notna()) | (numbers.abs() == np.inf)
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.astype("float64")
-        return numbers, np.isinf(numbers)
+        return numbers, numbers.abs() == np.inf
     if values.dtype != "str":
         return pd.Series(np.nan, index=values.index), values.notna()
     text = as_text(values)
@@ -60,8 +60,8 @@ def as_number(values: pd.Series, reading: Reading) -> tuple[pd.Series, pd.Series
         plain = plain.str.replace(reading.thousands, "", regex=False)
     if reading.decimal != ".":
         plain = plain.str.replace(".", "?", regex=False).str.replace(reading.decimal, ".", regex=False)
-    numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
-    return numbers, text.notna() & ~np.isfinite(numbers)
+    numbers = pd.to_numeric(plain, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+    return numbers, text.notna() & numbers.isna()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Excel cells keep their type. Rows without any value are no rows.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import zipfile
@@ -13,7 +14,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openpyxl
@@ -74,14 +74,14 @@ def _read_csv(path: Path, name: str, reading: Reading) -> RawFile:
             bad.append((line.number, line.text, f"{line.actual_columns} fields where the header has {line.expected_columns}"))
         return "skip"
 
-    parsing = {"delimiter": reading.delimiter, "newlines_in_values": True, "ignore_empty_lines": False}
-    header = data.splitlines()[0]
-    names = _csv_names(header, name, parsing)
+    names = _csv_names(data, name, reading.delimiter)
     try:
         table = pa.csv.read_csv(
             io.BytesIO(data),
             read_options=pa.csv.ReadOptions(use_threads=False, block_size=1 << 24),
-            parse_options=pa.csv.ParseOptions(**parsing, invalid_row_handler=keep_bad),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=reading.delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep_bad
+            ),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""], quoted_strings_can_be_null=True
             ),
@@ -108,18 +108,22 @@ def _utf8(path: Path, name: str, encoding: str) -> bytes:
         text = data.decode(encoding)
     except (UnicodeDecodeError, UnicodeError) as error:
         at = getattr(error, "start", 0)
+        line = data[:at].count(b"\n") + 1
         guess = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1 (or cp1252)"
         raise SourceError(
-            f"{name}: not {encoding}: byte {at} (0x{data[at : at + 1].hex()}) in line {data[:at].count(b'\n') + 1} cannot be decoded; "
+            f"{name}: not {encoding}: byte {at} (0x{data[at : at + 1].hex()}) in line {line} cannot be decoded; "
             f"if it was saved in a Western encoding, state encoding: {guess} in the mapping"
         ) from error
     is_utf8 = encoding.replace("-", "").replace("_", "").lower() in ("utf8", "utf8sig")
     return data.removeprefix(b"\xef\xbb\xbf") if is_utf8 else text.removeprefix("\ufeff").encode()
 
 
-def _csv_names(header: bytes, name: str, parsing: dict[str, Any]) -> list[str]:
-    line = pa.csv.read_csv(io.BytesIO(header), parse_options=pa.csv.ParseOptions(**parsing))
-    return _unique_names(line.column_names, name)
+def _csv_names(data: bytes, name: str, delimiter: str) -> list[str]:
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    names = next(csv.reader(text, delimiter=delimiter), [])
+    if not names:
+        raise SourceError(f"{name}: the first line is blank, but must be the header")
+    return _unique_names(names, name)
 
 
 def _unique_names(names: list[str], file: str) -> list[str]:

@@ -26,14 +26,15 @@
         ignore: [Notes]              # columns of the file that no feed uses; "*" for all. Any other unused column is an error
 
 Everything is read as text: ``No`` or ``0012`` in a value map mean what they say. Cells are stripped of blanks at both ends; only an empty
-cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column of the file.
+cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column.
 Instants are converted from ``dates.time_zone`` to the company's; dates without a time of day are not, for a day stays that day.
 
 ``known_at`` is when a row was known, the other time of every fact. Without it a row of the first load of a table was known when it
 happened (undated ones: when it was exported), and what a later load adds or changes is known from its export on. Name a column of the
 file where there is one (a date of the last change; the date of the event itself, if files come in by the month). ``known_at: always``
 is for master data whose history nobody kept, such as a customer's industry: the first load counts as known at all times, so that
-training on the past can use it. That is honest only for attributes that do not change with the outcome.
+training on the past can use it. That is honest only for attributes that do not change with the outcome. ``known_at: exported_at`` says that
+a row was learnt from this export only, although what it speaks of is older.
 
 A table without a mapped ``order_id`` or ``event_id`` gets one made of customer or deal, instant and a running number.
 """
@@ -41,6 +42,7 @@ A table without a mapped ``order_id`` or ``event_id`` gets one made of customer 
 from __future__ import annotations
 
 import codecs
+import datetime as dt
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,7 +50,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from predictkpi.core import columns as c
 from predictkpi.core.schema import TableSchema
@@ -156,7 +169,7 @@ class Feed(Reading):
     @property
     def used_columns(self) -> set[str]:
         """Every column of the file (or of its look-ups) that this feed speaks of."""
-        known_at = {self.known_at} - {None, ALWAYS}
+        known_at = {self.known_at} - {None, ALWAYS, EXPORTED_AT}
         return {*self.columns.values(), *self.values, *self.when, *(join.on for join in self.join), *known_at}  # type: ignore[arg-type]
 
     @model_validator(mode="after")
@@ -179,19 +192,32 @@ class Feed(Reading):
         return self
 
 
+def _export(value: object, info: ValidationInfo) -> dt.date | None:
+    """A bare date stays one; an instant becomes naive local time of the company."""
+    if value is None or isinstance(value, dt.date):
+        return value
+    try:
+        instant = pd.to_datetime(str(value), format="ISO8601")
+    except ValueError:
+        raise ValueError(f"{value!r} is no ISO date or instant, such as 2018-01-01 or 2018-01-01T06:30") from None
+    if len(str(value)) == len("2018-01-01"):
+        return instant.date()
+    company = info.data.get("company") or Company()
+    return instant.tz_convert(company.time_zone).tz_localize(None) if instant.tzinfo else instant
+
+
 class Mapping(_Strict):
     """A whole mapping file."""
 
     company: Company | None = None
-    exported_at: pd.Timestamp | None = None
-    is_whole_day: bool = Field(False, exclude=True)
+    exported_at: Annotated[dt.date | None, PlainValidator(_export)] = None
     defaults: Reading = Reading()
-    feeds: tuple[Feed, ...] = Field(min_length=1)
+    feeds: tuple[Feed, ...]
 
     @model_validator(mode="before")
     @classmethod
     def _spread_defaults(cls, data: Any) -> Any:
-        """Give each feed the defaults that it does not state itself, and parse the instant of the export."""
+        """Give each feed the defaults that it does not state itself."""
         if not isinstance(data, dict):
             raise ValueError("expected company, feeds and so on at the top")
         data = dict(data)
@@ -199,7 +225,6 @@ class Mapping(_Strict):
         if isinstance(data.get("feeds"), list) and isinstance(defaults, dict):
             shared = {name: value for name, value in defaults.items() if name in Reading.model_fields}
             data["feeds"] = [{**shared, **feed} if isinstance(feed, dict) else feed for feed in data["feeds"]]
-        data["is_whole_day"] = len(str(data.get("exported_at", ""))) == len("2018-01-01")
         return data
 
     @field_validator("company")
@@ -209,23 +234,24 @@ class Mapping(_Strict):
             _is_zone(company.time_zone)
         return company
 
-    @field_validator("exported_at", mode="before")
+    @field_validator("feeds")
     @classmethod
-    def _is_instant(cls, value: object, info: ValidationInfo) -> pd.Timestamp | None:
-        if value is None:
-            return None
-        try:
-            instant = pd.to_datetime(str(value), format="ISO8601")
-        except ValueError:
-            raise ValueError(f"{value!r} is no ISO date or instant, such as 2018-01-01 or 2018-01-01T06:30") from None
-        company = info.data.get("company")
-        return instant.tz_convert(company.time_zone if company else "UTC").tz_localize(None) if instant.tzinfo else instant
+    def _some(cls, feeds: tuple[Feed, ...]) -> tuple[Feed, ...]:
+        if not feeds:
+            raise ValueError("there is no feed: say which file feeds which table")
+        return feeds
 
+    @property
+    def exported_from(self) -> pd.Timestamp | None:
+        """The first instant that ``exported_at`` may mean: itself, for a bare date that midnight."""
+        return None if self.exported_at is None else pd.Timestamp(self.exported_at)
+
+    @property
     def exported_until(self) -> pd.Timestamp | None:
         """The last instant that the export may speak of: ``exported_at``, for a bare date the end of that day."""
-        if self.exported_at is None or not self.is_whole_day:
-            return self.exported_at
-        return self.exported_at + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+        if self.exported_at is None or isinstance(self.exported_at, dt.datetime):
+            return self.exported_from
+        return pd.Timestamp(self.exported_at) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
 
 
 class _Loader(yaml.BaseLoader):
@@ -239,7 +265,7 @@ def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
         seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
+    return {**seen.pop("<<", {}), **seen}
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _unique_keys)
@@ -251,7 +277,7 @@ def read_mapping(path: Path) -> Mapping:
     """The mapping in that file; raises `MappingError` that names the file, the key and what was probably meant."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader, builds nothing but text, lists and dicts
+        data = yaml.load(text, Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(f"{path}: the mapping cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -269,7 +295,7 @@ def _line(path: Path, found: dict[str, Any], data: Any) -> str:
     if found["type"] == "extra_forbidden":
         parent = next((part for part in reversed(found["loc"][:-1]) if isinstance(part, str)), "")
         names = list(_MODELS.get(parent, Mapping).model_fields)
-        message = f"no such key{near(str(found['loc'][-1]), names)}; there are: {', '.join(name for name in names if name != 'is_whole_day')}"
+        message = f"no such key{near(str(found['loc'][-1]), names)}; there are: {', '.join(names)}"
     table = _fed_table(found["loc"], data)
     return f"{path}: {where}{table}: {message}" if where else f"{path}: {message}"
 

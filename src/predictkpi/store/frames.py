@@ -14,9 +14,7 @@ from predictkpi.store.schema import Instant
 ROWS_AT_ONCE = 50_000
 
 
-def insert_frame(
-    connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, *, on_rows: Callable[[int], None] | None = None
-) -> None:
+def insert_frame(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, *, on_rows: Callable[[int], None] | None = None) -> None:
     """Insert all rows, in order; empty values become NULL. ``on_rows`` hears how many are written so far."""
     is_text = connection.dialect.name == "sqlite"
     names = [str(name) for name in frame.columns]
@@ -30,11 +28,8 @@ def insert_frame(
 
 def _sql_values(values: pd.Series, *, is_text: bool) -> list[Any]:
     empty = values.isna()
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        if is_text:
-            values = values.dt.strftime("%Y-%m-%d %H:%M:%S.%f")
-        else:
-            values = pd.Series(values.dt.to_pydatetime(), index=values.index, dtype="object")
+    if is_text and pd.api.types.is_datetime64_any_dtype(values.dtype):
+        values = pd.Series(pa.array(values.astype("datetime64[us]")).cast(pa.string()).to_pandas(), dtype="str").set_axis(values.index)
     if not empty.any():
         return values.tolist()
     return values.astype("object").mask(empty, None).tolist()
@@ -71,7 +66,7 @@ def _arrow_array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
 
 
 def _series(chunks: list[pa.Array], kind: pa.DataType) -> pd.Series:
-    return pd.Series(pa.chunked_array(chunks, type=kind).to_pandas()).astype(_DTYPES.get(kind, "str"))
+    return pa.chunked_array(chunks, type=kind).to_pandas().astype(_DTYPES.get(kind, "str"))
 
 
 _DTYPES: Mapping[pa.DataType, str] = {_INSTANT: "datetime64[us]", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool"}

@@ -21,16 +21,19 @@ OnRows = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the records that were offered."""
+    """What became of the records that were offered. Counts add up."""
 
-    accepted: int
-    unchanged: int
-    rejected: int
+    accepted: int = 0
+    unchanged: int = 0
+    rejected: int = 0
 
     @property
     def records(self) -> int:
         """All of them."""
         return self.accepted + self.unchanged + self.rejected
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.accepted + other.accepted, self.unchanged + other.unchanged, self.rejected + other.rejected)
 
     @classmethod
     def of(cls, outcomes: pd.Series) -> Counts:
@@ -70,10 +73,8 @@ class Load:
     def write(self, table: str, offered: pd.DataFrame, plan: pd.DataFrame, *, on_rows: OnRows | None = None) -> None:
         """Append the rows that the plan accepts, in the order in which they were known."""
         accepted = plan[plan[OUTCOME] == ACCEPTED].sort_values(c.KNOWN_AT, kind="stable")
-        rows = offered.loc[accepted.index, table_schema(table).column_names]
-        versions = rows.assign(
-            **{c.KNOWN_AT: accepted[c.KNOWN_AT], LOAD_ID: self.load_id, CONTENT_HASH: accepted[CONTENT_HASH]}
-        )
+        versions = offered.loc[accepted.index, table_schema(table).column_names]
+        versions = versions.join(accepted[[c.KNOWN_AT, CONTENT_HASH]]).assign(**{LOAD_ID: self.load_id})
         insert_frame(self._connection, FACT_TABLES[table], versions, on_rows=on_rows)
 
     def write_rejects(self, rejects: pd.DataFrame) -> None:
@@ -111,7 +112,7 @@ def open_load(
         unchanged=0,
         rejected=0,
     )
-    load_id = int(connection.execute(entry).inserted_primary_key[0])
+    load_id = connection.execute(entry.returning(LOADS.c[LOAD_ID])).scalar_one()
     held = read_company(connection)
     if held is not None:
         for field in ("currency", "time_zone"):

@@ -16,7 +16,11 @@ VERSION_ID = "version_id"
 LOAD_ID = "load_id"
 
 METADATA = sa.MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
 )
 
 
@@ -32,7 +36,9 @@ class Instant(sa.types.TypeDecorator[str | dt.datetime]):
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str] | sa.types.TypeEngine[dt.datetime]:
         """Text of 26 characters in SQLite, a timestamp without time zone elsewhere."""
-        return dialect.type_descriptor(sa.String(26) if dialect.name == "sqlite" else sa.DateTime())
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.String(26))
+        return dialect.type_descriptor(sa.DateTime())
 
     def process_bind_param(self, value: str | dt.datetime | None, dialect: sa.Dialect) -> str | dt.datetime | None:
         """Pass ISO text on as it is; spell instants out for SQLite."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from alembic.config import Config
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
-from predictkpi.errors import ConflictError, DataError, SchemaError
+from predictkpi.errors import ConflictError, DataError, SchemaError, SettingsError
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
 from predictkpi.store.loading import Counts, Load, open_load, read_company
@@ -33,8 +33,12 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = sa.make_url(url)
-        self._engine = _engine(self.url)
+        try:
+            self.url = sa.make_url(url)
+            self._engine = _engine(self.url)
+        except (sa.exc.ArgumentError, ImportError) as error:
+            first_line = str(error).splitlines()[0]
+            raise SettingsError(f"no usable database URL ({first_line}); write one such as sqlite:///var/predictkpi.db") from error
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
@@ -69,7 +73,9 @@ class Store:
         with self._reading() as connection:
             if connection is None:
                 return dict.fromkeys(FACT_TABLES, 0)
-            return {name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for name, table in FACT_TABLES.items()}
+            return {
+                name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for name, table in FACT_TABLES.items()
+            }
 
     def rejects(self, limit: int = 100) -> pd.DataFrame:
         """Newest rejects first, the rows of one load in file order: ``load_id, file, row, table, field, value, reason``."""
@@ -77,9 +83,7 @@ class Store:
         with self._reading() as connection:
             if connection is None:
                 return pd.DataFrame(columns=[LOAD_ID, *REJECT_FIELDS])
-            return read_frame(
-                connection, sa.select(*columns).order_by(REJECTS.c[LOAD_ID].desc(), REJECTS.c["reject_id"]).limit(limit)
-            )
+            return read_frame(connection, sa.select(*columns).order_by(REJECTS.c[LOAD_ID].desc(), REJECTS.c["reject_id"]).limit(limit))
 
     def loads(self, limit: int = 100) -> pd.DataFrame:
         """The book of loads, newest first, with their counts; a refused load brought only its rejects."""
@@ -121,17 +125,13 @@ class Store:
         learning = Learning(learnt_at=now if exported_at is None else exported_at, now=now)
         try:
             with self._engine.begin() as connection:
-                yield open_load(
-                    connection, company=company, learning=learning, exported_at=exported_at, mapping=mapping, source=source
-                )
+                yield open_load(connection, company=company, learning=learning, exported_at=exported_at, mapping=mapping, source=source)
         except sa.exc.OperationalError as error:
             if "locked" in str(error):
                 raise ConflictError(f"{self!r} is being written by another load; try again when that is done") from error
             raise
 
-    def load(
-        self, tables: Mapping[str, pd.DataFrame], *, company: Company, now: pd.Timestamp, source: str = "memory"
-    ) -> dict[str, Counts]:
+    def load(self, tables: Mapping[str, pd.DataFrame], *, company: Company, now: pd.Timestamp, source: str = "memory") -> dict[str, Counts]:
         """Load typed frames (schema columns, ``known_at`` where known) in one transaction; returns the counts by table.
 
         Strict: raises `SchemaError` at the first row that breaks its schema or contradicts another; files go through `pipelines.ingest`.
@@ -140,16 +140,20 @@ class Store:
         with self.begin_load(company=company, now=now, source=source) as load:
             for name, frame in tables.items():
                 counts[name] = _load_frame(load, name, frame)
-            load.finish(Counts(*(sum(values) for values in zip(*((n.accepted, n.unchanged, n.rejected) for n in counts.values()), strict=True))))
+            load.finish(sum(counts.values(), Counts()))
         return counts
 
     def write_predictions(self, frame: pd.DataFrame) -> None:
         """Keep predictions (`columns.PREDICTION_COLUMNS`), in place of any of the same predictor, version, as_of and entity."""
         rows = frame[c.PREDICTION_COLUMNS]
         with self._engine.begin() as connection:
-            for (predictor, version, as_of), group in rows.groupby([c.PREDICTOR, c.MODEL_VERSION, c.AS_OF]):
+            for statement, group in rows.groupby([c.PREDICTOR, c.MODEL_VERSION, c.AS_OF]):
                 for entity_ids in in_chunks(group[c.ENTITY_ID].unique().tolist()):
-                    connection.execute(sa.delete(PREDICTIONS).where(*_of(predictor, version, as_of), PREDICTIONS.c[c.ENTITY_ID].in_(entity_ids)))
+                    connection.execute(
+                        sa.delete(PREDICTIONS).where(
+                            *_of(*cast(tuple[str, str, pd.Timestamp], statement)), PREDICTIONS.c[c.ENTITY_ID].in_(entity_ids)
+                        )
+                    )
             insert_frame(connection, PREDICTIONS, rows)
 
     def read_predictions(

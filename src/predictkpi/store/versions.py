@@ -111,7 +111,9 @@ def _settle_against_stored(work: pd.DataFrame, stored: pd.DataFrame, learning: L
     if late.empty:
         return
     versions = pd.MultiIndex.from_frame(stored[["code", c.KNOWN_AT, CONTENT_HASH]])
-    is_known = (late[CONTENT_HASH] == late["newest_hash"]) | pd.MultiIndex.from_frame(late[["code", c.KNOWN_AT, CONTENT_HASH]]).isin(versions)
+    is_known = (late[CONTENT_HASH] == late["newest_hash"]) | pd.MultiIndex.from_frame(late[["code", c.KNOWN_AT, CONTENT_HASH]]).isin(
+        versions
+    )
     _settle(work, late.index[is_known], UNCHANGED)
     late = late[~is_known]
 

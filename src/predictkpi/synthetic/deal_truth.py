@@ -43,18 +43,18 @@ def believe(deals: DealLog, accounts: Accounts, calendar: Calendar, day: int) ->
     )
     rows = np.arange(len(deal))
     alive = np.zeros((len(deal), OWNERS_A_TEAM, len(STAGES)))
-    alive[rows, place, stage] = 1.0 - _dormant(hazards[:, rows, place, stage], deals.event_day[last], calendar, day)
+    alive[rows, place, stage] = _awake(hazards[:, rows, place, stage], deals.event_day[last], calendar, day)
     return Belief(deal, deals.event_amount[last], alive, hazards)
 
 
-def _dormant(hazards: Floats, last_event: Ints, calendar: Calendar, day: int) -> Floats:
-    """Chance of being dormant at the start of ``day`` after silence since ``last_event``; ``hazards`` is ``(7, n)`` at pace 1.
+def _awake(hazards: Floats, last_event: Ints, calendar: Calendar, day: int) -> Floats:
+    """Chance of not being dormant at the start of ``day`` after silence since ``last_event``; ``hazards`` is ``(7, n)`` at pace 1.
 
     An event proves that the deal was alive on its day; every silent day since is either luck or sleep.
     """
     silent, asleep = np.ones(len(last_event)), np.zeros(len(last_event))
     if not len(last_event):
-        return asleep
+        return silent
     days = np.arange(int(last_event.min()) + 1, day)
     for one, pace in zip(days, calendar.pace(days).T, strict=True):
         if not pace.any():
@@ -62,7 +62,7 @@ def _dormant(hazards: Floats, last_event: Ints, calendar: Calendar, day: int) ->
         rates = np.where(last_event < one, hazards * pace[:, None], 0.0)
         asleep += silent * rates[Kind.DORMANT]
         silent = silent * (1.0 - rates.sum(axis=0))
-    return asleep / (asleep + silent)
+    return silent / (asleep + silent)
 
 
 def outcomes_by_day(belief: Belief, calendar: Calendar, day: int, length: int) -> tuple[Floats, Floats]:

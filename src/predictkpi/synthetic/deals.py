@@ -56,7 +56,6 @@ class _Book:
         self.accounts = accounts
         self.active_from = accounts.active_from.copy()
         self.open = np.zeros(0, dtype=np.int64)
-        self.hazards = np.zeros((len(Kind), 0))
         self.events: list[tuple[Ints, Ints, Ints, Ints, Floats, Ints]] = []
         for name in self._INTS:
             setattr(self, name, np.zeros(0, dtype=np.int64))

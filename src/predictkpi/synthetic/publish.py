@@ -158,6 +158,7 @@ def _with_corrections(
     frame: pd.DataFrame, column: str, first: pd.Series, wrong: w.Flags, days: Ints, rng: np.random.Generator
 ) -> pd.DataFrame:
     """The rows as first written down, and the true ones again for those ``wrong``, known that many ``days`` after the fact."""
+    wrong = wrong & (first != frame[column]).to_numpy()
     corrected = frame[wrong].copy()
     happened = corrected[c.DS] if c.DS in corrected else corrected[c.CREATED_AT]
     at_night = _minutes(rng.integers(19 * 60, 22 * 60, len(corrected)))

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from pydantic import ValidationError
-from toy import company
-from toy.model import SPEC
 
 from predictkpi.backtest.cutoffs import FoldRule, choose_cutoffs
+from toy import company
+from toy.model import SPEC
 
 DAYS = SPEC.model_copy(update={"time_unit": "day", "horizons": (7, 30, 60)})
 

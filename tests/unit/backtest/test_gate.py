@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
-from toy import company
-from toy.model import Toy, ToyBaseline
 
 from predictkpi.backtest.gate import decide
 from predictkpi.backtest.run import run_backtest
+from toy import company
+from toy.model import Toy, ToyBaseline
 
 CUTOFFS = [pd.Timestamp("2023-07-01"), pd.Timestamp("2023-11-01")]
 
@@ -57,6 +58,18 @@ def test_decide__leaves_ten_outcomes_to_a_person():
     assert not decision.promote
     assert decision.must_confirm
     assert "a person must confirm" in decision.reason
+
+
+def test_decide__refuses_a_model_that_only_one_calendar_favoured():
+    result = judged(ToyBaseline)
+    is_model, is_first = result.losses["candidate"] == "model", result.losses["as_of"] == CUTOFFS[0]
+    # far better for everybody after the first cutoff, somewhat worse for everybody after the second
+    factor = np.where(is_model & is_first, 0.7, np.where(is_model, 1.1, 1.0))
+    lucky = type(result)(**{**vars(result), "losses": result.losses.assign(loss=result.losses["loss"] * factor)})
+    decision = decide(lucky)
+    assert decision.improvement > 0.05
+    assert decision.low < 0
+    assert not decision.promote
 
 
 def test_decide__same_seed_same_interval():

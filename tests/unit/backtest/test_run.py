@@ -3,8 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from toy import company
-from toy.model import Toy, ToyBaseline
 
 from predictkpi.backtest.report import figures
 from predictkpi.backtest.run import run_backtest, series_scale
@@ -12,6 +10,8 @@ from predictkpi.core import columns as c
 from predictkpi.errors import InsufficientDataError
 from predictkpi.metrics.point import seasonal_naive_scale
 from predictkpi.metrics.ranking import tweedie_deviance
+from toy import company
+from toy.model import Toy, ToyBaseline
 
 CUTOFFS = [pd.Timestamp("2023-07-01"), pd.Timestamp("2023-11-01")]
 CANDIDATES = {"model": Toy, "baseline": ToyBaseline}
@@ -61,7 +61,9 @@ def test_run_backtest__scores_are_those_of_the_headline():
 
 def test_run_backtest__both_candidates_are_scored_on_the_same_pairs_and_the_rest_is_counted():
     result = run_backtest({"model": Half, "baseline": ToyBaseline}, company.snapshot(), CUTOFFS)
-    pairs = {name: set(zip(part[c.AS_OF], part[c.ENTITY_ID], part[c.HORIZON], strict=True)) for name, part in result.losses.groupby("candidate")}
+    pairs = {
+        name: set(zip(part[c.AS_OF], part[c.ENTITY_ID], part[c.HORIZON], strict=True)) for name, part in result.losses.groupby("candidate")
+    }
     assert pairs["model"] == pairs["baseline"]
     # the outcomes are the first candidate's cohort: what only the baseline predicts is out of it
     assert len(pairs["model"]) == 20 * 2 * 2

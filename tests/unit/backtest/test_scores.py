@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from toy.model import SPEC
 
 from predictkpi.backtest.scores import integration_weights, score
 from predictkpi.core import columns as c
 from predictkpi.metrics.survival import integrated_brier_score
+from toy.model import SPEC
 
 RNG = np.random.default_rng(5)
 DAY = pd.Timestamp("2024-01-01")
@@ -82,8 +82,20 @@ def test_cumulative_incidence__close_dates_are_judged_among_won_deals():
     assert found["close_days_coverage80"] == pytest.approx(2 / 3)
 
 
-def test_integration_weights__a_horizon_known_for_fewer_rows_keeps_its_share():
-    horizons = np.array([10.0, 10.0, 10.0, 20.0])
-    weight = integration_weights(horizons)
-    assert weight[:3].sum() / 4 == pytest.approx(0.5)
-    assert weight[3] / 4 == pytest.approx(0.25)
+def test_integration_weights__a_fold_of_which_more_came_true_counts_for_no_more():
+    old, recent = index(30, (7, 30, 90)), index(30, (7, 30)).set_levels([DAY + pd.Timedelta(days=60)], level=c.AS_OF)
+    at = old.append(recent)
+    weight = pd.Series(integration_weights(at), index=at)
+    losses = pd.Series(RNG.random(len(at)), index=at)
+    folds = [
+        integrated_brier_score(np.sqrt(losses[part].to_numpy().reshape(30, -1)), np.zeros((30, len(horizons))), horizons)
+        for part, horizons in ((old, (7, 30, 90)), (recent, (7, 30)))
+    ]
+    assert (losses * weight).mean() == pytest.approx(np.mean(folds))
+
+
+def test_integration_weights__a_horizon_known_for_fewer_deals_keeps_its_share():
+    at = pd.MultiIndex.from_tuples([(DAY, "a", 10), (DAY, "b", 10), (DAY, "b", 20)], names=[c.AS_OF, c.ENTITY_ID, c.HORIZON])
+    weight = integration_weights(at)
+    assert weight[:2].sum() / 3 == pytest.approx(0.5)
+    assert weight[2] / 3 == pytest.approx(0.25)

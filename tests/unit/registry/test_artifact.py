@@ -4,11 +4,11 @@ import json
 
 import pandas as pd
 import pytest
-from toy import company
-from toy.model import Toy, ToyBaseline
 
 from predictkpi.errors import ArtifactError
 from predictkpi.registry.artifact import read_artifact, write_artifact
+from toy import company
+from toy.model import Toy, ToyBaseline
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from toy import company
-from toy.model import Toy, ToyBaseline
 
 from predictkpi.core import columns as c
 from predictkpi.errors import NoChampionError, NotFoundError, RegistryError
 from predictkpi.registry import CHALLENGER, Registry, TrainingRecord
+from toy import company
+from toy.model import Toy, ToyBaseline
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 
@@ -115,10 +115,16 @@ def test_register__artifact_is_data_that_mlflow_loads_as_it_is(registry):
     mlflow.set_tracking_uri(registry.tracking_uri)
     loaded = mlflow.pyfunc.load_model(f"models:/toy/{ref.version}")
     inputs = model.inputs(company.snapshot())
-    pd.testing.assert_frame_equal(loaded.predict(inputs), model.predict_inputs(inputs))
+    # MLflow hands instants over in nanoseconds
+    pd.testing.assert_frame_equal(loaded.predict(inputs), model.predict_inputs(inputs), check_dtype=False)
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/toy/{ref.version}"))
     assert not [path.name for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
     assert any(line.startswith("predictkpi==") for line in (folder / "requirements.txt").read_text().splitlines())
+
+
+def test_register__says_nothing(registry, capfd):
+    registered(registry, fitted())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_check__closed_port_is_a_clear_error_within_seconds(tmp_path):

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pandas as pd
-from toy import company
 
 import predictkpi
 from predictkpi.core import columns as c
 from predictkpi.registry import code_version, data_digest
+from toy import company
 
 
 def test_data_digest__does_not_depend_on_row_order_or_time_unit():

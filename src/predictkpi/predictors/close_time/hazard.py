@@ -14,7 +14,16 @@ import pandas as pd
 
 from predictkpi.features.deal_asof import Floats, Ints
 from predictkpi.features.deal_history import CATEGORIES, NUMBERS
-from predictkpi.predictors.close_time.periods import ENDS, PERIOD_FEATURES, STARTS, at_risk, calendar_for, period_features, spread
+from predictkpi.predictors.close_time.periods import (
+    ENDS,
+    PERIOD_FEATURES,
+    STARTS,
+    at_risk,
+    calendar_for,
+    landmark_days,
+    period_features,
+    spread,
+)
 from predictkpi.predictors.close_time.table import IS_SAMPLED
 
 if TYPE_CHECKING:
@@ -24,6 +33,11 @@ FEATURE_NAMES = [*NUMBERS, *CATEGORIES, *PERIOD_FEATURES]
 ROWS_AT_ONCE = 10_000
 SUPPORT = 30
 """Landmarks that must have been watched to a period's end for its hazard to be learnt; later periods keep the last one's pace."""
+
+QUARTER_FEATURES = [PERIOD_FEATURES.index("days_to_quarter_end"), PERIOD_FEATURES.index("rush_share")]
+"""Held constant, so that no tree can use them, until a whole year was watched: of two or three quarter ends nobody can tell a habit from
+two or three odd months, and all deals open then share the same luck."""
+DAYS_OF_A_YEAR = 365
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,12 @@ class Boosting:
         }
 
 
+def has_seen_a_year(landmarks: pd.DataFrame) -> bool:
+    """Whether the landmarks span the four ends of a fiscal quarter that make up a year."""
+    days = landmark_days(landmarks)
+    return len(days) > 0 and int(days.max() - days.min()) >= DAYS_OF_A_YEAR
+
+
 class Hazard:
     """A fitted hazard: a LightGBM booster, its categories, and the last period that was watched."""
 
@@ -83,7 +103,10 @@ class Hazard:
         kept = (outcome > 0) | (rng.random(len(row)) < settings.negatives)
         row, period, outcome = row[kept], period[kept], outcome[kept]
         weight = np.where(outcome > 0, 1.0, 1.0 / settings.negatives)
-        matrix = np.column_stack([_landmark_matrix(rows, categories)[row], period_features(rows, row, period, calendar_for(rows))])
+        calendar = period_features(rows, row, period, calendar_for(rows))
+        if not has_seen_a_year(rows):
+            calendar[:, QUARTER_FEATURES] = 0.0
+        matrix = np.column_stack([_landmark_matrix(rows, categories)[row], calendar])
         data = lgb.Dataset(
             matrix,
             label=outcome,

@@ -22,7 +22,10 @@ from predictkpi.features.deal_outcomes import Closes
 
 @dataclass(frozen=True)
 class Landmarks:
-    """(deal code, instant) pairs. ``is_entry``: the deal's first; ``is_sampled``: kept by the hash (an entry may be both)."""
+    """(deal code, instant) pairs. ``is_entry``: the deal's first; ``is_sampled``: kept by the hash (an entry may be both).
+
+    ``rate``: the probability with which each candidate was kept.
+    """
 
     deal: Ints
     instant: Ints
@@ -61,16 +64,16 @@ def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float
     rate = min(max_rate, budget / max(int(n_days.sum()) + len(day), 1))
     identity = pd.util.hash_array(np.asarray(history.deals.values, dtype=object)).astype(np.uint64)
     key = identity[first.deal]
-    deals, instants = [], []
+    parts = []
     for low in range(0, len(day), 20_000):
         part = slice(low, low + 20_000)
         count = n_days[part]
         owner = np.repeat(np.arange(len(count)), count)
         days = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + day[part][owner]
         kept = _uniform(key[part][owner], days, seed) < rate
-        deals.append(first.deal[part][owner[kept]])
-        instants.append(days[kept] * DAY)
-    deal, instant = np.concatenate([np.zeros(0, np.int64), *deals]), np.concatenate([np.zeros(0, np.int64), *instants])
+        parts.append((first.deal[part][owner[kept]], days[kept] * DAY))
+    nothing = np.zeros(0, np.int64)
+    deal, instant = (np.concatenate(columns) for columns in zip((nothing, nothing), *parts, strict=True))
     apart = instant != first.instant[np.searchsorted(first.deal, deal)]
     n_later = int(apart.sum())
     return Landmarks(

@@ -1,4 +1,8 @@
-"""The close-time predictor: a boosted hazard blended with landmark Aalen-Johansen curves, as far as the data carries."""
+"""The close-time predictor: a boosted hazard blended with landmark Aalen-Johansen curves, as far as the data carries.
+
+The ladder by closed deals: none, a labelled assumption; below 40, one Aalen-Johansen curve; below 300, curves by stage and days in stage;
+from 300 on the hazard joins with a weight learnt on deals held out (see `stacking`).
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.hazard import Boosting, Hazard
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM, SPEC
+from predictkpi.predictors.close_time.stacking import blend_weight
 from predictkpi.predictors.close_time.statistics import predictions
 from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, cohort_inputs, outcomes_of, readiness_of, rung, training_table
 from predictkpi.protocol import Predictor, worst
@@ -41,9 +46,9 @@ class CloseTimePredictor(Predictor):
         self,
         *,
         random_state: int = 0,
-        landmark_budget: int = 30_000,
+        landmark_budget: int = 20_000,
         landmark_rate: float = 0.3,
-        rounds: int = 200,
+        rounds: int = 150,
         learning_rate: float = 0.05,
         leaves: int = 7,
         min_rows: int = 100,
@@ -51,9 +56,6 @@ class CloseTimePredictor(Predictor):
         bagging_fraction: float = 0.8,
         l2: float = 5.0,
         negatives: float = 0.25,
-        hazard_weight: float = 0.5,
-        hazard_weight_many: float = 0.5,
-        many_from: int = 3000,
     ) -> None:
         self.random_state = random_state
         self.landmark_budget = landmark_budget
@@ -66,9 +68,6 @@ class CloseTimePredictor(Predictor):
         self.bagging_fraction = bagging_fraction
         self.l2 = l2
         self.negatives = negatives
-        self.hazard_weight = hazard_weight
-        self.hazard_weight_many = hazard_weight_many
-        self.many_from = many_from
         self._histories: WeakKeyDictionary[Snapshot, DealHistory] = WeakKeyDictionary()
 
     def readiness(self, snapshot: Snapshot) -> Readiness:
@@ -86,7 +85,7 @@ class CloseTimePredictor(Predictor):
         self.deals_ = len(first)
         self.curves_ = LandmarkCurves.fit(table, by_stage=self.closed_ >= LIMITED_FROM)
         self.hazard_ = Hazard.fit(table, self._boosting()) if self.closed_ >= FULL_FROM else None
-        self.weight_ = (self.hazard_weight_many if self.closed_ > self.many_from else self.hazard_weight) if self.hazard_ else 0.0
+        self.weight_ = blend_weight(table, self._boosting()) if self.hazard_ else 0.0
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
 
@@ -191,7 +190,7 @@ def _read_hazard(folder: Path, state: dict[str, Any]) -> Hazard:
     import lightgbm as lgb
 
     try:
-        booster = lgb.Booster(model_str=artifact.read_booster(folder), params={"num_threads": 1})
+        booster = lgb.Booster(model_str=artifact.read_booster(folder))
     except lgb.basic.LightGBMError as error:
         raise ArtifactError(f"{folder}: LightGBM cannot read its model: {error}") from error
     return Hazard(booster, state["categories"], state["last_period"])

@@ -1,7 +1,8 @@
 """Accounts without an order yet: when will they buy first, and what is that worth. Everything is shrunk towards the company's mean.
 
-The wait for the first purchase is Lomax (an exponential whose rate differs between accounts as Gamma(shape, scale)), so an account that has
-been silent for long is worth less than a new one. Segments move the shape, and the value of a purchase, by shrunk ratios.
+The wait for the first purchase is a mixture of two exponentials: a share of the accounts buys soon, the others hardly ever. An account that
+has been silent for long is therefore worth little, but as much more than nothing as the company's own experience with such accounts allows.
+Segments move the odds of buying soon, and the value of a purchase, by shrunk ratios.
 """
 
 from __future__ import annotations
@@ -21,43 +22,50 @@ from predictkpi.predictors.clv.table import ACCOUNT_DAYS, HISTORY_DAYS
 
 Floats = npt.NDArray[np.float64]
 
-# one conversion per year and account, give or take a factor of 5: only felt where a company has next to no accounts
-_PRIOR_MEAN = np.log([1.0, 365.0])
-_PRIOR_SD = np.array([0.7, 1.6])
+# (log odds of buying soon, log rate per day if soon, log rate per day if not): 2 in 10 within some months, the others in ten years; wide
+_PRIOR_MEAN = np.array([-1.4, np.log(1.0 / 60.0), np.log(1.0 / 3650.0)])
+_PRIOR_SD = np.array([1.5, 1.2, 1.5])
+# soon is within three years on average, and the rest is slower than that
+_BOUNDS = [(-8.0, 8.0), (-7.0, 2.0), (-14.0, -7.0)]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True)
 class AccountPrior:
-    """Wait for the first purchase: P(wait > w) = (scale / (scale + w)) ** shape, in days; ratios by segment, 1 for unknown ones."""
+    """Odds of buying soon for an account just opened, and the two rates per day; ratios by segment, 1 for unknown ones."""
 
-    shape: float
-    scale: float
-    shape_ratio: dict[str, float]
+    odds: float
+    rate: float
+    slow_rate: float
+    odds_ratio: dict[str, float]
     value_ratio: dict[str, float]
+
+    def p_soon(self, *, age: Floats, segment: pd.Series) -> Floats:
+        """P(one of those who buy soon | nothing by ``age`` days)."""
+        odds = self.odds * _looked_up(self.odds_ratio, segment) * np.exp(-(self.rate - self.slow_rate) * age)
+        return odds / (1.0 + odds)
 
     def p_first_purchase(self, days: float, *, age: Floats, segment: pd.Series) -> Floats:
         """P(first purchase in (age, age + days] | none by ``age``)."""
-        shape = self.shape * _looked_up(self.shape_ratio, segment)
-        return -np.expm1(-shape * np.log1p(days / (self.scale + age)))
+        soon = self.p_soon(age=age, segment=segment)
+        return -soon * np.expm1(-self.rate * days) - (1.0 - soon) * np.expm1(-self.slow_rate * days)
 
-    def waits(self, uniform: float, *, age: Floats, segment: pd.Series) -> Floats:
-        """The ``uniform`` quantile of the days from ``age`` to the first purchase."""
-        shape = self.shape * _looked_up(self.shape_ratio, segment)
-        return (self.scale + age) * np.expm1(-np.log1p(-uniform) / shape)
+    def waits(self, uniform: float, *, p_soon: Floats) -> Floats:
+        """Days to the first purchase from one uniform number: its place picks the kind of account, what is left of it the wait."""
+        soon = p_soon > uniform
+        left = np.where(soon, uniform / np.where(soon, p_soon, 1.0), (uniform - p_soon) / np.maximum(1.0 - p_soon, 1e-12))
+        return -np.log1p(-np.clip(left, 0.0, 1.0 - 1e-12)) / np.where(soon, self.rate, self.slow_rate)
 
     def expected_purchases(self, days: float, *, age: Floats, segment: pd.Series, btyd: Btyd) -> Floats:
         """First purchase and those after it within ``days``: Gauss-Legendre over the distribution of the first one's date."""
-        by_then = self.p_first_purchase(days, age=age, segment=segment)
-        left = np.linspace(0.0, days, 65)
-        zero = np.zeros(1)
-        repeats = np.array([btyd.expected_purchases(float(t), zero, zero, zero)[0] if t > 0 else 0.0 for t in left])
-        after = np.zeros(len(age))
-        shape = self.shape * _looked_up(self.shape_ratio, segment)
-        for node, weight in zip(0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS, strict=True):
-            wait = (self.scale + age) * np.expm1(-np.log1p(-node * by_then) / shape)
-            after += weight * np.interp(days - wait, left, repeats)
-        return by_then * (1.0 + after)
+        soon = self.p_soon(age=age, segment=segment)
+        zero, total = np.zeros(1), np.zeros(len(age))
+        for share, rate in ((soon, self.rate), (1.0 - soon, self.slow_rate)):
+            by_then = -np.expm1(-rate * days)
+            wait = -np.log1p(-0.5 * (_NODES + 1.0) * by_then) / rate
+            after = np.array([btyd.expected_purchases(float(days - w), zero, zero, zero)[0] for w in wait])
+            total += share * by_then * (1.0 + 0.5 * float(_WEIGHTS @ after))
+        return total
 
     def value_ratios(self, segment: pd.Series) -> Floats:
         """Value of a purchase in the segment over the company's."""
@@ -83,25 +91,35 @@ def fit_account_prior(table: pd.DataFrame, value: pd.Series, *, shrinkage: float
     wait, event = waited[chosen] - 1.0, converted[chosen]
 
     def objective(theta: Floats) -> tuple[float, Floats]:
-        shape, scale = np.exp(theta)
-        log_gone = np.log1p(wait / scale)
-        n = event.sum()
-        value = n * (theta[0] - theta[1]) - shape * log_gone.sum() - log_gone[event].sum()
-        ratio = wait / (scale + wait)
-        gradient = np.array([n - shape * log_gone.sum(), -n + shape * ratio.sum() + ratio[event].sum()])
+        value, gradient = wait_likelihood(theta, wait=wait, event=event)
         deviation = (theta - _PRIOR_MEAN) / _PRIOR_SD
-        return -(value - 0.5 * deviation @ deviation) / (len(wait) + 1), -(gradient - deviation / _PRIOR_SD) / (len(wait) + 1)
+        value -= 0.5 * float(deviation @ deviation)
+        return -value / (len(wait) + 1), -(gradient - deviation / _PRIOR_SD) / (len(wait) + 1)
 
-    bounds = [(-7.0, 5.0), (-2.0, 12.0)]
-    found = minimize(objective, _PRIOR_MEAN, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200, "gtol": 1e-8})
-    shape, scale = (float(number) for number in np.exp(found.x))
-    counts = pd.DataFrame({"expected": shape * np.log1p(wait / scale), "happened": event}).groupby(table.loc[chosen, c.SEGMENT].to_numpy())
+    found = minimize(objective, _PRIOR_MEAN, jac=True, method="L-BFGS-B", bounds=_BOUNDS, options={"maxiter": 200, "gtol": 1e-8})
+    odds, rate, slow_rate = (float(number) for number in np.exp(found.x))
+    soon = odds / (1.0 + odds)
+    expected_by_now = -soon * np.expm1(-rate * wait) - (1.0 - soon) * np.expm1(-slow_rate * wait)
+    counts = pd.DataFrame({"expected": expected_by_now, "happened": event}).groupby(table.loc[chosen, c.SEGMENT].to_numpy())
     expected, happened = counts["expected"].sum(), counts["happened"].sum()
-    shape_ratio = ((happened + shrinkage) / (expected + shrinkage)).to_dict()
+    odds_ratio = ((happened + shrinkage) / (expected + shrinkage)).to_dict()
     mean = float(value.mean())
     by_segment = value.groupby(table[c.SEGMENT]).agg(["sum", "count"])
     value_ratio = ((by_segment["sum"] + shrinkage * mean) / (by_segment["count"] + shrinkage) / mean).to_dict()
-    return AccountPrior(shape, scale, _plain(shape_ratio), _plain(value_ratio))
+    return AccountPrior(odds, rate, slow_rate, _plain(odds_ratio), _plain(value_ratio))
+
+
+def wait_likelihood(theta: Floats, *, wait: Floats, event: npt.NDArray[np.bool_]) -> tuple[float, Floats]:
+    """Log-likelihood of waits (days; ``event`` false = still waiting) and its gradient in (log odds, log rate, log slow rate)."""
+    soon, fast, slow = 1.0 / (1.0 + np.exp(-theta[0])), np.exp(theta[1]), np.exp(theta[2])
+    # density where the purchase came, survival where it has not
+    one = np.exp(-fast * wait) * np.where(event, fast, 1.0)
+    other = np.exp(-slow * wait) * np.where(event, slow, 1.0)
+    both = soon * one + (1.0 - soon) * other
+    by_odds = soon * (1.0 - soon) * (one - other) / both
+    by_fast = soon * one * (event - fast * wait) / both
+    by_slow = (1.0 - soon) * other * (event - slow * wait) / both
+    return float(np.log(both).sum()), np.array([by_odds.sum(), by_fast.sum(), by_slow.sum()])
 
 
 def _plain(ratios: dict[Any, Any]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import betaln, digamma, gammaln, hyp2f1
+from scipy.special import betaincinv, betaln, digamma, gammaln, hyp2f1
 
 from predictkpi.errors import InsufficientDataError
 
@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 PRIOR_MEAN = np.log([0.5, 0.5, 0.5, 2.0])
 PRIOR_SD = np.array([1.0, 1.5, 1.0, 1.0])
 _LOG_BOUND = 9.0
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,28 @@ class Btyd:
         """
         first, back = _distinct(frequency, T)
         x, age = frequency[first], T[first]
-        # a = 1 is a removable 0/0, and a + b + k = 1 a removable pole: step aside by less than the result can show
+        # a = 1 is a removable 0/0: step aside by less than the result can show
         a = self.a if abs(self.a - 1.0) > 1e-6 else 1.0 + 1e-6
-        c_lower = a + self.b + self.chances(x) - 1.0
-        c_lower = np.where(np.abs(c_lower) < 1e-9, 1e-9, c_lower)
-        z = t / (self.alpha + age + t)
-        series = hyp2f1(a + self.b + float(self.modified) - 1.0 - self.r, a - 1.0, c_lower, z)
-        expected = c_lower / (a - 1.0) * (1.0 - (1.0 - z) ** (a - 1.0) * series)
+        expected = self._euler_form(t, x, age, a=a)
+        # where r - a is whole, 2F1 is a limit that SciPy may give as NaN
+        lost = ~np.isfinite(expected)
+        if lost.any():
+            expected[lost] = self._by_quadrature(t, x[lost], age[lost])
         # nobody can buy more than without leaving at all
         return np.clip(expected, 0.0, (self.r + x) / (self.alpha + age) * t)[back]
+
+    def _euler_form(self, t: float, x: Floats, age: Floats, *, a: float) -> Floats:
+        lower = a + self.b + self.chances(x) - 1.0
+        lower = np.where(np.abs(lower) < 1e-9, 1e-9, lower)
+        z = t / (self.alpha + age + t)
+        series = hyp2f1(a + self.b + float(self.modified) - 1.0 - self.r, a - 1.0, lower, z)
+        return lower / (a - 1.0) * (1.0 - (1.0 - z) ** (a - 1.0) * series)
+
+    def _by_quadrature(self, t: float, x: Floats, age: Floats) -> Floats:
+        """E[(1 - exp(-lambda p t)) / p] over lambda, then over p ~ Beta(a, b + k) by Gauss-Legendre on its quantiles."""
+        p = np.maximum(betaincinv(self.a, (self.b + self.chances(x))[:, None], 0.5 * (_NODES + 1.0)), 1e-12)
+        bought = -np.expm1(-(self.r + x)[:, None] * np.log1p(p * (t / (self.alpha + age))[:, None])) / p
+        return 0.5 * bought @ _WEIGHTS
 
     def log_likelihood(self, frequency: Floats, recency: Floats, T: Floats) -> Floats:
         """Log-likelihood of each customer's history, FHL (6); timing of the purchases included, as in the paper."""
@@ -99,7 +113,7 @@ def fit_btyd(frequency: Floats, recency: Floats, T: Floats, *, modified: bool = 
     if not len(frequency):
         raise InsufficientDataError("no customer has bought yet: a purchase model needs at least one")
     scale = max(float(T.mean()), 1e-9)
-    data = _Compressed(frequency, recency, T, scale=scale, modified=modified)
+    data = CountedHistories(frequency, recency, T, scale=scale, modified=modified)
     found = minimize(
         lambda theta: data.objective(theta, prior_weight=prior_weight),
         PRIOR_MEAN,
@@ -114,7 +128,7 @@ def fit_btyd(frequency: Floats, recency: Floats, T: Floats, *, modified: bool = 
     return Btyd(r, alpha * scale, a, b, modified=modified, loglik=float(loglik), n_customers=len(frequency))
 
 
-class _Compressed:
+class CountedHistories:
     """Equal histories counted once: one-time buyers of one day, the bulk of most companies, become a single row."""
 
     def __init__(self, frequency: Floats, recency: Floats, T: Floats, *, scale: float, modified: bool) -> None:

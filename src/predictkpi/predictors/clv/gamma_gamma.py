@@ -69,7 +69,7 @@ def fit_gamma_gamma(purchases: Floats, mean_value: Floats, *, prior_weight: floa
         raise InsufficientDataError("no customer has a purchase of positive net value: a spend model needs at least one")
     # the geometric mean as unit of money: one giant order does not move it
     scale = float(np.exp(np.log(z).mean()))
-    objective = _Objective(x, z / scale, prior_weight=prior_weight)
+    objective = SpendObjective(x, z / scale, prior_weight=prior_weight)
     options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8}
     found = minimize(objective, PRIOR_MEAN, jac=True, method="L-BFGS-B", bounds=_BOUNDS, options=options)
     p, q, gamma = (float(value) for value in np.exp(found.x))
@@ -77,7 +77,7 @@ def fit_gamma_gamma(purchases: Floats, mean_value: Floats, *, prior_weight: floa
     return GammaGamma(p, q, gamma * scale, loglik=float(model.log_likelihood(x, z).sum()), n_customers=len(x))
 
 
-class _Objective:
+class SpendObjective:
     """Minus the mean log posterior and its gradient in (log p, log q, log gamma); gamma functions once per number of purchases."""
 
     def __init__(self, x: Floats, z: Floats, *, prior_weight: float) -> None:
@@ -88,6 +88,7 @@ class _Objective:
         self.minus_log_z = -float(np.log(z).sum())
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
+        """Value and gradient at ``theta``."""
         p, q, gamma = np.exp(theta)
         x, n = self.values, self.count
         log_after = np.log(gamma + self.spent)

@@ -73,11 +73,11 @@ class SharedDraws:
         leave = np.clip(betaincinv(self._btyd.a, self._btyd.b, self._u_leave), 1e-12, 1.0 - 1e-12)
         turns = self._turns(leave)
         worth = self._spend.gamma / np.maximum(gammaincinv(self._spend.q, self._u_spend), 1e-12)
-        ratio = prior.value_ratios(segment)
+        ratio, p_soon = prior.value_ratios(segment), prior.p_soon(age=age, segment=segment)
         for rows in _chunks(len(age)):
             out = np.zeros((self.draws, rows.stop - rows.start, len(days)))
             for s in range(self.draws):
-                wait = prior.waits(float(self.u_alive[s]), age=age[rows], segment=segment.iloc[rows])
+                wait = prior.waits(float(self.u_alive[s]), p_soon=p_soon[rows])
                 left = days - wait[:, None]
                 again = np.searchsorted(self._times[s], np.maximum(left, 0.0) * rate[s])
                 bought = np.minimum(1 + again, turns[s]) if self._btyd.modified else 1 + np.minimum(again, turns[s])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,11 @@ _FEWEST_PATHS = 5
 class RevenueBaseline(SeriesForecaster):
     """Same month of the last year; the last month where less than 13 are there. Paths add whole past error vectors.
 
-    Errors are taken relative to the mean size of the year before their origin and divided by their series' own root mean square; the pool
-    is all series and origins of the company, and a draw is the same origin in every series.
+    Errors are log ratios where all months are positive, else relative to the mean size of the year before their origin, and divided by
+    their series' own root mean square; the pool is all series and origins of the company, and draw d is the same vector in every series.
     """
 
-    kind: Literal["model", "baseline"] = "baseline"
+    kind: ClassVar[Literal["model", "baseline"]] = "baseline"
     format = "predictkpi.revenue.baseline/1"
 
     def __init__(self, *, draws: int = 1000, origins: int = 24, random_state: int = 0) -> None:
@@ -45,10 +45,10 @@ class RevenueBaseline(SeriesForecaster):
             truth = versions[max(versions)]
             errors = {}
             for as_of, known in versions.items():
+                history = known.to_numpy(dtype=float)
                 ahead = truth[truth.index > known.index[-1]].to_numpy(dtype=float)[:HORIZON]
-                level = _level(known.to_numpy(dtype=float))
-                if len(known) > SEASON and len(ahead) and level > 0:
-                    errors[as_of] = (ahead - seasonal_naive(known.to_numpy(dtype=float), HORIZON)[: len(ahead)]) / level
+                if len(history) > SEASON and len(ahead) and _level(history) > 0:
+                    errors[as_of] = _errors(history, ahead)
             if not errors:
                 continue
             size = float(np.sqrt(np.mean(np.concatenate(list(errors.values())) ** 2)))
@@ -65,7 +65,10 @@ class RevenueBaseline(SeriesForecaster):
             return np.full((self.draws, HORIZON), np.nan), status, reason
         sizes = list(self.size_.values())
         size = self.size_.get(entity_id, float(np.median(sizes)) if sizes else _ERROR_UNSEEN)
-        paths = seasonal_naive(history, HORIZON) + _level(history) * size * self._drawn()
+        naive, errors = seasonal_naive(history, HORIZON), size * self._drawn()
+        if (history > 0).all():
+            return naive * np.exp(errors), status, reason
+        paths = naive + _level(history) * errors
         return (np.maximum(paths, 0.0) if (history >= 0).all() else paths), status, reason
 
     def _drawn(self) -> Floats:
@@ -92,6 +95,13 @@ def seasonal_naive(history: Floats, horizon: int) -> Floats:
     if len(history) <= SEASON:
         return np.full(horizon, history[-1])
     return np.resize(history[-SEASON:], horizon)
+
+
+def _errors(history: Floats, ahead: Floats) -> Floats:
+    naive = seasonal_naive(history, HORIZON)[: len(ahead)]
+    if (history > 0).all() and (ahead > 0).all():
+        return np.log(ahead / naive)
+    return (ahead - naive) / _level(history)
 
 
 def _level(history: Floats) -> float:

@@ -24,8 +24,8 @@ from scipy.stats import norm
 
 Floats = npt.NDArray[np.float64]
 
-# Noise 1; level mistakes and wandering as exponential smoothing with a gain of about .2 leaves them; company growth known to about 7 % in a year.
-PRIOR = np.array([1.1, 0.10, 0.03, 0.0005, 0.0005])
+# Own parts as exponential smoothing with a gain of about .15 leaves them; the company's growth over a year known to about 12 %.
+PRIOR = np.array([1.0, 0.05, 0.02, 0.002, 0.001])
 _SHAPE_LEVELS = 99
 _MIN_FOR_SHAPE = 100
 
@@ -48,7 +48,7 @@ class ErrorModel:
     noise: dict[str, float] = field(default_factory=dict)
     correlation: list[list[float]] = field(default_factory=list)
     shape: list[float] = field(default_factory=list)
-    freedom: float = 8.0
+    freedom: float = 30.0
 
     @classmethod
     def fit(cls, pool: Sequence[SeriesErrors], *, prior_weight: float, freedom: float) -> Self:

@@ -6,7 +6,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ class SeriesForecaster(Predictor):
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Statistics of the sample paths of each series and horizon."""
-        answers = [self._answer(str(key[0]), key[1], group) for key, group in inputs.groupby([c.ENTITY_ID, c.AS_OF])]
+        answers = self.answers(inputs)
         columns = [c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS, c.REASON]
         if not answers:
             return pd.DataFrame(columns=columns)
@@ -77,7 +77,7 @@ class SeriesForecaster(Predictor):
 
     def answers(self, inputs: pd.DataFrame) -> list[Answer]:
         """The sample paths behind `predict_inputs`, one `Answer` per series."""
-        return [self._answer(str(key[0]), key[1], group) for key, group in inputs.groupby([c.ENTITY_ID, c.AS_OF])]
+        return [self._answer(str(key[0]), cast(pd.Timestamp, key[1]), group) for key, group in inputs.groupby([c.ENTITY_ID, c.AS_OF])]
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Actual revenue of the months, statistic "mean"; NaN while the month is not over."""
@@ -169,5 +169,5 @@ def series_by_origin(table: pd.DataFrame) -> dict[str, dict[pd.Timestamp, pd.Ser
     found: dict[str, dict[pd.Timestamp, pd.Series]] = {}
     known = table[table[c.DS].notna()]
     for key, group in known.groupby([c.ENTITY_ID, c.AS_OF]):
-        found.setdefault(str(key[0]), {})[key[1]] = group.set_index(c.DS)[c.Y].sort_index()
+        found.setdefault(str(key[0]), {})[cast(pd.Timestamp, key[1])] = group.set_index(c.DS)[c.Y].sort_index()
     return found

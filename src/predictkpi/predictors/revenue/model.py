@@ -49,8 +49,8 @@ class RevenueForecaster(SeriesForecaster):
         draws: int = 1000,
         origins: int = 24,
         pool_series: int = 60,
-        prior_weight: float = 0.3,
-        freedom: float = 12.0,
+        prior_weight: float = 1.5,
+        freedom: float = 30.0,
         random_state: int = 0,
     ) -> None:
         if draws < 100 or origins < 1 or pool_series < 1 or prior_weight <= 0 or freedom <= 2:
@@ -111,7 +111,7 @@ def backtest_errors(entity_id: str, versions: dict[pd.Timestamp, pd.Series]) -> 
     """Relative errors of `point_path` from each origin, against the newest version of the series.
 
     ``versions`` maps as_of to the series as known then. Where the series is long enough for a season but was not yet at an origin,
-    the origin borrows the season of today, and its errors are widened by what fitting it to those very months hides.
+    the origin borrows the season of today, and its errors are widened by the error of an index learnt from so few years.
     """
     newest = versions[max(versions)]
     today = prepare(newest.to_numpy(dtype=float))
@@ -130,7 +130,7 @@ def backtest_errors(entity_id: str, versions: dict[pd.Timestamp, pd.Series]) -> 
         errors = _relative(truth[n : n + ahead], path, series, log=today.log and series.log)
         if borrowed:
             years = len(truth) / SEASON
-            errors = errors * np.sqrt((years + 1) / (years - 1))
+            errors = errors * np.sqrt(1 + 1 / years)
         rows.append(np.concatenate([errors, np.full(HORIZON - ahead, np.nan)]))
         names.append(as_of.isoformat())
     table = np.array(rows) if rows else np.full((0, HORIZON), np.nan)

@@ -16,7 +16,11 @@ Floats = npt.NDArray[np.float64]
 
 LEVELS = (0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975)
 GROWTH_LEVELS = (0.10, 0.50, 0.90)
-GROWTHS = {"mom": "on the month before", "qoq": "of the quarter that ends here on the quarter before", "yoy": "on the same month a year before"}
+GROWTHS = {
+    "mom": "on the month before",
+    "qoq": "of the quarter that ends here on the quarter before",
+    "yoy": "on the same month a year before",
+}
 # Growth needs a base above zero: beyond this share of paths without one it is not stated.
 _BASES_MISSING = 0.05
 

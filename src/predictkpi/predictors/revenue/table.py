@@ -48,7 +48,9 @@ def monthly_series(snapshot: Snapshot) -> pd.DataFrame:
     """
     orders = snapshot.orders
     if not len(orders):
-        return pd.DataFrame({c.UNIQUE_ID: pd.Series([], dtype="str"), c.DS: pd.Series([], dtype="datetime64[us]"), c.Y: pd.Series([], dtype=float)})
+        return pd.DataFrame(
+            {c.UNIQUE_ID: pd.Series([], dtype="str"), c.DS: pd.Series([], dtype="datetime64[us]"), c.Y: pd.Series([], dtype=float)}
+        )
     first = orders[c.DS].min()
     begins = start_of(first, "M") if first.day <= _FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
     rows = members_of(snapshot)
@@ -83,7 +85,7 @@ def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None) -
 
 
 def training_series(snapshot: Snapshot, origins: int) -> pd.DataFrame:
-    """The inputs as known at ``as_of`` and, before it, at the start of each of the last ``origins`` months."""
+    """The inputs as known at ``as_of`` and, before it, at the start of the running month and of each of the ``origins`` before."""
     instants = [shift(snapshot.as_of, -back, "M") for back in range(origins, -1, -1)]
     frames = [series_inputs(snapshot.at(instant)) for instant in instants if instant < snapshot.as_of]
     return pd.concat([*[frame for frame in frames if len(frame)], series_inputs(snapshot)], ignore_index=True)

@@ -19,5 +19,5 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 def customer_clv(
     customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])], view: CurrentView
 ) -> PredictionEnvelope:
-    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance that the customer is active."""
+    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still."""
     return view.predict("clv", customer_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from predictkpi.predictors import predictor_names
+from predictkpi.errors import InsufficientDataError
 from predictkpi.service.dependencies import ServingState, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.problems import NotReadyError
@@ -21,11 +21,15 @@ def live() -> Live:
 
 @router.get("/ready", responses=problems("not-ready", "no-data", "no-champion"))
 def ready(serving: ServingState) -> Ready:
-    """Data is loaded and every predictor has a champion; until then a 503 problem lists what is missing."""
+    """Data is loaded and every predictor that this data can feed has a champion; until then a 503 problem lists what is missing.
+
+    `impossible` names predictors that the data has too little history for, and why: they do not hold up the others.
+    """
     view = serving.view
-    absent = [name for name in predictor_names() if name not in view.champions]
-    if absent:
-        reasons = "; ".join(f"{name}: {error}" for name, error in view.missing.items())
-        raise NotReadyError(f"not served: {reasons}", missing=[f"champion of {name}" for name in absent], slug="no-champion")
+    impossible = {name: str(error) for name, error in view.missing.items() if isinstance(error, InsufficientDataError)}
+    absent = {name: str(error) for name, error in view.missing.items() if name not in impossible}
+    if absent or not view.champions:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in (absent or impossible).items())
+        raise NotReadyError(f"not served: {reasons}", missing=[f"champion of {name}" for name in absent or impossible], slug="no-champion")
     champions = {name: model_of(champion.ref) for name, champion in view.champions.items()}
-    return Ready(as_of=view.as_of, company=view.company.name, champions=champions, warning=serving.trouble)
+    return Ready(as_of=view.as_of, company=view.company.name, champions=champions, impossible=impossible, warning=serving.trouble)

@@ -41,7 +41,7 @@ def kpi_series(
     definition = get_kpi(kpi)
     if by is not None and by not in definition.dimensions:
         raise InvalidRequestError.parameter("by", f"{kpi} has no dimension {by!r}; there are: {', '.join(definition.dimensions) or 'none'}")
-    instant = None if as_of is None else pd.Timestamp(as_of.replace(tzinfo=None))
+    instant = None if as_of is None else view.local(as_of)
     freq = definition.fixed_freq or freq
     frame = view.kpi_series(kpi, freq=freq, by=by, as_of=instant)
     targets = targets_of(view, kpi, freq)

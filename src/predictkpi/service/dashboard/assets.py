@@ -1,4 +1,4 @@
-"""Stylesheet, script, icon and the chart library, held in memory with their digests: a changed file has a new address, so all are immutable.
+"""Stylesheet, script, icon and the chart library, held in memory. The digest is part of an address, so what it names never changes.
 
 The chart library is Vega, Vega-Lite and Vega-Embed as one script, made from the copy that the package vl-convert-python carries. Making it
 takes about a second, so it is made once, in the background.
@@ -16,6 +16,7 @@ from importlib import resources
 from predictkpi.errors import UnknownNameError
 
 CHART_LIBRARY = "vega.js"
+_EXPOSE = "window.vegaEmbed = vegaEmbed;"
 _MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 
@@ -72,7 +73,7 @@ class Assets:
             if self._chart_library is None:
                 import vl_convert
 
-                asset = Asset(CHART_LIBRARY, vl_convert.javascript_bundle().encode())
+                asset = Asset(CHART_LIBRARY, vl_convert.javascript_bundle(_EXPOSE).encode())
                 _ = asset.compressed, asset.digest
                 self._chart_library = asset
             return self._chart_library

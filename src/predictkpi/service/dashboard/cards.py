@@ -150,7 +150,7 @@ def _card(
         period=f.month(ds),
         value=write(value),
         changes=changes(series[c.VALUE], ds),
-        note=note,
+        note=note or _thin(kpi.counts, valued[c.N].iloc[-1], status),
         target=write(target) if target is not None else "",
         target_share=value / target if target else None,
         target_tone=_tone(value - target, kpi.better) if target is not None else "plain",
@@ -158,6 +158,11 @@ def _card(
         spark_label=_trend_label(title, trend),
         status=status,
     )
+
+
+def _thin(counted: str, n: float, status: Status) -> str:
+    """Why a value is limited, where it is by its few cases."""
+    return f"from only {n:.0f} {counted}" if status is Status.LIMITED else ""
 
 
 def _nothing(title: str, definition: str, needs: tuple[str, ...]) -> Card:

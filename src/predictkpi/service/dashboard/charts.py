@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from predictkpi.service.dashboard.formats import is_number, month, money
+from predictkpi.service.dashboard.formats import amount, is_number, money, month
 
 _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+_BAND = ("mean", "q025", "q10", "q90", "q975")
 
 
 def _theme(*, ink: str, muted: str, line: str, series: str) -> dict[str, Any]:
@@ -20,15 +22,15 @@ def _theme(*, ink: str, muted: str, line: str, series: str) -> dict[str, Any]:
         "view": {"stroke": None},
         "axis": {"labelColor": muted, "gridColor": line, "domainColor": line, "tickColor": line, "labelFontSize": 12, "labelPadding": 8},
         "style": {
-            "history": {"stroke": series, "strokeWidth": 2.25},
-            "forecast": {"stroke": series, "strokeWidth": 2.25, "strokeDash": [5, 4]},
-            "wide": {"fill": series, "fillOpacity": 0.14},
-            "narrow": {"fill": series, "fillOpacity": 0.22},
-            "target": {"stroke": ink, "strokeWidth": 2, "opacity": 0.75},
-            "now": {"stroke": muted, "strokeWidth": 1, "strokeDash": [2, 3]},
-            "now-label": {"fill": muted, "fontSize": 11},
-            "hover": {"stroke": muted, "strokeWidth": 1},
-            "hover-point": {"fill": series, "stroke": "white", "strokeWidth": 2, "size": 70},
+            "history": {"color": series, "strokeWidth": 2.25},
+            "forecast": {"color": series, "strokeWidth": 2.25, "strokeDash": [5, 4]},
+            "wide": {"color": series, "opacity": 0.14},
+            "narrow": {"color": series, "opacity": 0.24},
+            "target": {"color": ink, "opacity": 0.8},
+            "now": {"color": muted, "strokeWidth": 1, "strokeDash": [2, 3]},
+            "now-label": {"color": muted, "fontSize": 11},
+            "hover": {"color": muted, "strokeWidth": 1},
+            "hover-point": {"color": series, "size": 70},
         },
     }
 
@@ -45,21 +47,21 @@ def fan_chart(history: pd.DataFrame, forecast: pd.DataFrame, *, currency: str, d
     Parameters: ``history`` columns ``ds, value`` and maybe ``target``; ``forecast`` columns ``ds, mean, q025, q10, q90, q975`` and maybe
     ``target``; both ascending. The bands begin at the last known month, where nothing is uncertain.
     """
-    rows = [_history_row(row, currency) for row in history.to_dict("records")]
-    ahead = [_forecast_row(row, currency) for row in forecast.to_dict("records")]
+    rows = [_history_row(row, currency) for row in records(history)]
+    ahead = [_forecast_row(row, currency) for row in records(forecast)]
     if rows and ahead:
         last = rows[-1]
-        rows[-1] = last | {name: last["actual"] for name in ("mean", "q025", "q10", "q90", "q975")}
+        rows[-1] = last | dict.fromkeys(_BAND, last["actual"])
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": description,
         "width": "container",
         "height": height,
-        "padding": {"left": 0, "right": 4, "top": 8, "bottom": 0},
+        "padding": {"left": 0, "right": 4, "top": 8, "bottom": 6},
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": rows + ahead},
         "encoding": {"x": _month_axis()},
-        "layer": [*_bands(), *_lines(), *_targets(rows + ahead), *_now(ahead), *_hover(currency)],
+        "layer": [*_bands(), *_lines(), *_targets(rows + ahead), *_now(rows), *_hover()],
     }
 
 
@@ -95,25 +97,34 @@ def interval_bar(low: float | None, middle: float | None, high: float | None, *,
     return {"left": position(low), "width": round(position(high) - position(low), 2), "middle": position(middle), "zero": position(0.0)}
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dicts by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def _history_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
-    told = {"month": month(row["ds"]), "told_actual": money(row["value"], currency)}
-    return {"ds": _local(row["ds"]), "kind": "history", "actual": row["value"], **told, **_target(row, currency)}
+    told = {"Month": month(row["ds"]), "Revenue": money(row["value"], currency)}
+    return _with_target(
+        {"ds": _local(row["ds"]), "kind": "history", "actual": row["value"], "y": row["value"], "told": told}, row, currency
+    )
 
 
 def _forecast_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
     told = {
-        "month": month(row["ds"]),
-        "told_mean": money(row["mean"], currency),
-        "told_80": f"{money(row['q10'], currency)} to {money(row['q90'], currency)}",
-        "told_95": f"{money(row['q025'], currency)} to {money(row['q975'], currency)}",
+        "Month": month(row["ds"]),
+        "Expected": money(row["mean"], currency),
+        "80 % range": f"{amount(row['q10'])} to {money(row['q90'], currency)}",
+        "95 % range": f"{amount(row['q025'])} to {money(row['q975'], currency)}",
     }
-    numbers = {name: row[name] for name in ("mean", "q025", "q10", "q90", "q975")}
-    return {"ds": _local(row["ds"]), "kind": "forecast", **numbers, **told, **_target(row, currency)}
+    numbers = {name: row[name] for name in _BAND}
+    return _with_target({"ds": _local(row["ds"]), "kind": "forecast", **numbers, "y": row["mean"], "told": told}, row, currency)
 
 
-def _target(row: dict[str, Any], currency: str) -> dict[str, Any]:
+def _with_target(point: dict[str, Any], row: dict[str, Any], currency: str) -> dict[str, Any]:
     value = row.get("target")
-    return {"target": value, "told_target": money(value, currency)} if value is not None and is_number(value) else {"told_target": "none"}
+    if value is None or not is_number(value):
+        return point
+    return point | {"target": value, "told": point["told"] | {"Target": money(value, currency)}}
 
 
 def _local(instant: pd.Timestamp) -> str:
@@ -159,14 +170,15 @@ def _lines() -> list[dict[str, Any]]:
 def _targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     if not any("target" in row for row in rows):
         return []
-    mark = {"type": "tick", "style": "target", "orient": "horizontal", "size": 12, "thickness": 2}
+    mark = {"type": "tick", "style": "target", "orient": "horizontal", "size": 10, "thickness": 2}
     return [{"transform": [{"filter": "isValid(datum.target)"}], "mark": mark, "encoding": {"y": _money_axis("target")}}]
 
 
-def _now(ahead: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not ahead:
+def _now(known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A rule at the last known month, where the fan begins."""
+    if not known:
         return []
-    data = {"values": [{"ds": ahead[0]["ds"], "label": "forecast"}]}
+    data = {"values": [{"ds": known[-1]["ds"], "label": "forecast"}]}
     text = {"type": "text", "style": "now-label", "align": "left", "dx": 6, "baseline": "top", "y": 0}
     return [
         {"data": data, "mark": {"type": "rule", "style": "now"}},
@@ -174,30 +186,18 @@ def _now(ahead: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _hover(currency: str) -> list[dict[str, Any]]:
-    """A rule at the month nearest to the pointer, with that month's numbers; one for each side of the present."""
-    shown = {
-        "history": [("month", "Month"), ("told_actual", "Revenue"), ("told_target", "Target")],
-        "forecast": [("month", "Month"), ("told_mean", "Expected"), ("told_80", "80 % range"), ("told_95", "95 % range"), ("told_target", "Target")],
-    }
-    fields = {"history": "actual", "forecast": "mean"}
-    layers: list[dict[str, Any]] = []
-    for kind, tooltip in shown.items():
-        name = f"nearest_{kind}"
-        nearest = {"name": name, "select": {"type": "point", "encodings": ["x"], "nearest": True, "on": "pointerover", "clear": "pointerout"}}
-        is_near = {"condition": {"param": name, "empty": False, "value": 1}, "value": 0}
-        of_kind = [{"filter": f"datum.kind == '{kind}'"}]
-        layers += [
-            {
-                "transform": of_kind,
-                "params": [nearest],
-                "mark": {"type": "rule", "style": "hover", "aria": False},
-                "encoding": {"opacity": is_near, "tooltip": [{"field": field, "title": title} for field, title in tooltip]},
-            },
-            {
-                "transform": of_kind,
-                "mark": {"type": "point", "style": "hover-point", "filled": True, "aria": False},
-                "encoding": {"y": _money_axis(fields[kind]), "opacity": is_near},
-            },
-        ]
-    return layers
+def _hover() -> list[dict[str, Any]]:
+    """A rule at the month nearest to the pointer, with that month's numbers as the row tells them."""
+    nearest = {"type": "point", "encodings": ["x"], "nearest": True, "on": "pointerover", "clear": "pointerout"}
+    is_near = {"condition": {"param": "nearest", "empty": False, "value": 1}, "value": 0}
+    return [
+        {
+            "params": [{"name": "nearest", "select": nearest}],
+            "mark": {"type": "rule", "style": "hover", "aria": False},
+            "encoding": {"opacity": is_near, "tooltip": {"field": "told", "type": "nominal"}},
+        },
+        {
+            "mark": {"type": "point", "style": "hover-point", "filled": True, "aria": False},
+            "encoding": {"y": _money_axis("y"), "opacity": is_near},
+        },
+    ]

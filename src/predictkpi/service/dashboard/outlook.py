@@ -11,7 +11,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import future_periods, pandas_freq
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.cards import monthly, target_of
-from predictkpi.service.dashboard.charts import fan_chart, interval_bar
+from predictkpi.service.dashboard.charts import fan_chart, interval_bar, records
 from predictkpi.service.view import View
 
 HISTORY_MONTHS = 24
@@ -84,10 +84,10 @@ def outlook(view: View) -> Outlook | None:
         next_months_growth=_growth_of_sum(total, view, len(forecast)),
         months=len(forecast),
         growth=_growth(wide, months, view),
-        rows=[_month_row(row, view.company.currency) for row in forecast.to_dict("records")],
+        rows=[_month_row(row, view.company.currency) for row in records(forecast)],
         has_targets=bool(forecast["target"].notna().any()),
         status=answer.status.value,
-        reason=answer.reason,
+        reason=answer.reason if answer.reason != champion.ref.reason else "",
     )
 
 
@@ -106,18 +106,23 @@ def _growth_of_sum(total: float, view: View, months: int) -> str:
 def _growth(wide: pd.DataFrame, months: pd.DatetimeIndex, view: View) -> list[Growth]:
     """The two quarters that end next, against the quarter before each, and the last month against the year before."""
     chosen = [("qoq", horizon) for horizon in _horizons(wide, "qoq")[:2]] + [("yoy", horizon) for horizon in _horizons(wide, "yoy")[-1:]]
-    found = [(kind, horizon, *(float(wide.loc[horizon, f"growth_{kind}_{q}"]) for q in ("q10", "q50", "q90"))) for kind, horizon in chosen]
-    if not found:
+    if not chosen:
         return []
-    ends = [value for item in found for value in (item[2], item[4])] + [0.0]
+    figures = {key: [_cell(wide, key, quantile) for quantile in ("q10", "q50", "q90")] for key in chosen}
+    ends = [0.0, *(value for low, _, high in figures.values() for value in (low, high))]
     margin = (max(ends) - min(ends)) * 0.06
     span = (min(ends) - margin, max(ends) + margin)
     growths = []
-    for kind, horizon, low, middle, high in found:
+    for (kind, horizon), (low, middle, high) in figures.items():
         title, against = _growth_titles(kind, months[horizon - 1], view.company.fiscal_year_starts)
-        texts = (f.signed_percent(value) for value in (middle, low, high))
-        growths.append(Growth(title, against, *texts, bar=interval_bar(low, middle, high, span=span)))
+        bar = interval_bar(low, middle, high, span=span)
+        growths.append(Growth(title, against, f.signed_percent(middle), f.signed_percent(low), f.signed_percent(high), bar))
     return growths
+
+
+def _cell(wide: pd.DataFrame, key: tuple[str, int], quantile: str) -> float:
+    kind, horizon = key
+    return float(wide[f"growth_{kind}_{quantile}"].loc[horizon])
 
 
 def _horizons(wide: pd.DataFrame, kind: str) -> list[int]:
@@ -127,7 +132,7 @@ def _horizons(wide: pd.DataFrame, kind: str) -> list[int]:
 
 def _growth_titles(kind: str, month: pd.Timestamp, fiscal_year_starts: int) -> tuple[str, str]:
     if kind == "yoy":
-        return f.month(month), f"on {f.month(month - pd.DateOffset(years=1))}"
+        return f.month(month), "on the year before"
     quarter = month.to_period(pandas_freq("Q", fiscal_year_starts=fiscal_year_starts))
     return _quarter(quarter, fiscal_year_starts), f"on {_quarter(quarter - 1, fiscal_year_starts)}"
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from predictkpi import __version__
 from predictkpi.errors import UnknownNameError
@@ -20,6 +21,15 @@ from predictkpi.service.view import View
 
 router = APIRouter(include_in_schema=False)
 
+
+def code_marks(text: str) -> Markup:
+    """Text with `code` between backticks marked up as code; everything else is escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts))
+
+
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _templates = Environment(
     loader=PackageLoader("predictkpi.service.dashboard"),
@@ -28,6 +38,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters["code_marks"] = code_marks
 
 
 def assets_of(request: Request) -> Assets:

@@ -49,6 +49,7 @@ class Deals:
     without_amount: int
     axis: tuple[str, str]
     reason: str
+    status: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Customers:
     top_share: str
     months: int
     reason: str
+    status: str
 
 
 def deals(view: View) -> Deals | None:
@@ -99,7 +101,8 @@ def deals(view: View) -> Deals | None:
         expected=f.money(table["expected"].sum(), currency),
         without_amount=int(table[c.AMOUNT].isna().sum()),
         axis=(f.date(view.as_of), f.date(view.as_of + pd.Timedelta(days=longest))),
-        reason=_shared_reason(champion),
+        reason=_shared(champion, c.REASON),
+        status=_shared(champion, c.STATUS),
     )
 
 
@@ -119,7 +122,8 @@ def customers(view: View) -> Customers | None:
         total=f.money(total, view.company.currency),
         top_share=f.percent(float(top["mean"].sum()) / total if total > 0 else None),
         months=CLV_MONTHS,
-        reason=_shared_reason(champion),
+        reason=_shared(champion, c.REASON),
+        status=_shared(champion, c.STATUS),
     )
 
 
@@ -137,10 +141,10 @@ def _statuses(champion: Champion) -> pd.Series:
     return rank.map({rank: name for name, rank in order.items()}).rename(c.STATUS)
 
 
-def _shared_reason(champion: Champion) -> str:
-    """A reason that holds for every row, said once above the table instead of in each row."""
-    reasons = champion.table.frame[c.REASON].unique()
-    return str(reasons[0]) if len(reasons) == 1 and isinstance(reasons[0], str) else ""
+def _shared(champion: Champion, column: str) -> str:
+    """A status or reason that holds for every row: said once above the table instead of in each row."""
+    values = champion.table.frame[column].dropna().unique()
+    return str(values[0]) if len(values) == 1 else ""
 
 
 def _deal_row(deal_id: str, row: pd.Series, view: View, longest: float) -> DealRow:

@@ -181,13 +181,23 @@ def _create_predictions() -> None:
         _number("value"),
         *(_required(_text, name) for name in ("model_version", "status", "reason")),
         sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
-        sa.UniqueConstraint(
-            "predictor", "model_version", "as_of", "entity_id", "horizon", "statistic", name="uq_predictions_statement"
-        ),
+        sa.UniqueConstraint("predictor", "model_version", "as_of", "entity_id", "horizon", "statistic", name="uq_predictions_statement"),
     )
 
 
 def downgrade() -> None:
     """Drop everything."""
-    for name in ("predictions", "company", "rejects", "loads", "fx_rates", "targets", "spend", "deal_events", "deals", "orders", "customers"):
+    for name in (
+        "predictions",
+        "company",
+        "rejects",
+        "loads",
+        "fx_rates",
+        "targets",
+        "spend",
+        "deal_events",
+        "deals",
+        "orders",
+        "customers",
+    ):
         op.drop_table(name)

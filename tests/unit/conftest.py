@@ -1,4 +1,4 @@
-"""One real MLflow SQLite store for all registry tests (making its tables takes seconds), and the toy predictor in the catalogue."""
+"""One real MLflow SQLite store for all unit tests (making its tables takes seconds), and the toy predictor as the whole catalogue."""
 
 from __future__ import annotations
 

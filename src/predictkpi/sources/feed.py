@@ -1,0 +1,218 @@
+"""One feed: the rows of a file, mapped and typed for a table, each still knowing where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.schema import Column
+from predictkpi.errors import MappingError, SourceError
+from predictkpi.sources.convert import as_instants, as_number, as_text
+from predictkpi.sources.files import RawFile
+from predictkpi.sources.mapping import ALWAYS, EMPTY, EXPORTED_AT, PRESENT, Feed, Join, Mapping, near
+
+_KNOWN_AT = Column(c.KNOWN_AT, "instant", "when the row was known")
+FIELDS = ["field", "value", "reason"]
+OpenFile = Callable[[str, str | None], RawFile]
+
+
+@dataclass
+class Offer:
+    """What a feed brings.
+
+    ``frame`` (schema columns and ``known_at``) and ``rejects`` (``field, value, reason``) have the file's row numbers as index.
+    ``wrong`` says why the feed as a whole must not be loaded, although some of its rows could be.
+    """
+
+    feed: Feed
+    rows: int
+    not_selected: int
+    frame: pd.DataFrame
+    rejects: pd.DataFrame
+    unselected: pd.Index
+    warnings: list[str] = field(default_factory=list)
+    wrong: str = ""
+
+
+def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: str) -> Offer:
+    """Rows of the feed's file for its table, in the company's ``time_zone``; raises `SourceError` or `MappingError` if there is no way."""
+    raw = open_file(feed.file, feed.sheet)
+    frame, warnings = _joined(feed, _respelled(feed, raw.frame), open_file)
+    _check_columns(feed, mapping, raw, frame)
+    selected = _selected(feed, frame)
+    rows = frame[selected]
+    bad = raw.bad.assign(field="")[FIELDS]
+    offer = Offer(
+        feed=feed,
+        rows=len(frame) + len(bad),
+        not_selected=int((~selected).sum()),
+        frame=rows,
+        rejects=bad,
+        unselected=frame.index[~selected],
+        warnings=warnings,
+    )
+    _convert(offer, mapping, time_zone)
+    if offer.rows == offer.not_selected:
+        offer.warnings.append(f"{feed.file}: no row meets the conditions of `when` for {feed.table}")
+    return offer
+
+
+def _respelled(feed: Feed, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the value maps applied to the columns it has."""
+    columns = {}
+    for name, spellings in feed.values.items():
+        if name in frame:
+            text = as_text(frame[name])
+            mapped = text.map(spellings)
+            text = text.where(mapped.isna(), mapped).astype("str")
+            columns[name] = text.mask(text == "")
+    return frame.assign(**columns)
+
+
+def _joined(feed: Feed, frame: pd.DataFrame, open_file: OpenFile) -> tuple[pd.DataFrame, list[str]]:
+    warnings = []
+    for join in feed.join:
+        looked_up = _lookup(feed, join, open_file)
+        for where, have in ((feed.file, frame.columns), (join.file, looked_up.columns)):
+            if join.on not in have:
+                raise MappingError(_missing(f"{feed.table}: join on {join.on!r}: {where}", [join.on], list(have)))
+        both = sorted({str(name) for name in frame} & {str(name) for name in looked_up} - {join.on})
+        if both:
+            raise MappingError(
+                f"{feed.table}: {feed.file} and {join.file} both have the columns {', '.join(both)}; rename one before joining"
+            )
+        keys = as_text(frame[join.on])
+        by_key = looked_up.set_axis(as_text(looked_up[join.on])).drop(columns=join.on)
+        missing = keys.notna() & ~keys.isin(by_key.index)
+        if missing.any():
+            examples = ", ".join(map(repr, keys[missing].unique()[:3]))
+            warnings.append(f"{feed.file}: {int(missing.sum())} rows have no match in {join.file} on {join.on}: {examples}")
+        added = by_key.reindex(keys).set_axis(frame.index)
+        frame = pd.concat([frame, added], axis=1)
+    return frame, warnings
+
+
+def _lookup(feed: Feed, join: Join, open_file: OpenFile) -> pd.DataFrame:
+    frame = _respelled(
+        feed.model_copy(update={"values": {k: v for k, v in feed.values.items() if k != join.on}}), open_file(join.file, join.sheet).frame
+    )
+    if join.on not in frame:
+        return frame
+    keys = as_text(frame[join.on])
+    frame, keys = frame[keys.notna()], keys.dropna()
+    twice = keys[keys.duplicated(keep=False)]
+    if len(twice):
+        rows = ", ".join(map(str, twice.index[twice == twice.iloc[0]]))
+        raise SourceError(f"{join.file}: {join.on} {twice.iloc[0]!r} is in rows {rows}: a look-up needs one row for each value")
+    return frame
+
+
+def _missing(where: str, missing: list[str], available: list[str]) -> str:
+    named = ", ".join(f"{name!r}{near(name, available)}" for name in missing)
+    hint = ""
+    if len(available) == 1:
+        found = next((mark for mark in (";", "\t", "|", ",") if mark in available[0]), None)
+        hint = f". The header looks delimited by {found!r}: state delimiter" if found else ""
+    return f"{where}: no column {named}; there are: {', '.join(available)}{hint}"
+
+
+def _check_columns(feed: Feed, mapping: Mapping, raw: RawFile, frame: pd.DataFrame) -> None:
+    """Every column that is spoken of exists, and every column of the file is spoken of by some feed."""
+    missing = sorted(feed.used_columns - set(frame))
+    if missing:
+        raise MappingError(_missing(f"{feed.table} from {feed.file}", missing, [str(name) for name in frame]))
+    siblings = [other for other in mapping.feeds if (other.file, other.sheet) == (feed.file, feed.sheet)]
+    if any(other.ignore == "*" for other in siblings):
+        return
+    used = {name for other in siblings for name in other.used_columns | set(other.ignore)}
+    unused = [name for name in raw.frame if name not in used]
+    if unused:
+        raise MappingError(
+            f"{feed.file}: no feed uses the columns {', '.join(map(repr, unused))}: map them, or list them under ignore "
+            f"(of the {feed.table} feed, say)"
+        )
+
+
+def _selected(feed: Feed, frame: pd.DataFrame) -> pd.Series:
+    selected = pd.Series(True, index=frame.index)
+    for name, condition in feed.when.items():
+        text = as_text(frame[name])
+        if condition == PRESENT:
+            selected &= text.notna()
+        elif condition == EMPTY:
+            selected &= text.isna()
+        else:
+            selected &= text.isin(list(condition))
+    return selected
+
+
+def _convert(offer: Offer, mapping: Mapping, time_zone: str) -> None:
+    """Type the offer's rows in place; rows with a cell that cannot be converted become rejects, with the first such cell."""
+    feed, rows = offer.feed, offer.frame
+    columns: dict[str, pd.Series] = {}
+    rejects = [offer.rejects]
+    rejected = pd.Series(False, index=rows.index)
+    sources = {**feed.columns, c.KNOWN_AT: feed.known_at if feed.known_at not in (ALWAYS, EXPORTED_AT) else None}
+    for column in (*feed.table_schema.columns, _KNOWN_AT):
+        source = sources.get(column.name)
+        if source is None:
+            columns[column.name] = _constant(feed, column, mapping, rows.index)
+            continue
+        columns[column.name], failed, reason = _typed(offer, column, rows[source], source, time_zone)
+        new = failed & ~rejected
+        if new.any():
+            rejects.append(pd.DataFrame({"field": source, "value": as_text(rows.loc[new, source]), "reason": reason}))
+        rejected |= failed
+    offer.frame = pd.DataFrame(columns, index=rows.index)[~rejected]
+    offer.rejects = pd.concat(rejects)
+
+
+def _constant(feed: Feed, column: Column, mapping: Mapping, index: pd.Index) -> pd.Series:
+    value = feed.constants.get(column.name)
+    if column is _KNOWN_AT and feed.known_at == EXPORTED_AT:
+        value = EXPORTED_AT
+    if column.kind == "string":
+        return pd.Series(value, index=index, dtype="str")
+    where = f"{feed.table} from {feed.file}: {column.name}"
+    try:
+        if column.kind == "number":
+            return pd.Series(float("nan") if value is None else float(value), index=index, dtype="float64")
+        if value == EXPORTED_AT and mapping.exported_from is None:
+            raise MappingError(f"{where}: exported_at is not stated at the top of the mapping")
+        exported = mapping.exported_until if column is _KNOWN_AT else mapping.exported_from
+        instant = exported if value == EXPORTED_AT else pd.to_datetime(str(value), format="ISO8601") if value else pd.NaT
+    except ValueError as error:
+        raise MappingError(f"{where}: {value!r} is no {'number' if column.kind == 'number' else 'ISO date'}") from error
+    return pd.Series(instant, index=index, dtype="datetime64[us]")
+
+
+def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zone: str) -> tuple[pd.Series, pd.Series, str]:
+    """The typed column, the cells that failed, and why."""
+    feed = offer.feed
+    if column.kind == "string":
+        return as_text(cells), pd.Series(False, index=cells.index), ""
+    if column.kind == "number":
+        numbers, failed = as_number(cells, feed)
+        marks = (
+            f"decimal {feed.decimal!r}, thousands {feed.thousands!r}" if feed.thousands else f"decimal {feed.decimal!r}, no thousands mark"
+        )
+        return numbers, failed, f"not a number ({marks})"
+    instants = as_instants(cells, feed.dates, column=source, time_zone=time_zone)
+    form = feed.dates.format_of(source)
+    if form is None and instants.failed.any():
+        raise MappingError(f"{feed.table} from {feed.file}: {source!r} holds dates as text: state dates.format, such as %Y-%m-%d")
+    reason = f"not a date of the format {form}"
+    if instants.swapped is not None:
+        other, parsing, there = instants.swapped
+        other = f"{other}: are day and month swapped?"
+        reason = f"{reason}; most such values would parse as {other}"
+        failing = int(instants.failed.sum())
+        hint = f"{feed.file}: {source}: {failing} of {there} values do not parse as {form}, {parsing} would parse as {other}"
+        offer.warnings.append(hint)
+        # The rest would be loaded with days and months changed over, and nobody would notice.
+        if parsing == there and failing * 3 > there:
+            offer.wrong = hint
+    return instants.values, instants.failed, reason

@@ -1,0 +1,108 @@
+"""The dashboard in a real browser: headless Chromium, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path(os.environ.get("PREDICTKPI_CHROMIUM", "/usr/bin/chromium"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install it, or name it in PREDICTKPI_CHROMIUM")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page, with everything it asked for and complained about."""
+
+    def __init__(self, browser, url, *, width, scheme="light"):
+        self.requests, self.complaints = [], []
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.answer = self.page.goto(url)
+
+    def wait_for_charts(self):
+        self.page.wait_for_selector("figure[data-drawn] svg .mark-area path", timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def visit(browser, served):
+    visits = []
+
+    def visit(path="/", **kwargs):
+        visits.append(Visit(browser, served.url + path, **kwargs))
+        return visits[-1]
+
+    yield visit
+    for made in visits:
+        made.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_dashboard__draws_its_charts_and_does_not_complain(visit, width, scheme):
+    seen = visit(width=width, scheme=scheme)
+    seen.wait_for_charts()
+    page = seen.page
+    assert seen.complaints == []
+    assert {urlsplit(url).hostname for url in seen.requests} == {"127.0.0.1"}
+    assert page.locator("figure[data-chart=forecast] svg .mark-line path").count() >= 2
+    assert page.locator("figure[data-chart=forecast] svg .mark-area path").count() >= 2
+    assert page.locator("figure[data-chart=forecast]").get_attribute("data-drawn") == scheme
+    assert page.locator("svg.spark .spark-line").count() == 4
+    assert page.locator("#deals tbody tr").count() == 15
+    assert page.locator("#customers tbody tr").count() == 15
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("figure[data-chart=forecast] svg").first.bounding_box()["width"] <= width
+
+
+def test_dashboard__shows_a_month_s_numbers_under_the_pointer(visit):
+    seen = visit(width=1440)
+    seen.wait_for_charts()
+    box = seen.page.locator("figure[data-chart=forecast] svg").first.bounding_box()
+    for share, names in ((0.3, ["Revenue", "Target"]), (0.85, ["Expected", "80 % range", "95 % range", "Target"])):
+        seen.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.4)
+        tooltip = seen.page.locator("#vg-tooltip-element.visible", has_text=names[0])
+        tooltip.wait_for(timeout=5000)
+        told = tooltip.inner_text()
+        assert all(name in told for name in ["Month", *names])
+        assert "undefined" not in told
+    assert seen.complaints == []
+
+
+def test_dashboard__can_be_read_by_a_screen_reader(visit):
+    page = visit(width=1440).page
+    assert page.locator("h1").count() == 1
+    assert page.locator("main, header.bar, footer").count() == 3
+    assert page.locator("table:not(:has(caption))").count() == 0
+    unnamed = "[...document.querySelectorAll('svg[role=img], figure, [role=region], [role=img], section, article')]"
+    unnamed += ".filter(e => !e.getAttribute('aria-label') && !e.getAttribute('aria-labelledby') && !e.closest('.vega-embed')).length"
+    assert page.evaluate(unnamed) == 0
+    assert page.get_attribute("html", "lang") == "en"
+    assert page.locator("th:not([scope])").count() == 0
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("path", ["/docs", "/problems/no-champion"])
+def test_other_pages__do_not_complain_or_scroll_sideways(visit, path, width):
+    seen = visit(path, width=width)
+    seen.page.wait_for_load_state("networkidle")
+    assert seen.answer.status == 200
+    assert seen.complaints == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,152 @@
+"""The dashboard as it leaves the server."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictkpi.core import columns as c
+from predictkpi.service.dashboard import charts
+from predictkpi.service.dashboard import formats as f
+from predictkpi.service.dashboard.contexts import overview
+from predictkpi.service.dashboard.pages import code_marks
+
+
+@pytest.fixture(scope="module")
+def page(served):
+    answer = served.client.get("/")
+    assert answer.status_code == 200
+    return answer
+
+
+@pytest.fixture(scope="module")
+def shown(served):
+    return overview(served.serving.view)
+
+
+def test_page__is_quick_once_served(served, page):
+    assert min(served.client.get("/").elapsed.total_seconds() for _ in range(5)) < 0.15
+
+
+def test_page__names_company_date_and_models(page, shown, company, snapshot):
+    assert company.company.name in page.text
+    assert f.date(snapshot.as_of) in page.text
+    assert [chip.predictor for chip in shown.models] == ["revenue", "clv", "close_time"]
+    for chip in shown.notices:
+        assert chip.title in page.text
+        assert chip.reason
+
+
+def test_page__loads_only_from_itself(page):
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page.text)
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_cards__agree_with_the_api(shown, get):
+    kpis = {item["name"]: item for item in get("/v1/kpis")["items"]}
+    revenue, cac, clv, cycle = shown.cards
+    assert revenue.value == f.money(kpis["revenue"]["latest"]["value"], "EUR")
+    assert cac.value == f.money(kpis["cac"]["latest"]["value"], "EUR")
+    assert cycle.value == f.days(kpis["sales_cycle_median"]["latest"]["value"])
+    assert "customers" in clv.note
+    assert revenue.target == f.money(kpis["revenue"]["latest"]["target"], "EUR")
+    assert all(card.spark for card in shown.cards)
+
+
+def test_outlook__draws_history_and_forecast_with_both_bands(shown, get):
+    (total,) = get("/v1/forecasts/revenue")["items"]
+    rows = shown.outlook.chart["data"]["values"]
+    assert [row["kind"] for row in rows] == ["history"] * 24 + ["forecast"] * 12
+    assert [row["mean"] for row in rows[24:]] == pytest.approx([item["values"]["mean"] for item in total["predictions"]])
+    assert [row["q975"] for row in rows[24:]] == pytest.approx([item["values"]["q975"] for item in total["predictions"]])
+    assert len(shown.outlook.growth) == 3
+    assert len(shown.outlook.rows) == 12
+
+
+def test_deals__are_ranked_by_amount_times_chance(shown, get, open_deals):
+    assert shown.deals.open_count == len(open_deals)
+    first = shown.deals.rows[0]
+    last = get(f"/v1/deals/{first.deal_id}/close-time")["predictions"][-1]["values"]
+    assert first.p_win == f.percent(last["p_win"])
+    assert first.expected == f.amount(last["p_win"] * open_deals.loc[first.deal_id, c.AMOUNT])
+    expected = {deal_id: get(f"/v1/deals/{deal_id}/close-time")["predictions"][-1]["values"]["p_win"] for deal_id in open_deals.index[-30:]}
+    best = max(value * open_deals.loc[deal_id, c.AMOUNT] for deal_id, value in expected.items())
+    assert last["p_win"] * open_deals.loc[first.deal_id, c.AMOUNT] >= best
+
+
+def test_customers__are_ranked_by_expected_revenue(shown, get):
+    values = [get(f"/v1/customers/{row.customer_id}/clv")["predictions"][2]["values"]["mean"] for row in shown.customers.rows]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 15
+
+
+def test_chart_library__is_served_once_compressed_and_for_ever(served, page):
+    address = re.search(r'src="(/static/vega\.js\?v=[0-9a-f]+)"', page.text).group(1)
+    answer = served.client.get(address, headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert "vegaEmbed" in answer.text
+    assert served.client.get(address, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+
+
+def test_static__unknown_file_is_404(served):
+    assert served.client.get("/static/../app.py").status_code == 404
+    assert served.client.get("/static/secrets.css").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1_234_567, "1.23\u202fM"),
+        (999.6, "1.00\u202fk"),
+        (950, "950"),
+        (-45_600, "−45.6\u202fk"),
+        (0, "0"),
+        (2.5e9, "2.50\u202fB"),
+        (np.nan, "–"),
+        (None, "–"),
+    ],
+)
+def test_amount__keeps_three_digits(value, text):
+    assert f.amount(value) == text
+
+
+def test_percent__is_signed_where_it_is_a_change():
+    assert f.percent(0.271) == "27\u202f%"
+    assert f.signed_percent(0.042) == "+4.2\u202f%"
+    assert f.signed_percent(-0.042) == "−4.2\u202f%"
+    assert f.signed_percent(0.0001) == "±0.0\u202f%"
+    assert f.signed(-3, "days") == "−3 days"
+
+
+def test_sparkline__skips_gaps_and_needs_two_points():
+    assert charts.sparkline([1.0]) is None
+    assert charts.sparkline([None, np.nan, 1.0]) is None
+    drawn = charts.sparkline([1.0, np.nan, 3.0], width=100, height=20, pad=0)
+    assert drawn["line"] == "M0.0 20.0 L100.0 0.0"
+
+
+def test_interval_bar__stays_on_its_scale():
+    assert charts.interval_bar(-1, 0, 1, span=(-2, 2)) == {"left": 25.0, "width": 50.0, "middle": 50.0, "zero": 50.0}
+    assert charts.interval_bar(0, 5, 50, span=(0, 10))["width"] == 100.0
+    assert charts.interval_bar(np.nan, 0, 1, span=(0, 1)) is None
+
+
+def test_fan_chart__begins_its_bands_at_the_last_known_month():
+    months = pd.date_range("2025-01-01", periods=3, freq="MS")
+    history = pd.DataFrame({"ds": months[:2], "value": [1.0, 2.0]})
+    forecast = pd.DataFrame({"ds": months[2:], "mean": [3.0], "q025": [1.0], "q10": [2.0], "q90": [4.0], "q975": [5.0]})
+    chart = charts.fan_chart(history, forecast, currency="EUR", description="d")
+    rows = chart["data"]["values"]
+    assert rows[1]["q025"] == rows[1]["q975"] == rows[1]["actual"] == 2.0
+    assert "q10" not in rows[0]
+    assert json.dumps(chart, allow_nan=False)
+
+
+def test_code_marks__escape_what_they_do_not_mark():
+    assert code_marks("run `a<b` & go") == "run <code>a&lt;b</code> &amp; go"
+    assert code_marks("one ` <only>") == "one ` &lt;only&gt;"

@@ -1,0 +1,155 @@
+"""A running service from an empty store to a changed champion, without a restart."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pytest
+
+from conftest import Served, running, settings_in
+from predictkpi.core import columns as c
+from predictkpi.pipelines.open_store import open_registry, open_store
+from predictkpi.predictors import predictor_names
+from predictkpi.service.state import Serving
+
+PATIENCE_SECONDS = 30
+
+
+def wait_until(is_true, service: Served):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, f"nothing happened; trouble: {service.serving.trouble}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def own_settings(settings, tmp_path):
+    """A copy of the trained service's store and registry, to be changed."""
+    own = settings_in(tmp_path)
+    shutil.copy(settings.tracking_uri.removeprefix("sqlite:///"), own.tracking_uri.removeprefix("sqlite:///"))
+    open_store(own).load(open_tables(settings), company=open_store(settings).company, now=open_store(settings).default_as_of())
+    return own
+
+
+def open_tables(settings):
+    snapshot = open_store(settings).snapshot()
+    return {name: snapshot.history(name) for name in ("customers", "orders", "deals", "deal_events", "spend", "targets")}
+
+
+def register_again(registry, predictor, snapshot) -> str:
+    """The champion once more, as a new version."""
+    model, champion = registry.champion(predictor)
+    return registry.register(model, run_id=champion.run_id, inputs=model.inputs(snapshot), as_of=snapshot.as_of.isoformat()).version
+
+
+def test_service__leads_from_nothing_to_ready(settings, tmp_path):
+    own = settings_in(tmp_path)
+    tracking = own.tracking_uri.removeprefix("sqlite:///")
+    shutil.copy(settings.tracking_uri.removeprefix("sqlite:///"), tracking)
+    registry = open_registry(own)
+    champions = {name: registry.champion_version(name) for name in predictor_names()}
+    for name in champions:
+        drop_alias(own, name)
+    with running(own) as service:
+        assert service.client.get("/health/live").json() == {"status": "live"}
+        wait_until(lambda: service.client.get("/health/ready").json()["type"] == "/problems/no-data", service)
+        refused = service.client.get("/v1/kpis")
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        assert "predictkpi ingest" in service.client.get("/").text
+
+        open_store(own).load(open_tables(settings), company=open_store(settings).company, now=open_store(settings).default_as_of())
+        wait_until(lambda: service.client.get("/v1/kpis").status_code == 200, service)
+        waiting = service.client.get("/health/ready")
+        assert waiting.status_code == 503
+        assert waiting.json()["missing"] == [f"champion of {name}" for name in predictor_names()]
+        refused = service.client.get("/v1/forecasts/revenue")
+        assert refused.status_code == 503
+        assert refused.json()["type"] == "/problems/no-champion"
+        assert "predictkpi train" in refused.json()["detail"]
+        assert "predictkpi train" in service.client.get("/").text
+
+        for name, version in champions.items():
+            registry.promote(name, version)
+        ready = service.wait_until_ready().json()
+        assert {name: champion["version"] for name, champion in ready["champions"].items()} == champions
+        assert ready["warning"] is None
+
+
+def drop_alias(settings, name):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+    client.delete_registered_model_alias(name, "champion")
+
+
+def test_champion__is_swapped_without_a_failed_request(own_settings):
+    registry = open_registry(own_settings)
+    with running(own_settings) as service:
+        service.wait_until_ready()
+        deal_id = service.serving.view.champions["close_time"].table.entity_ids[0]
+        version = register_again(registry, "close_time", service.serving.view.snapshot)
+        answers, stop = [], threading.Event()
+
+        def ask() -> None:
+            with httpx.Client(base_url=service.url) as client:
+                while not stop.is_set():
+                    answer = client.get(f"/v1/deals/{deal_id}/close-time")
+                    answers.append((answer.status_code, answer.json().get("model", {}).get("version")))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        registry.promote("close_time", version)
+        wait_until(lambda: answers and answers[-1][1] == version, service)
+        stop.set()
+        asking.join()
+        assert {status for status, _ in answers} == {200}
+        assert [seen for seen, _ in zip(sorted({v for _, v in answers}, key=int), range(9), strict=False)][-1] == version
+        assert version in service.client.get("/").text
+
+
+def spoil(settings, predictor, version):
+    """Cut the newest artifact of a version short, as a full disk would."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+    folder = Path(client.get_model_version_download_uri(predictor, version).removeprefix("file://"))
+    (manifest,) = folder.rglob("manifest.json")
+    manifest.write_text(manifest.read_text(encoding="utf-8")[:20], encoding="utf-8")
+
+
+def test_champion__that_cannot_be_loaded_leaves_the_last_good_one_in_service(own_settings):
+    registry = open_registry(own_settings)
+    store = open_store(own_settings)
+    serving = Serving(store, open_registry(own_settings))
+    serving.refresh()
+    good = serving.view.champions["clv"].ref.version
+    bad = register_again(registry, "clv", serving.view.snapshot)
+    spoil(own_settings, "clv", bad)
+    registry.promote("clv", bad)
+    assert serving.refresh()
+    assert serving.view.champions["clv"].ref.version == good
+    assert f"version {good} is still served" in serving.trouble
+    assert serving.view.predict("clv", serving.view.champions["clv"].table.entity_ids[0]).model.version == good
+
+
+def test_new_data__moves_as_of_and_the_predictions(own_settings, snapshot):
+    store = open_store(own_settings)
+    serving = Serving(store, open_registry(own_settings))
+    assert serving.refresh()
+    assert not serving.refresh()
+    before = serving.view
+    order = snapshot.orders.tail(1).assign(
+        **{c.ORDER_ID: "NEW-1", c.DS: snapshot.as_of + pd.Timedelta(hours=9), c.KNOWN_AT: snapshot.as_of + pd.Timedelta(hours=10)}
+    )
+    store.load({"orders": order}, company=before.company, now=snapshot.as_of + pd.Timedelta(hours=11))
+    assert serving.refresh()
+    assert serving.view.as_of == before.as_of + pd.Timedelta(days=1)
+    assert before.as_of == snapshot.as_of
+    rows = serving.view.champions["clv"].table.frame
+    assert set(rows[c.AS_OF]) == {serving.view.as_of}

@@ -1,0 +1,184 @@
+"""The envelope, and the endpoints that answer in it."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Status
+
+ENVELOPE = {
+    "predictor",
+    "entity_id",
+    "entity",
+    "label",
+    "as_of",
+    "time_unit",
+    "currency",
+    "headline",
+    "units",
+    "model",
+    "status",
+    "reason",
+    "predictions",
+}
+
+
+def assert_is_envelope(answer, *, predictor, horizons):
+    assert set(answer) == ENVELOPE
+    assert answer["predictor"] == answer["model"]["name"] == predictor
+    assert set(answer["model"]) == {"name", "version", "kind", "reason"}
+    assert answer["status"] in set(Status)
+    assert bool(answer["reason"]) == (answer["status"] != "full")
+    assert [item["horizon"] for item in answer["predictions"]] == list(horizons)
+    assert answer["headline"] in answer["units"]
+    for item in answer["predictions"]:
+        assert set(item) == {"horizon", "until", "status", "values"}
+        assert pd.Timestamp(item["until"]) > pd.Timestamp(answer["as_of"])
+        assert set(item["values"]) <= set(answer["units"])
+        assert all(value is None or math.isfinite(value) for value in item["values"].values())
+
+
+def payload_of(deal_id, snapshot):
+    """A stored deal as a CRM would send it, with its whole history."""
+    deal = snapshot.deals.set_index(c.DEAL_ID).loc[deal_id]
+    events = snapshot.deal_events[snapshot.deal_events[c.DEAL_ID] == deal_id].sort_values(c.DS, kind="stable")
+
+    def sent(value):
+        return None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
+
+    names = (c.STAGE, c.AMOUNT, c.OWNER, c.EXPECTED_CLOSE_ON)
+    states = [{"at": sent(event[c.DS]), **{name: sent(event[name]) for name in names}} for _, event in events.iterrows()]
+    now = {name: value for name, value in states[-1].items() if name in names}
+    fixed = {name: sent(deal[name]) for name in (c.CREATED_AT, c.SOURCE, c.PRODUCT, c.REGION, c.TEAM, c.CUSTOMER_ID)}
+    return {"deal_id": deal_id, "events": states, **fixed, **now}
+
+
+def test_clv__answers_for_a_stored_customer(get, snapshot):
+    customer_id = snapshot.orders[c.CUSTOMER_ID].value_counts().index[0]
+    answer = get(f"/v1/customers/{customer_id}/clv")
+    assert_is_envelope(answer, predictor="clv", horizons=[3, 6, 12, 24])
+    year = answer["predictions"][2]["values"]
+    assert 0 <= year["p_alive"] <= 1
+    assert year["q10"] <= year["q90"]
+    assert answer["label"] == snapshot.customers.set_index(c.CUSTOMER_ID).loc[customer_id, c.NAME]
+    assert answer["as_of"] == snapshot.as_of.isoformat()
+
+
+def test_close_time__answers_for_an_open_deal(get, open_deals):
+    deal_id = open_deals.index[-1]  # the one touched last: the oldest are dead, and have no close date to give
+    answer = get(f"/v1/deals/{deal_id}/close-time")
+    assert_is_envelope(answer, predictor="close_time", horizons=[7, 14, 30, 60, 90, 180])
+    won = [item["values"]["cif_won"] for item in answer["predictions"]]
+    assert won == sorted(won)
+    last = answer["predictions"][-1]["values"]
+    assert last["close_q10"] <= last["close_q50"] <= last["close_q90"]
+
+
+def test_revenue__gives_every_month_up_to_the_horizon(get):
+    whole = get("/v1/forecasts/revenue")
+    (total,) = whole["items"]
+    assert_is_envelope(total, predictor="revenue", horizons=range(1, 13))
+    assert total["entity_id"] == "total"
+    assert total["label"] == "Total"
+    for item in total["predictions"]:
+        values = item["values"]
+        assert values["q025"] <= values["q10"] <= values["q50"] <= values["q90"] <= values["q975"]
+    (short,) = get("/v1/forecasts/revenue", horizon=3)["items"]
+    assert short["predictions"] == total["predictions"][:3]
+
+
+def test_revenue__by_a_dimension_gives_one_envelope_per_member(get, snapshot):
+    answer = get("/v1/forecasts/revenue", by="segment", horizon=1)
+    assert {item["entity_id"] for item in answer["items"]} >= {
+        f"segment={name}" for name in snapshot.customers[c.SEGMENT].dropna().unique()
+    }
+    for item in answer["items"]:
+        assert_is_envelope(item, predictor="revenue", horizons=[1])
+
+
+def test_champion__is_the_registry_s(get, served):
+    for item in get("/v1/models")["items"]:
+        champion = served.serving.registry.champion(item["predictor"])[1]
+        assert item["champion"]["version"] == champion.version
+        assert [row["version"] for row in item["versions"] if row["is_champion"]] == [champion.version]
+
+
+def test_payload__of_a_stored_deal_is_answered_like_the_stored_deal(get, served, open_deals, snapshot):
+    deal_ids = list(open_deals.index[:40])
+    answer = served.client.post("/v1/deals/close-time/batch", json={"deals": [payload_of(deal_id, snapshot) for deal_id in deal_ids]})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["succeeded"], body["failed"]) == (len(deal_ids), 0)
+    for deal_id, item in zip(deal_ids, body["items"], strict=True):
+        stored = get(f"/v1/deals/{deal_id}/close-time")
+        assert item["prediction"] | {"label": stored["label"]} == stored
+
+
+def test_payload__alone_is_answered_as_in_a_batch(served, open_deals, snapshot):
+    deals = [payload_of(deal_id, snapshot) for deal_id in open_deals.index[:3]]
+    batch = served.client.post("/v1/deals/close-time/batch", json={"deals": deals}).json()
+    for deal, item in zip(deals, batch["items"], strict=True):
+        assert served.client.post("/v1/deals/close-time", json=deal).json() == item["prediction"]
+
+
+@pytest.fixture
+def deal(snapshot, open_deals):
+    """The least a CRM can say."""
+    created = snapshot.as_of - pd.Timedelta(days=20)
+    return {"created_at": created.isoformat(), "stage": open_deals[c.STAGE].iloc[0], "amount": 1000.0}
+
+
+def test_payload__unknown_to_the_store_is_answered(served, deal):
+    answer = served.client.post("/v1/deals/close-time", json=deal | {"deal_id": "CRM-1", "name": "Big one"})
+    assert answer.status_code == 200, answer.text
+    assert_is_envelope(answer.json(), predictor="close_time", horizons=[7, 14, 30, 60, 90, 180])
+    assert answer.json()["entity_id"] == "CRM-1"
+    assert answer.json()["label"] == "Big one"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stage": "Daydreaming"}, "stage 'Daydreaming'"),
+        ({"owner": "Nobody Known"}, "owner 'Nobody Known'"),
+        ({"source": "carrier pigeon", "region": "Moon"}, "source 'carrier pigeon'"),
+        ({"amount": None}, "amount is missing"),
+    ],
+)
+def test_payload__with_something_unknown_is_answered_with_a_lower_status(served, deal, change, told):
+    answer = served.client.post("/v1/deals/close-time", json=deal | change)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] != "full"
+    assert told in answer.json()["reason"]
+    assert answer.json()["predictions"][0]["values"]["cif_won"] is not None
+
+
+def test_payload__instants_with_an_offset_are_taken_to_the_company_s_time_zone(served, deal, company):
+    local = pd.Timestamp(deal["created_at"]).tz_localize(company.company.time_zone)
+    same = deal | {"created_at": local.tz_convert("America/New_York").isoformat()}
+    expected = served.client.post("/v1/deals/close-time", json=deal).json()
+    assert served.client.post("/v1/deals/close-time", json=same).json() == expected
+
+
+def test_batch__answers_or_refuses_each_deal_by_itself(served, deal, snapshot):
+    deals = [
+        deal,
+        deal | {"stage": "won"},
+        {"stage": "Proposal"},
+        "no deal",
+        deal | {"created_at": "2999-01-01"},
+        deal | {"deal_id": "last"},
+    ]
+    answer = served.client.post("/v1/deals/close-time/batch", json={"deals": deals})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["succeeded"], body["failed"]) == (2, 4)
+    assert [item["index"] for item in body["items"]] == list(range(6))
+    assert [item["problem"] and item["problem"]["status"] for item in body["items"]] == [None, 409, 422, 422, 422, None]
+    assert body["items"][2]["problem"]["errors"][0]["pointer"] == "#/deals/2/created_at"
+    assert body["items"][4]["problem"]["errors"][0]["pointer"] == "#/deals/4/created_at"
+    assert body["items"][5]["prediction"]["entity_id"] == "last"

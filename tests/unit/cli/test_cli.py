@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from predictkpi.cli import main
+from predictkpi.core.types import Company
+from predictkpi.store import Store
+from toy import company
+
+HEAVY = (
+    "pandas",
+    "numpy",
+    "sqlalchemy",
+    "mlflow",
+    "fastapi",
+    "pydantic",
+    "matplotlib",
+    "lightgbm",
+    "sklearn",
+    "statsforecast",
+    "scipy",
+    "yaml",
+)
+COMMANDS = ["demo", "serve", "version", "ingest", "rejects", "kpis", "train", "evaluate", "models", "promote", "forecast", "score"]
+
+MAPPING = """\
+company: {name: Toys, currency: EUR, time_zone: UTC}
+feeds:
+  - table: orders
+    file: sales.csv
+    dates: {format: "%Y-%m-%d"}
+    columns: {order_id: order_id, ds: ds, customer_id: customer_id, amount: amount}
+"""
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capsys):
+    """``cli("kpis", "--kpi", "revenue")`` -> (exit code, stdout, stderr), in a folder of its own with default settings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["predictkpi", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        code = left.value.code
+        printed = capsys.readouterr()
+        return int(code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def filled(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/var/predictkpi.db")
+    store.migrate()
+    store.load({"orders": company.orders(customers=20)}, company=Company(name="Toys"), now=pd.Timestamp("2024-01-03"))
+
+
+def test_help__imports_nothing_heavy_and_lists_every_command():
+    code = (
+        "import sys\nsys.argv = ['predictkpi', '--help']\nfrom predictkpi.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as left:\n    code = left.code\n"
+        f"print('HEAVY', sorted(set(sys.modules) & set({HEAVY!r})), code)"
+    )
+    answer = python(code)
+    assert answer.stdout.splitlines()[-1] == "HEAVY [] 0"
+    assert all(f" {command} " in answer.stdout for command in COMMANDS)
+
+
+def test_cli_package__imports_nothing_at_all_of_ours_or_others():
+    answer = python("import sys, predictkpi.cli; print(sorted(m for m in sys.modules if m.startswith(('predictkpi.', 'typer', 'rich'))))")
+    assert answer.stdout.strip() == "['predictkpi.cli']"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help__of_each_command_teaches_by_example(cli, command):
+    code, out, _ = cli(command, "--help")
+    assert code == 0
+    assert "Usage: predictkpi" in out
+    if command not in ("version",):
+        assert "Example" in out
+
+
+def test_error__is_one_clear_line_on_stderr_and_exit_1(cli):
+    code, out, err = cli("train", "nope")
+    assert (code, out) == (1, "")
+    assert err == "error: no predictor named 'nope'; there are: close_time, clv, revenue\n"
+
+
+def test_error__debug_shows_the_trace():
+    script = "from predictkpi.cli import main; main()"
+    answer = python(script, "--debug", "promote", "nope", "1")
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr
+    assert "UnknownNameError" in answer.stderr
+
+
+def test_usage_error__exits_2(cli):
+    code, _, err = cli("kpis", "--format", "xml")
+    assert code == 2
+    assert "xml" in err
+
+
+def test_version__is_printed_alone(cli):
+    assert cli("version")[:2] == (0, "0.1.0\n")
+
+
+@pytest.mark.parametrize("arguments", [["kpis"], ["train", "clv"], ["score"], ["evaluate", "clv"]])
+def test_empty_store__says_how_to_fill_it(cli, arguments):
+    code, out, err = cli(*arguments)
+    assert (code, out) == (1, "")
+    assert "predictkpi" in err
+    assert "Traceback" not in err
+
+
+def test_ingest__missing_mapping_exits_1(cli, tmp_path):
+    code, out, err = cli("ingest", "--mapping", "none.yaml", "--source", str(tmp_path))
+    assert (code, out) == (1, "")
+    assert "none.yaml" in err
+
+
+def test_ingest__prints_counts_and_first_rejects(cli, tmp_path):
+    rows = company.orders(customers=2, months=3)[["order_id", "ds", "customer_id", "amount"]]
+    rows = rows.assign(ds=rows["ds"].dt.strftime("%Y-%m-%d"), amount=rows["amount"].round(2).astype(str))
+    rows.loc[0, "amount"] = "much"
+    rows.to_csv(tmp_path / "sales.csv", index=False)
+    (tmp_path / "map.yaml").write_text(MAPPING)
+    code, out, err = cli("ingest", "--mapping", "map.yaml", "--source", ".")
+    assert code == 0, err
+    assert "records = accepted + unchanged + rejected" in out
+    assert "much" in out
+    code, out, _ = cli("rejects", "--format", "csv")
+    assert code == 0
+    assert len(out.strip().splitlines()) == 2
+    assert "much" in out
+
+
+@pytest.mark.usefixtures("filled")
+def test_kpis__table_names_company_and_unit(cli):
+    code, out, _ = cli("kpis", "--kpi", "revenue", "--periods", "2")
+    assert code == 0
+    assert "Toys: KPIs by period" in out
+    assert "EUR" in out
+    assert "2023-11-01" in out
+    assert "2023-09-01" not in out
+
+
+@pytest.mark.usefixtures("filled")
+def test_kpis__machine_formats_are_clean(cli):
+    code, out, _ = cli("kpis", "--kpi", "revenue", "--format", "json")
+    records = json.loads(out)
+    assert code == 0
+    assert {record["kpi"] for record in records} == {"revenue"}
+    assert records[0]["ds"] == "2022-01-01T00:00:00"
+    code, out, _ = cli("kpis", "--kpi", "revenue", "--format", "csv")
+    assert code == 0
+    assert out.splitlines()[0] == "kpi,ds,dimension,member,value,n,status"
+    assert len(out.strip().splitlines()) == len(records) + 1
+
+
+@pytest.mark.usefixtures("filled")
+def test_kpis__as_of_hides_what_came_later(cli):
+    _, out, _ = cli("kpis", "--kpi", "revenue", "--as-of", "2022-07-01", "--format", "json")
+    assert max(record["ds"] for record in json.loads(out)) == "2022-06-01T00:00:00"
+
+
+@pytest.mark.usefixtures("filled")
+def test_unreachable_mlflow__is_a_clear_error(cli, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    code, out, err = cli("models", "clv")
+    assert (code, out) == (1, "")
+    assert "http://127.0.0.1:1" in err
+    assert "Traceback" not in err
+
+
+def test_evaluation_file__of_the_repository_is_valid():
+    from predictkpi.pipelines.candidates import fold_rule, make_model
+    from predictkpi.predictors import predictor_names
+
+    models_dir = Path(__file__).parents[3] / "models"
+    for name in predictor_names():
+        rule = fold_rule(make_model(name, models_dir).spec, models_dir)
+        assert rule.gap in make_model(name, models_dir).spec.horizons

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from predictkpi.errors import ArtifactError
+from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
+from predictkpi.predictors.close_time.hazard import Hazard
+from predictkpi.predictors.close_time.model import CloseTimePredictor
+from predictkpi.predictors.close_time.stacking import shrunk_weight
+from predictkpi.predictors.close_time.statistics import close_quantile
+
+FEW_TREES = {"rounds": 15, "landmark_budget": 4000}
+
+
+def values(predicted, entity_id=None):
+    frame = predicted if entity_id is None else predicted[predicted["entity_id"] == entity_id]
+    return frame.set_index(["statistic", "horizon"])["value"]
+
+
+def test_predict__gives_every_statistic_of_every_open_deal(fitted, snapshot):
+    found = fitted.predict(snapshot)
+    n = len(fitted.inputs(snapshot))
+    assert n > 50
+    counts = found.groupby("statistic").size().to_dict()
+    assert counts == {"cif_won": 6 * n, "cif_lost": 6 * n, "p_win": n, "close_q10": n, "close_q50": n, "close_q90": n}
+    assert found["status"].unique().tolist() == ["full"]
+    assert found["value"].notna().all()
+
+
+def test_predict__never_names_a_day_in_the_past(fitted, snapshot):
+    wide = fitted.predict(snapshot).pivot(index="entity_id", columns=["statistic", "horizon"], values="value")
+    q10, q50, q90 = (wide[name, 180] for name in ("close_q10", "close_q50", "close_q90"))
+    assert (q10 >= 0).all()
+    assert ((q10 <= q50) & (q50 <= q90) & (q90 <= 180)).all()
+    assert (wide["p_win", 180] == wide["cif_won", 180]).all()
+
+
+edges = st.sampled_from([np.nan, 0.0, 1e6])
+rows_of_inputs = st.fixed_dictionaries(
+    {
+        "age_days": st.floats(0, 4000),
+        "days_in_stage": st.one_of(edges, st.floats(0, 4000)),
+        "days_since_event": st.one_of(edges, st.floats(0, 4000)),
+        "stage_changes": st.integers(0, 60).map(float),
+        "pushes": st.integers(0, 60).map(float),
+        "log_amount": st.one_of(edges, st.floats(0, 30)),
+        "days_to_expected_close": st.one_of(edges, st.floats(-3000, 3000)),
+        "stage": st.sampled_from(["Qualification", "Negotiation", "never heard of", None]),
+        "source": st.sampled_from(["referral", "", None]),
+        "as_of": st.datetimes(pd.Timestamp("1999-01-01"), pd.Timestamp("2060-01-01")).map(pd.Timestamp),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(rows_of_inputs, min_size=1, max_size=5))
+def test_daily__sums_to_one_with_open_and_never_falls_whatever_the_deal(fitted, training_rows, rows):
+    inputs = training_rows.iloc[: len(rows)].reset_index(drop=True)
+    changed = pd.DataFrame(rows)
+    changed["as_of"] = changed["as_of"].astype("datetime64[us]")
+    inputs = inputs.assign(**{name: changed[name] for name in changed})
+    daily = fitted.daily(inputs)
+    assert np.isfinite(daily).all()
+    assert (np.diff(daily, axis=2) >= -1e-12).all()
+    assert (daily >= 0).all()
+    assert (daily.sum(axis=1) <= 1 + 1e-9).all()
+    assert daily[:, :, 0] == pytest.approx(0.0)
+    assert len(fitted.predict_inputs(inputs)) == 16 * len(rows)
+
+
+def test_predict__of_one_deal_equals_that_of_all(fitted, snapshot):
+    everyone = fitted.predict(snapshot)
+    one = everyone["entity_id"].iloc[16 * 7]
+    alone = fitted.predict(snapshot, entity_ids=[one])
+    pd.testing.assert_frame_equal(alone, everyone[everyone["entity_id"] == one].reset_index(drop=True))
+
+
+def test_fit__beats_the_curve_of_all_deals_against_the_truth(snapshot, company):
+    past = snapshot.at(pd.Timestamp("2025-01-01"))
+    model, baseline = CloseTimePredictor(rounds=60, landmark_budget=8000), AalenJohansenBaseline()
+    losses = {}
+    for predictor in (model, baseline):
+        found = predictor.fit(predictor.training_table(past)).predict(past)
+        won = found[found["statistic"] == "cif_won"]
+        truth = company.truth.deal_incidence(past.as_of, [7, 14, 30, 60, 90, 180])
+        both = won.merge(truth.rename(columns={"deal_id": "entity_id"}), on=["entity_id", "horizon"])
+        assert len(both) == len(won)
+        losses[predictor.kind] = ((both["value"] - both["cif_won"]) ** 2).mean()
+    assert losses["model"] < 0.5 * losses["baseline"]
+
+
+def test_fit__same_data_and_seed_give_the_same_predictions(fitted, training_rows, snapshot):
+    again = CloseTimePredictor(**FEW_TREES).fit(training_rows)
+    pd.testing.assert_frame_equal(again.predict(snapshot), fitted.predict(snapshot), check_exact=True)
+    other = CloseTimePredictor(**FEW_TREES, random_state=1).fit(training_rows)
+    assert not np.allclose(other.predict(snapshot)["value"], fitted.predict(snapshot)["value"])
+
+
+def test_fit__forgets_what_it_learnt_before(fitted, training_rows, snapshot, many_deals):
+    few = CloseTimePredictor(**FEW_TREES)
+    small = few.training_table(many_deals(90))
+    twice = CloseTimePredictor(**FEW_TREES).fit(small).fit(training_rows)
+    pd.testing.assert_frame_equal(twice.predict(snapshot), fitted.predict(snapshot), check_exact=True)
+    assert CloseTimePredictor(**FEW_TREES).fit(training_rows).fit(small).hazard_ is None
+
+
+def _quarter_splits(hazard):
+    booster = hazard.booster
+    splits = dict(zip(booster.feature_name(), booster.feature_importance(), strict=True))
+    return splits["days_to_quarter_end"] + splits["rush_share"]
+
+
+def test_fit__speaks_of_quarter_ends_only_after_a_year(fitted, training_rows):
+    young = training_rows[training_rows["as_of"] < training_rows["as_of"].min() + pd.Timedelta(days=360)]
+    assert _quarter_splits(Hazard.fit(young, fitted._boosting())) == 0
+    assert _quarter_splits(fitted.hazard_) > 0
+
+
+@pytest.mark.parametrize(
+    ("deals", "status", "has_stages", "has_hazard"),
+    [(0, "prior", False, False), (30, "baseline", False, False), (120, "limited", True, False), (480, "full", True, True)],
+)
+def test_ladder__follows_the_number_of_closed_deals(many_deals, make_snapshot, deals, status, has_stages, has_hazard):
+    snapshot = many_deals(deals) if deals else make_snapshot([("A", "2025-01-01")], [("A", "2025-01-01", "Lead")])
+    model = CloseTimePredictor(rounds=3)
+    readiness = model.readiness(snapshot)
+    model.fit(model.training_table(snapshot))
+    found = model.predict(snapshot)
+    assert readiness.status == status
+    assert (readiness.reason == "") == (status == "full")
+    assert bool(model.curves_.stages) == has_stages
+    assert (model.hazard_ is not None) == has_hazard
+    assert set(found["status"]) <= {status, "limited", "insufficient_data"}
+    assert len(found) == 16 * len(model.inputs(snapshot)) > 0
+
+
+def test_predict__without_amount_stage_or_owner_is_limited_and_says_so(fitted, snapshot):
+    inputs = fitted.inputs(snapshot).head(3)
+    bare = inputs.assign(
+        amount=[np.nan, 5.0, 5.0], log_amount=[np.nan, 1.8, 1.8], owner=["Ann", None, "Ann"], stage=[None, "Proposal", "Unheard"]
+    )
+    found = fitted.predict_inputs(bare).drop_duplicates("entity_id")
+    assert found["status"].tolist() == ["limited"] * 3
+    assert found["reason"].tolist() == ["stage is missing; amount is missing", "owner is missing", "stage was never seen in training"]
+
+
+def test_predict__of_a_deal_in_a_request_needs_no_stored_row(fitted, snapshot):
+    at = snapshot.as_of - pd.Timedelta(days=12)
+    rows = {
+        "deals": pd.DataFrame({"deal_id": ["request"], "created_at": [at], "known_at": [at]}),
+        "deal_events": pd.DataFrame(
+            {"event_id": ["r1"], "deal_id": ["request"], "ds": [at], "stage": ["Proposal"], "amount": [5000.0], "known_at": [at]}
+        ),
+    }
+    found = fitted.predict(snapshot.with_rows(rows), entity_ids=["request"])
+    assert found["entity_id"].unique().tolist() == ["request"]
+    assert 0 < values(found)["p_win", 180] < 1
+    assert "owner is missing" in found["reason"].iloc[0]
+
+
+def test_save__and_load_give_the_same_predictions(fitted, snapshot, tmp_path):
+    fitted.save(tmp_path)
+    loaded = CloseTimePredictor.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.predict(snapshot), fitted.predict(snapshot), check_exact=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.parquet", "hazard.txt", "state.json"]
+
+
+@pytest.mark.parametrize("deals", [0, 120])
+def test_save__and_load_work_on_the_lower_rungs(many_deals, make_snapshot, tmp_path, deals):
+    snapshot = many_deals(deals) if deals else make_snapshot([("A", "2025-01-01")], [("A", "2025-01-01", "Lead")])
+    for number, predictor in enumerate((CloseTimePredictor(), AalenJohansenBaseline())):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        predictor.fit(predictor.training_table(snapshot)).save(folder)
+        pd.testing.assert_frame_equal(type(predictor).load(folder).predict(snapshot), predictor.predict(snapshot), check_exact=True)
+
+
+def test_load__refuses_what_it_did_not_write(fitted, tmp_path):
+    with pytest.raises(ArtifactError, match="not a readable"):
+        CloseTimePredictor.load(tmp_path)
+    fitted.save(tmp_path)
+    with pytest.raises(ArtifactError, match="baseline"):
+        AalenJohansenBaseline.load(tmp_path)
+    (tmp_path / "hazard.txt").write_text("tree\nbroken", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="cut short"):
+        CloseTimePredictor.load(tmp_path)
+    state = json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))
+    (tmp_path / "state.json").write_text(json.dumps({**state, "format": 99}), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="99"):
+        CloseTimePredictor.load(tmp_path)
+    (tmp_path / "state.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ArtifactError):
+        CloseTimePredictor.load(tmp_path)
+
+
+def test_close_quantile__is_where_that_share_of_the_wins_has_come():
+    won = np.array([[0.0, 0.0, 0.2, 0.2, 0.4], [0.0, 0.1, 0.1, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    assert close_quantile(won, 0.5)[:2] == pytest.approx([2.0, 0.5])
+    assert close_quantile(won, 0.75)[0] == pytest.approx(3.5)
+    assert np.isnan(close_quantile(won, 0.5)[2])
+
+
+def test_blend_weight__goes_to_who_is_right_and_stays_at_half_without_evidence():
+    rng = np.random.default_rng(0)
+    chance = rng.uniform(0.1, 0.9, 3000)
+    won = rng.random(3000) < chance
+    held = pd.DataFrame({"entity_id": [f"d{i}" for i in range(3000)], "event": won.astype(int), "duration": 3.0, "observed_days": 400.0})
+    right, flat = np.repeat(chance[:, None], 181, axis=1), np.full((3000, 181), 0.5)
+    assert shrunk_weight(held, right, flat) > 0.9
+    assert shrunk_weight(held, flat, right) < 0.1
+    noisy = [right + rng.normal(0, 0.1, (3000, 1)) for _ in range(2)]
+    assert shrunk_weight(held, *noisy) == pytest.approx(0.5, abs=0.15)
+    assert shrunk_weight(held, flat, flat) == 0.5

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictkpi.errors import DealClosedError, UnknownEntityError
+from predictkpi.predictors.close_time.model import CloseTimePredictor
+from predictkpi.predictors.close_time.periods import ENDS, STARTS, at_risk, calendar_for, spread
+
+FEATURES_ONLY = ["duration", "event", "observed_days", "sampling_rate", "is_sampled"]
+
+
+def test_training_table__features_equal_what_was_served_that_day(fitted, training_rows, snapshot):
+    midnights = training_rows[training_rows["as_of"].dt.normalize() == training_rows["as_of"]]
+    for day in midnights["as_of"].value_counts().index[:3]:
+        rows = midnights[midnights["as_of"] == day].drop(columns=[*FEATURES_ONLY, "is_entry"]).reset_index(drop=True)
+        served = fitted.inputs(snapshot.at(day), entity_ids=rows["entity_id"].tolist())
+        pd.testing.assert_frame_equal(rows, served, rtol=1e-12)
+
+
+def test_training_table__knows_nothing_from_its_future(snapshot):
+    past = snapshot.at(pd.Timestamp("2024-03-01"))
+    model = CloseTimePredictor(landmark_budget=10**9, landmark_rate=0.02)
+    early, late = model.training_table(past), model.training_table(snapshot)
+    late = late[late["as_of"] < past.as_of].reset_index(drop=True)
+    hidden = [column for column in FEATURES_ONLY if column != "is_sampled"]
+    pd.testing.assert_frame_equal(early.drop(columns=hidden), late.drop(columns=hidden), rtol=1e-12)
+    assert (early["duration"] <= early["observed_days"]).all()
+    assert (late["duration"].to_numpy() > early["duration"].to_numpy()).any()
+
+
+def test_at_risk__keeps_a_period_only_if_it_ends_within_what_was_observed():
+    table = pd.DataFrame({"duration": [4.5, 40.0, 6.0], "event": [1, 0, 2], "observed_days": [100.0, 40.0, 6.5]})
+    row, period, outcome = at_risk(table)
+    seen = {n: [(int(STARTS[p]), int(o)) for p, o in zip(period[row == n], outcome[row == n], strict=True)] for n in range(3)}
+    assert seen[0] == [(0, 0), (1, 0), (2, 0), (3, 1)]
+    assert seen[1][-1] == (30, 0)
+    assert seen[2] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+
+
+def test_spread__gives_a_weekend_nothing_and_keeps_the_ends(training_rows):
+    frame = training_rows.head(1).assign(as_of=pd.Timestamp("2025-03-07"))
+    incidence = np.cumsum(np.full((1, 2, len(ENDS)), 0.01), axis=2)
+    daily = spread(frame, incidence)
+    assert daily[:, :, ENDS] == pytest.approx(incidence)
+    assert daily[0, 0, 3] > daily[0, 0, 2]
+    saturday_and_sunday = daily[0, 0, [15, 16, 17]]
+    assert saturday_and_sunday[1] - saturday_and_sunday[0] == pytest.approx(0.0)
+    assert (np.diff(daily, axis=2) >= -1e-15).all()
+
+
+def test_calendar__counts_to_month_and_fiscal_quarter_ends(training_rows):
+    frame = training_rows.head(1).assign(as_of=pd.Timestamp("2025-03-25"), fiscal_year_starts=1)
+    day = int(pd.Timestamp("2025-03-25").to_datetime64().astype("datetime64[D]").astype(int))
+    usual, shifted = calendar_for(frame), calendar_for(frame.assign(fiscal_year_starts=2))
+    assert usual.look(usual.to_month_end, np.array([day]))[0] == 7
+    assert usual.look(usual.to_quarter_end, np.array([day]))[0] == 7
+    assert shifted.look(shifted.to_quarter_end, np.array([day]))[0] == 7 + 30
+    assert usual.business_days(np.array([day]), np.array([day + 7]))[0] == 5
+    assert usual.rush_days(np.array([day]), np.array([day + 14]))[0] == 7
+    assert usual.rush_days(np.array([day + 20]), np.array([day + 98]))[0] == 10
+
+
+def test_inputs__are_the_deals_open_then_sorted_or_those_named(fitted, snapshot):
+    everyone = fitted.inputs(snapshot)
+    events = snapshot.deal_events.sort_values("ds", kind="stable").drop_duplicates("deal_id", keep="last")
+    expected = sorted(events.loc[~events["stage"].isin(["won", "lost"]), "deal_id"])
+    assert everyone["entity_id"].tolist() == expected
+    named = fitted.inputs(snapshot, entity_ids=[expected[3], expected[0]])
+    assert named["entity_id"].tolist() == [expected[3], expected[0]]
+    pd.testing.assert_frame_equal(named, everyone.iloc[[3, 0]].reset_index(drop=True))
+
+
+def test_inputs__hold_only_plain_columns(fitted, snapshot):
+    inputs = fitted.inputs(snapshot)
+    assert inputs.columns[:2].tolist() == ["entity_id", "as_of"]
+    kinds = {str(dtype).split("[")[0] for dtype in inputs.dtypes}
+    assert kinds <= {"str", "float64", "int64", "datetime64"}
+
+
+def test_inputs__name_an_unknown_deal(fitted, snapshot):
+    with pytest.raises(UnknownEntityError, match="'nobody'"):
+        fitted.inputs(snapshot, entity_ids=["nobody"])
+
+
+def test_inputs__refuse_a_deal_created_later(fitted, make_snapshot):
+    with pytest.raises(UnknownEntityError, match="'A'"):
+        fitted.inputs(make_snapshot([("A", "2025-07-01"), ("B", "2025-01-01")], []), entity_ids=["A"])
+
+
+def test_inputs__say_when_a_deal_was_closed(fitted, make_snapshot):
+    snapshot = make_snapshot([("A", "2025-01-01")], [("A", "2025-01-01", "Lead"), ("A", "2025-02-03", "won")])
+    with pytest.raises(DealClosedError, match=r"'A' was won on 2025-02-03"):
+        fitted.inputs(snapshot, entity_ids=["A"])
+    before = snapshot.at(pd.Timestamp("2025-02-03"))
+    assert fitted.inputs(before, entity_ids=["A"])["stage"].tolist() == ["Lead"]
+
+
+def test_outcomes__count_a_reopened_deal_by_its_first_close_after_as_of(fitted, make_snapshot):
+    events = [
+        ("A", "2025-01-01", "Lead"), ("A", "2025-01-11", "lost"), ("A", "2025-01-20", "Lead"), ("A", "2025-02-10", "won"),
+        ("B", "2025-01-01", "Lead"), ("C", "2025-01-01", "Lead"), ("C", "2025-01-03", "won"),
+    ]  # fmt: skip
+    later = make_snapshot([(key, "2025-01-01") for key in "ABC"], events, as_of="2025-03-15")
+    wide = lambda as_of: fitted.outcomes(later, as_of=pd.Timestamp(as_of)).set_index(["entity_id", "statistic", "horizon"])  # noqa: E731
+    first, again = wide("2025-01-05"), wide("2025-01-25")
+    assert set(first.index.get_level_values("entity_id")) == {"A", "B"}
+    assert first.loc[("A", "cif_lost", 7), "value"] == 1.0
+    assert first.loc[("A", "cif_won", 60), "value"] == 0.0
+    assert again.loc[("A", "cif_won", 14), "value"] == 0.0
+    assert again.loc[("A", "cif_won", 30), "value"] == 1.0
+    assert again.loc[("A", "close_q50", 180), "value"] == 16.0
+    assert first.loc[("B", "cif_won", 60), "is_mature"]
+    assert not first.loc[("B", "cif_won", 90), "is_mature"]
+
+
+def test_outcomes__do_not_count_a_close_at_the_very_end_of_the_horizon(fitted, make_snapshot):
+    later = make_snapshot([("A", "2025-01-01")], [("A", "2025-01-01", "Lead"), ("A", "2025-01-12", "won")])
+    found = fitted.outcomes(later, as_of=pd.Timestamp("2025-01-05")).set_index(["statistic", "horizon"])["value"]
+    assert (found["cif_won", 7], found["cif_won", 14]) == (0.0, 1.0)

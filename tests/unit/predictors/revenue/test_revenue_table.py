@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from predictkpi.core.types import Company
+from predictkpi.errors import UnknownEntityError
+from predictkpi.predictors.revenue.table import monthly_series, series_inputs, training_series
+from predictkpi.snapshot import MemoryFacts, Snapshot
+
+
+def at(facts, instant):
+    return Snapshot(facts, pd.Timestamp(instant))
+
+
+def values(frame, unique_id):
+    return frame.loc[frame["unique_id"] == unique_id, "y"].tolist()
+
+
+def test_monthly_series__has_total_and_every_member_and_unknown(make_facts):
+    frame = monthly_series(at(make_facts([100, 200]), "2020-03-01"))
+    assert set(frame["unique_id"]) == {
+        "total",
+        "segment=SMB",
+        "segment=unknown",
+        "region=EMEA",
+        "region=APAC",
+        "channel=search",
+        "product=Core",
+    }
+    assert values(frame, "total") == [100, 200]
+    assert values(frame, "segment=unknown") == pytest.approx([40, 80])
+
+
+def test_monthly_series__puts_orders_of_unlisted_customers_under_unknown(make_facts):
+    facts = make_facts([100])
+    orders = facts.read("orders", known_before=pd.Timestamp("2021-01-01"))
+    frame = monthly_series(at(MemoryFacts({"orders": orders}), "2020-02-01"))
+    assert set(frame["unique_id"]) == {"total", "segment=unknown", "region=unknown", "channel=unknown", "product=Core"}
+
+
+def test_monthly_series__members_of_a_dimension_sum_to_the_total(snapshot):
+    frame = monthly_series(snapshot)
+    dimension = frame["unique_id"].str.split("=").str[0]
+    sums = frame.groupby([dimension, "ds"])["y"].sum().unstack(level=0)
+    for name in ("segment", "region", "channel", "product"):
+        pd.testing.assert_series_equal(sums[name], sums["total"], check_names=False)
+
+
+def test_monthly_series__leaves_the_running_month_out(make_facts):
+    facts = make_facts([100, 200, 300])
+    assert values(monthly_series(at(facts, "2020-03-20")), "total") == [100, 200]
+    assert values(monthly_series(at(facts, "2020-04-01")), "total") == [100, 200, 300]
+
+
+def test_monthly_series__months_without_orders_are_zero_up_to_the_cutoff(make_facts):
+    assert values(monthly_series(at(make_facts([100, None, 300]), "2020-06-01")), "total") == [100, 0, 300, 0, 0]
+
+
+def test_monthly_series__drops_a_first_month_that_began_late(make_facts):
+    facts = make_facts([100, 200])
+    orders = facts.read("orders", known_before=pd.Timestamp("2021-01-01")).copy()
+    january = orders["ds"] < pd.Timestamp("2020-02-01")
+    orders.loc[january, "ds"] += pd.Timedelta(days=20)
+    orders.loc[january, "known_at"] += pd.Timedelta(days=20)
+    frame = monthly_series(at(MemoryFacts({"orders": orders}), "2020-03-01"))
+    assert values(frame, "total") == [200]
+
+
+def test_monthly_series__a_series_of_the_running_month_alone_has_one_empty_row(make_facts):
+    frame = monthly_series(at(make_facts([100]), "2020-01-15"))
+    assert frame["ds"].isna().all()
+    assert frame["unique_id"].is_unique
+
+
+def test_series_inputs__selects_series_and_refuses_unknown_ones(make_facts):
+    snapshot = at(make_facts([100, 200], company=Company(fiscal_year_starts=4)), "2020-03-01")
+    frame = series_inputs(snapshot, ["region=EMEA"])
+    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "fiscal_year_starts"]
+    assert set(frame["entity_id"]) == {"region=EMEA"}
+    assert set(frame["fiscal_year_starts"]) == {4}
+    with pytest.raises(UnknownEntityError, match="region=Mars"):
+        series_inputs(snapshot, ["total", "region=Mars"])
+
+
+def test_training_series__shows_each_origin_what_was_known_then(make_facts):
+    facts = make_facts([100, 200, 300])
+    orders = facts.read("orders", known_before=pd.Timestamp("2021-01-01"))
+    late = orders.iloc[[0]].assign(amount=1060.0, known_at=pd.Timestamp("2020-03-10"))
+    corrected = MemoryFacts({"orders": pd.concat([orders, late])})
+    table = training_series(at(corrected, "2020-04-01"), origins=3)
+    january = table[(table["entity_id"] == "total") & (table["ds"] == pd.Timestamp("2020-01-01"))].set_index("as_of")["y"]
+    assert january.to_dict() == {
+        pd.Timestamp("2020-02-01"): 100,
+        pd.Timestamp("2020-03-01"): 100,
+        pd.Timestamp("2020-04-01"): 1100,
+    }
+
+
+def test_training_series__of_the_middle_of_a_month_ends_there(make_facts):
+    table = training_series(at(make_facts([100, 200, 300]), "2020-03-15"), origins=1)
+    assert sorted(table["as_of"].unique()) == [pd.Timestamp(day) for day in ("2020-02-01", "2020-03-01", "2020-03-15")]

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Company
+from predictkpi.errors import DataError, MappingError, SchemaError, SettingsError
+from predictkpi.snapshot import MemoryFacts, Snapshot
+from predictkpi.store import Store
+from predictkpi.tables import TABLES
+
+NOW = pd.Timestamp("2024-06-01")
+COMPANY = Company(name="Acme", currency="EUR", time_zone="Europe/Berlin")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/folder/facts.db")
+    store.migrate()
+    yield store
+    store.close()
+
+
+def typed(table: str, **columns: list) -> pd.DataFrame:
+    schema = TABLES[table]
+    empty = schema.empty()
+    frame = pd.DataFrame({name: columns.get(name, [None] * len(next(iter(columns.values())))) for name in empty.columns})
+    return frame.astype(empty.dtypes.to_dict())
+
+
+def customers(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    ids, segments, known = zip(*rows, strict=True)
+    return typed("customers", customer_id=list(ids), segment=list(segments), known_at=list(known))
+
+
+def test_store__empty_one_says_so(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/none.db")
+    assert store.is_empty
+    assert store.company is None
+    assert set(store.counts().values()) == {0}
+    assert store.rejects().empty
+    assert store.loads().empty
+    assert not (tmp_path / "none.db").exists()
+    with pytest.raises(DataError, match="predictkpi ingest"):
+        store.snapshot()
+    store.close()
+
+
+def test_migrate__may_be_repeated_and_keeps_the_facts(store):
+    store.load({"customers": customers(("a", "big", "2024-01-01"))}, company=COMPANY, now=NOW)
+    store.migrate()
+    assert store.counts()["customers"] == 1
+
+
+def test_load__gives_back_what_memory_facts_give(store, company):
+    store.load(company.tables, company=company.company, now=company.end + pd.Timedelta(days=4000))
+    for as_of in (company.end - pd.Timedelta(days=400), company.end):
+        expected, found = Snapshot(MemoryFacts(company.tables, company.company), as_of), store.snapshot(as_of)
+        for name in TABLES:
+            pd.testing.assert_frame_equal(found.table(name), expected.table(name)[found.table(name).columns], check_dtype=False)
+    assert store.company == company.company
+
+
+def test_facts__have_schema_dtypes_and_oldest_version_first(store):
+    store.load(
+        {"customers": customers(("a", "new", "2024-02-01"), ("a", "old", "2024-01-01"), ("b", "x", "2024-01-15"))}, company=COMPANY, now=NOW
+    )
+    facts = store.facts().read("customers", known_before=pd.Timestamp("2024-02-02"))
+    assert facts.dtypes.to_dict() == TABLES["customers"].empty().dtypes.to_dict()
+    assert facts["segment"].tolist() == ["old", "x", "new"]
+    assert store.facts().read("customers", known_before=pd.Timestamp("2024-02-01"))["segment"].tolist() == ["old", "x"]
+    assert store.facts().read("deals", known_before=NOW).dtypes.to_dict() == TABLES["deals"].empty().dtypes.to_dict()
+
+
+def test_load__keeps_microseconds_unicode_and_empties(store):
+    at = pd.Timestamp("2024-01-01 10:11:12.123456")
+    store.load({"customers": typed("customers", customer_id=["ß'\"\n"], created_at=[at], known_at=[at])}, company=COMPANY, now=NOW)
+    row = store.snapshot().customers.iloc[0]
+    assert (row["customer_id"], row["created_at"], row["known_at"]) == ("ß'\"\n", at, at)
+    assert pd.isna(row["segment"])
+
+
+def test_load__twice_changes_nothing(store):
+    rows = {"customers": customers(("a", "big", "2024-01-01"), ("b", "small", "2024-01-02"))}
+    store.load(rows, company=COMPANY, now=NOW)
+    again = store.load(rows, company=COMPANY, now=NOW + pd.Timedelta(days=1))
+    assert (again["customers"].accepted, again["customers"].unchanged) == (0, 2)
+    assert store.counts()["customers"] == 2
+    assert store.loads()["unchanged"].tolist() == [2, 0]
+
+
+def test_load__a_correction_leaves_earlier_snapshots_as_they_were(store):
+    store.load({"customers": customers(("a", "small", "2024-01-01"))}, company=COMPANY, now=NOW)
+    before = store.snapshot(NOW).customers
+    store.load({"customers": typed("customers", customer_id=["a", "b"], segment=["big", "new"])}, company=COMPANY, now=NOW)
+    pd.testing.assert_frame_equal(store.snapshot(NOW).customers, before)
+    assert store.snapshot().customers["segment"].tolist() == ["big", "new"]
+
+
+def test_load__failing_leaves_no_trace(store):
+    good = customers(("a", "big", "2024-01-01"))
+    bad = typed("orders", order_id=["o"], ds=["2024-01-01"], amount=[1.0])
+    with pytest.raises(SchemaError, match="customer_id"):
+        store.load({"customers": good, "orders": bad}, company=COMPANY, now=NOW)
+    assert store.is_empty
+    assert set(store.counts().values()) == {0}
+    assert store.loads().empty
+
+
+def test_load__contradicting_rows_raise(store):
+    with pytest.raises(SchemaError, match="repeats"):
+        store.load({"customers": customers(("a", "x", "2024-01-01"), ("a", "y", "2024-01-01"))}, company=COMPANY, now=NOW)
+
+
+@pytest.mark.parametrize("changed", [{"currency": "USD"}, {"time_zone": "UTC"}])
+def test_load__another_companys_books_are_refused(store, changed):
+    store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
+    with pytest.raises(MappingError, match=next(iter(changed))):
+        store.load({}, company=COMPANY.model_copy(update=changed), now=NOW)
+    store.load({}, company=COMPANY.model_copy(update={"name": "Acme SE", "fiscal_year_starts": 4}), now=NOW)
+    assert store.company == Company(name="Acme SE", currency="EUR", time_zone="Europe/Berlin", fiscal_year_starts=4)
+
+
+def test_default_as_of__is_the_midnight_after_the_newest_fact_that_happened(store):
+    target = typed("targets", kpi=["revenue"], scope=["total"], freq=["M"], ds=["2025-01-01"], value=[1.0], known_at=["2024-05-01"])
+    store.load({"targets": target}, company=COMPANY, now=NOW)
+    with pytest.raises(DataError, match="no customers, orders, deals or spend"):
+        store.default_as_of()
+    store.load({"customers": customers(("a", "x", "2024-01-01 13:00"))}, company=COMPANY, now=NOW)
+    assert store.default_as_of() == pd.Timestamp("2024-01-02")
+    store.load({"customers": customers(("b", "x", "2024-01-02"))}, company=COMPANY, now=NOW)
+    assert store.default_as_of() == pd.Timestamp("2024-01-03")
+
+
+def test_store__readers_see_nothing_of_a_load_before_it_is_committed(store):
+    store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
+    rows = customers(("b", "x", "2024-01-02"))
+    with store.begin_load(company=COMPANY, now=NOW) as load:
+        plan = load.plan("customers", rows, origin=pd.Series("row", index=rows.index))
+        load.write("customers", rows, plan)
+        assert load.newest("customers", ["customer_id"])["customer_id"].tolist() == ["a", "b"]
+        assert store.counts()["customers"] == 1
+    assert store.counts()["customers"] == 2
+
+
+def predictions(entities: list[str], values: list[float]) -> pd.DataFrame:
+    frame = pd.DataFrame({c.ENTITY_ID: entities, c.VALUE: values})
+    rest = {
+        c.PREDICTOR: "clv",
+        c.AS_OF: NOW.as_unit("us"),
+        c.HORIZON: 12,
+        c.STATISTIC: "mean",
+        c.MODEL_VERSION: "1",
+        c.STATUS: "full",
+        c.REASON: "",
+    }
+    return frame.assign(**rest)[c.PREDICTION_COLUMNS]
+
+
+def test_predictions__come_back_and_are_replaced_by_entity(store):
+    store.write_predictions(predictions(["a", "b"], [1.0, float("nan")]))
+    store.write_predictions(predictions(["b", "c"], [2.0, 3.0]))
+    found = store.read_predictions(predictor="clv", model_version="1", as_of=NOW)
+    expected = predictions(["a", "b", "c"], [1.0, 2.0, 3.0]).astype(found.dtypes.to_dict())
+    pd.testing.assert_frame_equal(found, expected)
+    assert found[c.AS_OF].dtype == "datetime64[us]"
+    only = store.read_predictions(predictor="clv", model_version="1", as_of=NOW, entity_ids=["c"])
+    assert only[c.VALUE].tolist() == [3.0]
+    assert store.read_predictions(predictor="clv", model_version="1", as_of=NOW, entity_ids=[]).empty
+    assert store.read_predictions(predictor="clv", model_version="2", as_of=NOW)[c.VALUE].dtype == "float64"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nobase://user:secret@host/x", "sqlite://user:secret@host/x"])
+def test_store__says_what_is_wrong_with_a_url_but_no_password(url):
+    with pytest.raises(SettingsError, match=r"sqlite:///var/predictkpi\.db") as caught:
+        Store(url)
+    assert "secret" not in str(caught.value)
