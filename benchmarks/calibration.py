@@ -80,7 +80,7 @@ def close_time(company, as_of: pd.Timestamp) -> dict[str, float]:
         }
     days = outcomes[outcomes[c.STATISTIC] == "close_q50"].set_index(c.ENTITY_ID)[c.VALUE].rename("days")
     dates = wide.dropna(subset=["close_q10"]).droplevel(c.HORIZON).join(days, how="inner")
-    inside = (dates["days"] >= np.floor(dates["close_q10"])) & (dates["days"] <= np.ceil(dates["close_q90"]))
+    inside = (dates["days"] >= dates["close_q10"]) & (dates["days"] <= dates["close_q90"])
     return found | {"close time: 80 % close-date interval covers": inside.mean()}
 
 

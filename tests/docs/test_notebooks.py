@@ -27,6 +27,7 @@ def test_notebook__is_committed_without_outputs(path):
 def test_notebook__runs(path, demo_folder, monkeypatch):
     for name, value in demo_folder.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(demo_folder.path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

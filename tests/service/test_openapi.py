@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -32,7 +33,7 @@ def test_document__lists_the_api(document):
 
 
 def test_document__every_reference_leads_somewhere(document):
-    references = set(re.findall(r'"\$ref": ?"#/components/schemas/([^"]+)"', __import__("json").dumps(document)))
+    references = set(re.findall(r'"\$ref": ?"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert references
     assert references <= set(document["components"]["schemas"])
 
@@ -55,8 +56,9 @@ def test_document__every_operation_and_parameter_is_described(document):
 def test_document__example_of_a_deal_is_accepted_in_form(document, served):
     example = document["components"]["schemas"]["DealIn"]["example"]
     answer = served.client.post("/v1/deals/close-time", json=example)
-    # the example speaks of stages and reps of its own: it may be answered with a lower status or lie after the data, not be malformed
-    assert answer.status_code == 200 or {item["detail"][:14] for item in answer.json()["errors"]} == {"must lie before"[:14]}
+    # its stages and reps are not the sample company's, which costs the full status, but nothing is wrong with its form
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] != "full"
 
 
 def test_docs__show_every_operation_and_load_nothing_from_elsewhere(document, served):

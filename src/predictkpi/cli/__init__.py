@@ -8,13 +8,13 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run `predictkpi`: one clear message and exit code 1 for every error raised on purpose; ``--debug`` shows the trace."""
+    """Run `predictkpi`: one clear message and exit code 1 for every error of ours or of the system; ``--debug`` shows the trace."""
     from predictkpi.cli.app import app, is_debugging
     from predictkpi.errors import PredictKpiError
 
     try:
         app(prog_name="predictkpi")
-    except PredictKpiError as error:
+    except (PredictKpiError, OSError) as error:
         if is_debugging():
             raise
         from rich.console import Console

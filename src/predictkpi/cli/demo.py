@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the sample company's CSV files and mapping go.")] = Path("var/demo"),
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the dashboard at the end, or stop after training.")] = True,
+    customers: Annotated[int, typer.Option(min=50, help="Size of the company; orders and deals in proportion.")] = 800,
     port: Annotated[int | None, typer.Option(help="Port of the dashboard; default from the settings (8000).")] = None,
 ) -> None:
     """Make a sample company, load it, train, predict and open the dashboard.
 
     Running it again changes nothing: the files are the same, loading them twice does nothing, and what is trained stays.
 
-    Examples: [bold]predictkpi demo[/bold] · [bold]predictkpi demo --no-serve[/bold]
+    Examples: [bold]predictkpi demo[/bold] · [bold]predictkpi demo --no-serve[/bold] · [bold]predictkpi demo --customers 250[/bold]
     """
     from predictkpi.cli.data import run_ingest, show_ingest
     from predictkpi.cli.forecasts import run_scoring, show_scoring
@@ -36,7 +37,7 @@ def demo(
     settings = read_settings(**({} if port is None else {"port": port}))
     say, started = remarks(), time.monotonic()
     store, registry = open_store(settings), open_registry(settings)
-    mapping = _write_files(folder, store)
+    mapping = _write_files(folder, store, customers)
     say.print(f"[bold]1/4[/] sample company written to {folder}")
     report = run_ingest(store, mapping=mapping, source=folder)
     show_ingest(report)
@@ -52,16 +53,16 @@ def demo(
         run_server(settings)
 
 
-def _write_files(folder: Path, store: Store) -> Path:
+def _write_files(folder: Path, store: Store, customers: int) -> Path:
     """Write the sample company's files; `ConflictError` where the store holds another company, which the demo would spoil."""
     from predictkpi.errors import ConflictError
     from predictkpi.synthetic import make_company, write_company
 
-    company = make_company()
-    there = store.company
-    if there is not None and not store.is_empty and there.name != company.company.name:
+    company = make_company(customers=customers, deals=5 * customers, orders=round(11.25 * customers))
+    there, loaded = store.company, store.counts()["customers"]
+    if there and not store.is_empty and (there.name, loaded) != (company.company.name, len(company.tables["customers"])):
         raise ConflictError(
-            f"the store already holds the data of {there.name!r}; to look at the sample company beside it, "
+            f"the store already holds the data of {there.name!r} ({loaded} customers); to look at the sample company beside it, "
             "set PREDICTKPI_DATABASE_URL and MLFLOW_TRACKING_URI to other places, e.g. sqlite:///var/demo.db and sqlite:///var/demo-mlflow.db"
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -106,6 +106,15 @@ def test_error__debug_shows_the_trace():
     assert "UnknownNameError" in answer.stderr
 
 
+def test_error__of_the_system_is_one_clear_line_too(cli, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("PREDICTKPI_DATABASE_URL", f"sqlite:///{tmp_path}/file/facts.db")
+    code, out, err = cli("kpis")
+    assert (code, out) == (1, "")
+    assert "Traceback" not in err
+    assert "file" in err
+
+
 def test_usage_error__exits_2(cli):
     code, _, err = cli("kpis", "--format", "xml")
     assert code == 2

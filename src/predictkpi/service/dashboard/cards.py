@@ -10,7 +10,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
-from predictkpi.kpis import get_kpi
+from predictkpi.kpis import Kpi, get_kpi
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import sparkline
 from predictkpi.service.view import View
@@ -92,7 +92,7 @@ def _clv(view: View) -> Card:
     kpi, cohorts, revenue = get_kpi("clv_realised"), monthly(view, "clv_realised"), monthly(view, "revenue")
     valued = cohorts[cohorts[c.VALUE].notna() & (cohorts[c.N] > 0)]
     if valued.empty:
-        return _nothing("Realised customer value", kpi.formula, kpi.needs)
+        return _nothing("Realised customer value", kpi, view)
     customers = int(valued[c.N].sum())
     value = float((valued[c.VALUE] * valued[c.N]).sum() / customers)
     so_far = (revenue[c.VALUE].cumsum() / cohorts[c.N].reindex(revenue.index).fillna(0).cumsum()).tail(TREND_MONTHS)
@@ -139,7 +139,7 @@ def _card(
     kpi, series = get_kpi(kpi_name), monthly(view, kpi_name)
     valued = series[series[c.VALUE].notna()]
     if valued.empty:
-        return _nothing(title, kpi.formula, kpi.needs)
+        return _nothing(title, kpi, view)
     ds = valued.index[-1]
     value, status = float(valued[c.VALUE].iloc[-1]), Status(valued[c.STATUS].iloc[-1])
     target = target_of(view, kpi_name, ds)
@@ -165,9 +165,10 @@ def _thin(counted: str, n: float, status: Status) -> str:
     return f"from only {n:.0f} {counted}" if status is Status.LIMITED else ""
 
 
-def _nothing(title: str, definition: str, needs: tuple[str, ...]) -> Card:
-    tables = " and ".join(name.replace("_", " ") for name in needs)
-    return Card(title=title, definition=definition, period="", value=f.MISSING, empty=f"No value yet: it needs {tables}.")
+def _nothing(title: str, kpi: Kpi, view: View) -> Card:
+    absent = [name.replace("_", " ") for name in kpi.needs if view.snapshot.table(name).empty]
+    empty = f"It needs {' and '.join(absent)}: none has been loaded." if absent else "Too little history for a value."
+    return Card(title=title, definition=kpi.formula, period="", value=f.MISSING, empty=empty)
 
 
 def _tone(change: float, better: str) -> Tone:

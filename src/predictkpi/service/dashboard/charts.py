@@ -41,7 +41,7 @@ THEMES: dict[str, dict[str, Any]] = {
 }
 
 
-def fan_chart(history: pd.DataFrame, forecast: pd.DataFrame, *, currency: str, description: str, height: int = 320) -> dict[str, Any]:
+def fan_chart(history: pd.DataFrame, forecast: pd.DataFrame, *, currency: str, description: str, height: int = 340) -> dict[str, Any]:
     """History and forecast of one monthly series.
 
     Parameters: ``history`` columns ``ds, value`` and maybe ``target``; ``forecast`` columns ``ds, mean, q025, q10, q90, q975`` and maybe
@@ -104,9 +104,8 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _history_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
     told = {"Month": month(row["ds"]), "Revenue": money(row["value"], currency)}
-    return _with_target(
-        {"ds": _local(row["ds"]), "kind": "history", "actual": row["value"], "y": row["value"], "told": told}, row, currency
-    )
+    value = _finite(row["value"])
+    return _with_target(_place(row["ds"]) | {"kind": "history", "actual": value, "y": value, "told": told}, row, currency)
 
 
 def _forecast_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
@@ -116,8 +115,8 @@ def _forecast_row(row: dict[str, Any], currency: str) -> dict[str, Any]:
         "80 % range": f"{amount(row['q10'])} to {money(row['q90'], currency)}",
         "95 % range": f"{amount(row['q025'])} to {money(row['q975'], currency)}",
     }
-    numbers = {name: row[name] for name in _BAND}
-    return _with_target({"ds": _local(row["ds"]), "kind": "forecast", **numbers, "y": row["mean"], "told": told}, row, currency)
+    numbers = {name: _finite(row[name]) for name in _BAND}
+    return _with_target(_place(row["ds"]) | {"kind": "forecast", **numbers, "y": numbers["mean"], "told": told}, row, currency)
 
 
 def _with_target(point: dict[str, Any], row: dict[str, Any], currency: str) -> dict[str, Any]:
@@ -125,6 +124,17 @@ def _with_target(point: dict[str, Any], row: dict[str, Any], currency: str) -> d
     if value is None or not is_number(value):
         return point
     return point | {"target": value, "told": point["told"] | {"Target": money(value, currency)}}
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON knows no NaN."""
+    return value if is_number(value) else None
+
+
+def _place(ds: pd.Timestamp) -> dict[str, Any]:
+    """Where a month stands on the axis, and the strip of the chart that is nearer to it than to its neighbours."""
+    half = pd.Timedelta(days=15)
+    return {"ds": _local(ds), "begins": _local(ds - half), "ends": _local(ds + pd.DateOffset(months=1) - half)}
 
 
 def _local(instant: pd.Timestamp) -> str:
@@ -187,17 +197,23 @@ def _now(known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _hover() -> list[dict[str, Any]]:
-    """A rule at the month nearest to the pointer, with that month's numbers as the row tells them."""
-    nearest = {"type": "point", "encodings": ["x"], "nearest": True, "on": "pointerover", "clear": "pointerout"}
-    is_near = {"condition": {"param": "nearest", "empty": False, "value": 1}, "value": 0}
+    """A rule at the month under the pointer, with that month's numbers as the row tells them; each month answers over its full height."""
+    select = {"type": "point", "fields": ["ds"], "on": "pointerover", "clear": "pointerout"}
+    is_near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
+    area = {"type": "rect", "fillOpacity": 0, "y": 0, "y2": "height", "aria": False}
     return [
-        {
-            "params": [{"name": "nearest", "select": nearest}],
-            "mark": {"type": "rule", "style": "hover", "aria": False},
-            "encoding": {"opacity": is_near, "tooltip": {"field": "told", "type": "nominal"}},
-        },
+        {"mark": {"type": "rule", "style": "hover", "aria": False}, "encoding": {"opacity": is_near}},
         {
             "mark": {"type": "point", "style": "hover-point", "filled": True, "aria": False},
             "encoding": {"y": _money_axis("y"), "opacity": is_near},
+        },
+        {
+            "params": [{"name": "near", "select": select}],
+            "mark": area,
+            "encoding": {
+                "x": {"field": "begins", "type": "temporal"},
+                "x2": {"field": "ends"},
+                "tooltip": {"field": "told", "type": "nominal"},
+            },
         },
     ]

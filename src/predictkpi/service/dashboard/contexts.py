@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.errors import InsufficientDataError
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.cards import Card, cards
@@ -17,13 +18,18 @@ from predictkpi.service.view import View
 
 @dataclass(frozen=True)
 class ModelChip:
-    """Which version of a predictor is served. ``kind`` is 'model', 'baseline' or 'missing'."""
+    """Which version of a predictor is served. ``kind``: model, baseline, missing (not trained) or impossible (too little data)."""
 
     predictor: str
     title: str
     version: str
     kind: str
     reason: str
+
+    @property
+    def told(self) -> str:
+        """The kind in words."""
+        return {"missing": "not trained", "impossible": "too little data"}.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True)
@@ -97,5 +103,6 @@ def _chip(view: View, name: str) -> ModelChip:
     title = predictor_class(name).spec.title["en"]
     champion = view.champions.get(name)
     if champion is None:
-        return ModelChip(name, title, "", "missing", str(view.missing.get(name, "nothing has been promoted yet")))
+        error = view.missing[name]
+        return ModelChip(name, title, "", "impossible" if isinstance(error, InsufficientDataError) else "missing", str(error))
     return ModelChip(name, title, champion.ref.version, champion.ref.kind, champion.ref.reason)

@@ -100,7 +100,7 @@ def _month_row(row: dict[str, Any], currency: str) -> MonthRow:
 
 def _growth_of_sum(total: float, view: View, months: int) -> str:
     past = monthly(view, "revenue")[c.VALUE].tail(months)
-    return f.signed_percent(total / past.sum() - 1) if len(past) == months and past.sum() > 0 else f.MISSING
+    return f.signed_percent(total / past.sum() - 1) if len(past) == months and past.sum() > 0 else ""
 
 
 def _growth(wide: pd.DataFrame, months: pd.DatetimeIndex, view: View) -> list[Growth]:

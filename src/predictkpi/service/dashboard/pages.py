@@ -39,6 +39,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["code_marks"] = code_marks
+_templates.policies["json.dumps_kwargs"] = {"allow_nan": False}
 
 
 def assets_of(request: Request) -> Assets:

@@ -40,13 +40,14 @@ class DealRow:
 
 @dataclass(frozen=True)
 class Deals:
-    """The deals card."""
+    """The deals card. ``status`` is the commonest one of the rows shown; a row says its own where it differs."""
 
     rows: list[DealRow]
     open_count: int
     open_amount: str
     expected: str
     without_amount: int
+    has_rep_dates: bool
     axis: tuple[str, str]
     reason: str
     status: str
@@ -70,7 +71,7 @@ class CustomerRow:
 
 @dataclass(frozen=True)
 class Customers:
-    """The customers card."""
+    """The customers card; ``status`` as in `Deals`."""
 
     rows: list[CustomerRow]
     count: int
@@ -100,9 +101,10 @@ def deals(view: View) -> Deals | None:
         open_amount=f.money(table[c.AMOUNT].sum(), currency),
         expected=f.money(table["expected"].sum(), currency),
         without_amount=int(table[c.AMOUNT].isna().sum()),
+        has_rep_dates=bool(top[c.EXPECTED_CLOSE_ON].notna().any()),
         axis=(f.date(view.as_of), f.date(view.as_of + pd.Timedelta(days=longest))),
-        reason=_shared(champion, c.REASON),
-        status=_shared(champion, c.STATUS),
+        reason=_shared_reason(champion),
+        status=str(top[c.STATUS].mode().iloc[0]),
     )
 
 
@@ -122,8 +124,8 @@ def customers(view: View) -> Customers | None:
         total=f.money(total, view.company.currency),
         top_share=f.percent(float(top["mean"].sum()) / total if total > 0 else None),
         months=CLV_MONTHS,
-        reason=_shared(champion, c.REASON),
-        status=_shared(champion, c.STATUS),
+        reason=_shared_reason(champion),
+        status=str(top[c.STATUS].mode().iloc[0]),
     )
 
 
@@ -141,10 +143,10 @@ def _statuses(champion: Champion) -> pd.Series:
     return rank.map({rank: name for name, rank in order.items()}).rename(c.STATUS)
 
 
-def _shared(champion: Champion, column: str) -> str:
-    """A status or reason that holds for every row: said once above the table instead of in each row."""
-    values = champion.table.frame[column].dropna().unique()
-    return str(values[0]) if len(values) == 1 else ""
+def _shared_reason(champion: Champion) -> str:
+    """A reason that holds for every row, to be said once above the table."""
+    reasons = champion.table.frame[c.REASON].dropna().unique()
+    return str(reasons[0]) if len(reasons) == 1 else ""
 
 
 def _deal_row(deal_id: str, row: pd.Series, view: View, longest: float) -> DealRow:
