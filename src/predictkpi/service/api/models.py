@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.registry import CHAMPION
 from predictkpi.service.dependencies import ServingState, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.problems import NotReadyError
@@ -30,7 +31,7 @@ def list_models(serving: ServingState) -> ModelList:
 
 def _version(row: dict[str, object]) -> ModelVersion:
     aliases = row.get("aliases")
-    is_champion = isinstance(aliases, list) and "champion" in aliases
+    is_champion = isinstance(aliases, list) and CHAMPION in aliases
     return ModelVersion.model_validate(row | {"is_champion": is_champion})
 
 
