@@ -44,6 +44,26 @@ def real_data() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's server programs; the test skips where no server is installed."""
+    from postgres.server import programs
+
+    found = programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server is at hand: install one (Debian: apt-get install postgresql), or put its initdb on the PATH")
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_programs):
+    """A running PostgreSQL (`postgres.server.Server`), started once a run; each test makes its own database on it."""
+    from postgres.server import running_server
+
+    with running_server(postgres_programs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def sample_store(company, tmp_path_factory):
     """A real SQLite store that the sample company was ingested into, through its files and mapping."""
     import pandas as pd

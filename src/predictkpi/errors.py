@@ -14,6 +14,7 @@ PredictKpiError
 │   └── NoChampionError      nothing has been promoted for this predictor yet
 ├── ConflictError            the request is sound but the state of things forbids it
 │   └── DealClosedError      a forecast was asked for a deal that is closed already
+├── StoreError               the database cannot be reached or refused
 ├── ArtifactError            a saved model is damaged, foreign or of another format
 └── RegistryError            the model registry cannot be reached or refused
 """
@@ -87,6 +88,10 @@ class ConflictError(PredictKpiError):
 
 class DealClosedError(ConflictError):
     """A forecast was asked for a deal that is closed already."""
+
+
+class StoreError(PredictKpiError):
+    """The database cannot be reached or refused."""
 
 
 class ArtifactError(PredictKpiError):

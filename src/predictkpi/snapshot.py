@@ -13,8 +13,9 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
-from predictkpi.errors import FutureAccessError
+from predictkpi.errors import FutureAccessError, UnknownNameError
 from predictkpi.tables import TABLES, table_schema
+from predictkpi.tables.attributes import OWNERS, widened
 
 
 class Facts(Protocol):
@@ -56,7 +57,7 @@ class Snapshot:
         return f"Snapshot(as_of={self.as_of.isoformat()})"
 
     def history(self, name: str) -> pd.DataFrame:
-        """Every version known before ``as_of``, oldest first. Do not modify."""
+        """Every version known before ``as_of``, oldest first; one flagged ``is_deleted`` states a deletion. Do not modify."""
         if name not in self._history:
             frame = self._facts.read(name, known_before=self.as_of)
             late = frame[c.KNOWN_AT] >= self.as_of
@@ -65,6 +66,16 @@ class Snapshot:
             self._history[name] = frame
         return self._history[name]
 
+    def living(self, name: str) -> pd.DataFrame:
+        """`history` without the records that are known to be deleted: no version of them, and no statement of a deletion."""
+        frame = self.history(name)
+        if c.IS_DELETED not in frame:
+            return frame
+        flags = frame[c.IS_DELETED]
+        key = pd.MultiIndex.from_frame(frame[list(table_schema(name).key)])
+        gone = key[flags & ~key.duplicated(keep="last")]
+        return frame[~flags & ~key.isin(gone)].drop(columns=c.IS_DELETED)
+
     def table(self, name: str) -> pd.DataFrame:
         """The newest known version of each row that had happened before ``as_of``, sorted by key. Do not modify.
 
@@ -72,7 +83,7 @@ class Snapshot:
         """
         if name not in self._tables:
             schema = table_schema(name)
-            newest = self.history(name).drop_duplicates(list(schema.key), keep="last")
+            newest = self.living(name).drop_duplicates(list(schema.key), keep="last")
             if schema.happened_at and not schema.planned:
                 happened = newest[schema.happened_at]
                 newest = newest[happened.isna() | (happened < self.as_of)]
@@ -89,7 +100,7 @@ class Snapshot:
     def with_rows(self, rows: Mapping[str, pd.DataFrame]) -> Snapshot:
         """This snapshot plus rows that only the caller knows (a deal in a request); they must be known before ``as_of``."""
         facts = MemoryFacts(
-            {name: pd.concat([self.history(name), rows[name]]) if name in rows else self.history(name) for name in TABLES},
+            {name: _joined(self.history(name), rows[name]) if name in rows else self.history(name) for name in TABLES},
             self.company,
         )
         return Snapshot(facts, self.as_of)
@@ -115,6 +126,18 @@ class Snapshot:
         return self.table("deal_events")
 
     @property
+    def activities(self) -> pd.DataFrame:
+        """Newest known activities that took place before ``as_of``."""
+        return self.table("activities")
+
+    def attributes(self, name: str) -> pd.DataFrame:
+        """A company's own fields of that table, newest known, typed: one row an id (the index), one column an attribute."""
+        if name not in OWNERS:
+            raise UnknownNameError.among("table with attributes", name, known=OWNERS)
+        held = self.table("attributes")
+        return widened(held[held[c.TABLE] == name])
+
+    @property
     def spend(self) -> pd.DataFrame:
         """Newest known spend of the days before ``as_of``."""
         return self.table("spend")
@@ -123,6 +146,10 @@ class Snapshot:
     def targets(self) -> pd.DataFrame:
         """Newest known targets, also of periods to come."""
         return self.table("targets")
+
+
+def _joined(history: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([history, rows.assign(**{c.IS_DELETED: False}) if c.IS_DELETED in history else rows])
 
 
 class _Narrowed:

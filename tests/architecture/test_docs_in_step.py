@@ -42,8 +42,8 @@ def test_kpi_page__lists_every_kpi():
     assert set(re.findall(r"^\| `(\w+)` \|", _text("kpis.md"), flags=re.MULTILINE)) == set(kpi_names())
 
 
-def test_models_folder__has_one_file_a_predictor():
-    assert {path.stem for path in (ROOT / "models").glob("*.yaml")} == {*predictor_names(), "evaluation"}
+def test_models_folder__has_one_file_a_predictor_and_the_rules():
+    assert {path.stem for path in (ROOT / "models").glob("*.yaml")} == {*predictor_names(), "evaluation", "targets", "alerts"}
 
 
 def test_decisions__are_numbered_without_gaps():

@@ -21,7 +21,7 @@ def kpi(request):
 def test_kpi__declares_what_a_reader_needs(kpi):
     assert set(kpi.title) == {"en", "de"}
     assert kpi.formula
-    assert kpi.unit in {"currency", "share", "days", "ratio", "count"}
+    assert kpi.unit in {"currency", "share", "days", "months", "ratio", "count"}
     assert kpi.better in {"up", "down", "none"}
 
 

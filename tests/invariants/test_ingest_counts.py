@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from predictkpi.errors import SourceError
 from predictkpi.pipelines.ingest import ingest
+from predictkpi.pipelines.replay import replay
 from predictkpi.store import Store
 
 NOW = pd.Timestamp("2024-06-01")
@@ -87,6 +88,12 @@ def _check(store: Store, folder: Path, *, written: int) -> None:
         assert store.counts()[feed.table] == feed.accepted
     assert (report.rejects["reason"] != "").all()
     assert len(store.rejects(limit=1000)) == len(report.rejects)
+
+    facts = store.counts()
+    replayed = replay(store, mapping=folder / "mapping.yaml", now=NOW)
+    assert replayed.waiting == len(report.rejects) == replayed.settled + replayed.held_back + replayed.left
+    assert replayed.counts.records == replayed.counts.accepted + replayed.counts.unchanged + replayed.counts.rejected
+    assert sum(store.counts().values()) == sum(facts.values()) + replayed.counts.accepted
 
     again = ingest(store, mapping=folder / "mapping.yaml", source=folder, now=NOW + pd.Timedelta(days=1))
     for first, second in zip(report.feeds, again.feeds, strict=True):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import data, demo, forecasts, lifecycle, serve
+from predictkpi.cli import alerts, checks, data, demo, forecasts, lifecycle, serve, sync, targets
 
 _debug = False
 
@@ -42,8 +42,14 @@ for command, panel in (
     (serve.serve, GETTING_STARTED),
     (serve.version, GETTING_STARTED),
     (data.ingest, DATA),
+    (sync.sync, DATA),
     (data.rejects, DATA),
+    (checks.doctor, DATA),
+    (checks.readiness, DATA),
     (data.kpis, DATA),
+    (targets.targets, DATA),
+    (alerts.trends, DATA),
+    (alerts.alerts, DATA),
     (lifecycle.train, MODELS),
     (lifecycle.evaluate, MODELS),
     (lifecycle.models, MODELS),

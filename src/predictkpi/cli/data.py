@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from predictkpi.kpis import Kpi
     from predictkpi.pipelines.ingest import IngestReport
+    from predictkpi.pipelines.sync import SyncReport
     from predictkpi.store import Store
 
 REJECTS_SHOWN = 10
@@ -52,7 +53,7 @@ def run_ingest(store: Store, *, mapping: Path, source: Path) -> IngestReport:
         return load(store, mapping=mapping, source=source, now=pd.Timestamp.now("UTC"), on_progress=show)
 
 
-def show_ingest(report: IngestReport) -> None:
+def show_ingest(report: IngestReport | SyncReport) -> None:
     """Counts by file, warnings, and the first rejects."""
     from predictkpi.cli.render import out, remarks, table
 
@@ -72,17 +73,34 @@ def show_ingest(report: IngestReport) -> None:
 
 def rejects(
     limit: Annotated[int, typer.Option(min=1, help="Newest rejects to show.")] = 100,
+    load: Annotated[int | None, typer.Option(help="Only those of this load.")] = None,
+    table_: Annotated[str | None, typer.Option("--table", help="Only those for this table.")] = None,
+    file: Annotated[str | None, typer.Option(help="Only those from this file or object.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Write all of them, with the whole rows, to this .csv or .parquet file.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Offer the kept rows again through --mapping.")] = False,
+    mapping: Annotated[Path | None, typer.Option(help="With --replay: the mended mapping.")] = None,
+    source: Annotated[Path | None, typer.Option(help="With --replay: folder of files that the mapping looks things up in.")] = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """List rows that were set aside while loading: file, row, field, value and reason.
+    """List rows that were set aside while loading, write them to a file, or offer them again once the mapping is mended.
 
-    Example: [bold]predictkpi rejects --format csv > rejects.csv[/bold]
+    Examples: [bold]predictkpi rejects --table orders --export rejects.csv[/bold] ·
+    [bold]predictkpi rejects --replay --mapping mended.yaml[/bold]
     """
+    from predictkpi.cli.checks import export_rejects, replay_rejects
     from predictkpi.cli.render import machine, out, remarks, table
     from predictkpi.pipelines.open_store import open_store
     from predictkpi.settings import read_settings
 
-    found = open_store(read_settings()).rejects(limit)
+    store = open_store(read_settings())
+    chosen = {"load_id": load, "table": table_, "file": file}
+    if replay:
+        replay_rejects(store, mapping=mapping, source=source, chosen=chosen)
+        return
+    if export is not None:
+        export_rejects(store, export, chosen=chosen)
+        return
+    found = store.rejects(limit, load_id=load, table=table_, file=file)
     if format_ is not Format.TABLE:
         machine(found, format_)
     elif len(found):
@@ -133,7 +151,7 @@ def kpis(
 
 
 def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, currency: str, name: str) -> Table:
-    """Rows: KPI and member; columns: the newest periods."""
+    """Rows: KPI and member, under a heading by family; columns: the newest periods. One KPI alone shows its intervals."""
     import pandas as pd
 
     from predictkpi.cli.render import NOTHING, amount, table
@@ -142,7 +160,11 @@ def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, cur
 
     newest = sorted({day for frame in series for day in frame[c.DS]})[-periods:]
     rows, limited = [], False
+    family = ""
     for kpi, frame in zip(kpis, series, strict=True):
+        if len(kpis) > 1 and kpi.family != family:
+            family = kpi.family
+            rows.append([f"[bold]{family.replace('_', ' ').capitalize()}[/]"])
         unit = currency if kpi.unit == "currency" else kpi.unit
         for member, part in frame.groupby(c.MEMBER, sort=False):
             found = part.set_index(c.DS)
@@ -153,9 +175,10 @@ def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, cur
                     continue
                 few = found.loc[day, c.STATUS] == Status.LIMITED
                 limited |= bool(few)
-                cells.append(amount(float(found.loc[day, c.VALUE]), kpi.unit) + (" *" if few else ""))
+                value, low, high = (amount(float(found.loc[day, name]), kpi.unit) for name in (c.VALUE, c.LOW, c.HIGH))
+                interval = f" ({low} to {high})" if len(kpis) == 1 and {low, high} != {NOTHING} else ""
+                cells.append(value + interval + (" *" if few else ""))
             rows.append([kpi.title["en"], member, unit, *cells])
     headings = [("KPI", "left"), ("of", "left"), ("unit", "left"), *[(f"{pd.Timestamp(day):%Y-%m-%d}", "right") for day in newest]]
-    return table(
-        f"{name}: KPIs by period", headings, rows, caption="* fewer than 10 customers, deals or orders behind it" if limited else ""
-    )
+    caption = "* fewer than 10 customers, deals or orders behind it, or a period that the data covers only in part"
+    return table(f"{name}: KPIs by period", headings, rows, caption=caption if limited else "")

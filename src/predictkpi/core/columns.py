@@ -6,6 +6,9 @@ from __future__ import annotations
 DS = "ds"
 KNOWN_AT = "known_at"
 
+# flags a version that states that the record was deleted in its source; absent where none was
+IS_DELETED = "is_deleted"
+
 # customers
 CUSTOMER_ID = "customer_id"
 NAME = "name"
@@ -30,6 +33,12 @@ TEAM = "team"
 SOURCE = "source"
 EXPECTED_CLOSE_ON = "expected_close_on"
 
+# activities
+ACTIVITY_ID = "activity_id"
+KIND = "kind"
+DIRECTION = "direction"
+OUTCOME = "outcome"
+
 # spend, targets, rates
 COST = "cost"
 KPI = "kpi"
@@ -37,6 +46,9 @@ SCOPE = "scope"
 FREQ = "freq"
 VALUE = "value"
 RATE = "rate"
+
+# attributes: the fields that only this company has
+TABLE = "table"
 
 # series
 UNIQUE_ID = "unique_id"
@@ -56,6 +68,8 @@ IS_MATURE = "is_mature"
 # KPI series
 DIMENSION = "dimension"
 MEMBER = "member"
+LOW = "low"
+HIGH = "high"
 N = "n"
 
 # reserved stages of a deal; every other stage is an open one
@@ -67,4 +81,4 @@ TOTAL = "total"
 
 PREDICTION_COLUMNS = [PREDICTOR, ENTITY_ID, AS_OF, HORIZON, STATISTIC, VALUE, MODEL_VERSION, STATUS, REASON]
 OUTCOME_COLUMNS = [ENTITY_ID, AS_OF, HORIZON, STATISTIC, VALUE, IS_MATURE]
-KPI_COLUMNS = [KPI, DS, DIMENSION, MEMBER, VALUE, N, STATUS]
+KPI_COLUMNS = [KPI, DS, DIMENSION, MEMBER, VALUE, LOW, HIGH, N, STATUS]

@@ -77,7 +77,7 @@ class DealHistory:
         self.company = snapshot.company
         self.as_of_instant = snapshot.as_of
         self.as_of = int(microseconds(pd.DatetimeIndex([snapshot.as_of]))[0])
-        deals, events, customers = (snapshot.history(name) for name in ("deals", "deal_events", "customers"))
+        deals, events, customers = (snapshot.living(name) for name in ("deals", "deal_events", "customers"))
         self.deals = Codes(events[c.DEAL_ID], deals[c.DEAL_ID])
         event_deal, self.row_deal = self.deals.codes
         self._read_events(events, event_deal)

@@ -12,14 +12,30 @@ __all__ = ["KPIS", "Kpi", "get_kpi", "kpi_names"]
 
 KPIS = (
     "predictkpi.kpis.revenue.Revenue",
+    "predictkpi.kpis.revenue.RevenueNewCustomers",
+    "predictkpi.kpis.revenue.RevenueExistingCustomers",
     "predictkpi.kpis.revenue.RevenueGrowthMom",
     "predictkpi.kpis.revenue.RevenueGrowthQoq",
     "predictkpi.kpis.revenue.RevenueGrowthYoy",
+    "predictkpi.kpis.revenue.RevenueCagr",
     "predictkpi.kpis.cac.Cac",
+    "predictkpi.kpis.cac.CacLagged",
+    "predictkpi.kpis.returns.CacPayback",
     "predictkpi.kpis.clv.ClvRealised",
+    "predictkpi.kpis.returns.LtvToCac",
+    "predictkpi.kpis.loyalty.RepeatPurchaseRate",
+    "predictkpi.kpis.loyalty.ChurnRate",
     "predictkpi.kpis.sales_cycle.SalesCycleMean",
     "predictkpi.kpis.sales_cycle.SalesCycleMedian",
+    "predictkpi.kpis.stages.TimeInStage",
+    "predictkpi.kpis.stages.StageConversion",
     "predictkpi.kpis.pipeline.WinRate",
+    "predictkpi.kpis.pipeline.WinRateAmount",
+    "predictkpi.kpis.pipeline.AverageDealSize",
+    "predictkpi.kpis.velocity.SalesVelocity",
+    "predictkpi.kpis.pipeline.OpenPipeline",
+    "predictkpi.kpis.coverage.PipelineCoverage",
+    "predictkpi.kpis.pipeline.SlipRate",
 )
 
 

@@ -26,7 +26,8 @@ UNKNOWN = "unknown"
 IS_PARTIAL = "is_partial"
 """Flag of `Kpi.compute` for a period that the loaded facts cover only in part."""
 
-_CELL = [c.MEMBER, c.DS]
+CELL = [c.MEMBER, c.DS]
+Family = Literal["revenue", "customers", "sales_cycle", "pipeline"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class View:
             return complete
         members = complete.index.get_level_values(c.MEMBER).unique().sort_values()
         periods = self.periods(complete.index.get_level_values(c.DS).min())
-        return complete.reindex(pd.MultiIndex.from_product([members, periods], names=_CELL))
+        return complete.reindex(pd.MultiIndex.from_product([members, periods], names=CELL))
 
 
 class Kpi(ABC):
@@ -94,7 +95,9 @@ class Kpi(ABC):
     name: ClassVar[str]
     title: ClassVar[dict[str, str]]
     formula: ClassVar[str]
-    unit: ClassVar[Literal["currency", "share", "days", "ratio", "count"]]
+    family: ClassVar[Family]
+    """Where it stands in a list of all KPIs."""
+    unit: ClassVar[Literal["currency", "share", "days", "months", "ratio", "count"]]
     better: ClassVar[Literal["up", "down", "none"]]
     counts: ClassVar[Literal["orders", "customers", "deals"]]
     """What ``n`` counts."""
@@ -107,10 +110,16 @@ class Kpi(ABC):
     """Below this ``n`` a value is `Status.LIMITED`; 0 for sums."""
     when_empty: ClassVar[float] = np.nan
     """Value of a period inside the covered range that no row falls into."""
+    over_time: ClassVar[Literal["sums", "holds", "apart", "matures"]] = "holds"
+    """A sum adds up over periods; a level or ratio holds for each shorter one; a value that counts something else in a longer period stands
+    apart; a cohort's value still moves after its period's end."""
+    is_change: ClassVar[bool] = False
+    """Whether a share is a relative change, from -1 up and without a top, and not a part of a whole."""
 
     @abstractmethod
     def compute(self, view: View) -> pd.DataFrame:
-        """Values for the cells that rows fall into: index ``(member, ds)``, columns ``value, n`` and, if need be, `IS_PARTIAL`.
+        """Values for the cells that rows fall into: index ``(member, ds)``, columns ``value, n``; if need be also ``low, high``
+        (95 % interval, empty where it has no bound) and `IS_PARTIAL`.
 
         ``ds`` are period starts; the running period may be among them. The earliest cell begins the covered range.
         """
@@ -119,7 +128,8 @@ class Kpi(ABC):
         """One row per member and complete period: `columns.KPI_COLUMNS`, sorted by member and ``ds``.
 
         Every member has the same periods: from the first with data to the cutoff of ``as_of``. Without ``by`` there is one member,
-        the total. Raises `UnknownNameError` for a dimension or a period length that this KPI does not know. Without data: no rows.
+        the total. ``low`` and ``high`` are a 95 % interval, NaN for a KPI that has none. Raises `UnknownNameError` for a dimension or a
+        period length that this KPI does not know. Without data: no rows.
         """
         if by is not None and by not in self.dimensions:
             raise UnknownNameError.among(f"dimension of {self.name}", by, known=self.dimensions)
@@ -133,14 +143,15 @@ class Kpi(ABC):
         if IS_PARTIAL in cells:
             is_thin |= cells[IS_PARTIAL].eq(True)
         status = np.where(value.isna(), Status.INSUFFICIENT_DATA.value, np.where(is_thin, Status.LIMITED.value, Status.FULL.value))
-        rows = pd.DataFrame({c.VALUE: value, c.N: n, c.STATUS: pd.Series(status, index=cells.index, dtype="str")}).reset_index()
+        bounds = cells.reindex(columns=[c.LOW, c.HIGH]).astype("float64").where(value.notna())
+        rows = bounds.assign(**{c.VALUE: value, c.N: n, c.STATUS: pd.Series(status, index=cells.index, dtype="str")}).reset_index()
         rows = rows.astype({c.MEMBER: "str", c.DS: "datetime64[us]"})
         return rows.assign(**{c.KPI: self.name, c.DIMENSION: by or c.TOTAL}).astype({c.KPI: "str", c.DIMENSION: "str"})[c.KPI_COLUMNS]
 
 
 def no_cells() -> pd.DataFrame:
     """What `Kpi.compute` returns where there is nothing to compute from."""
-    index = pd.MultiIndex.from_arrays([pd.Index([], dtype="str"), pd.DatetimeIndex([], dtype="datetime64[us]")], names=_CELL)
+    index = pd.MultiIndex.from_arrays([pd.Index([], dtype="str"), pd.DatetimeIndex([], dtype="datetime64[us]")], names=CELL)
     return pd.DataFrame({c.VALUE: pd.Series([], index=index, dtype="float64"), c.N: pd.Series([], index=index, dtype="int64")})
 
 

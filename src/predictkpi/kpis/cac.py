@@ -1,4 +1,4 @@
-"""Customer acquisition cost."""
+"""Customer acquisition cost: against the customers of the same period, and against those that the spend brought."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.kpis.acquisition import acquisitions
+from predictkpi.kpis.acquisition import acquisitions, observed_lag
 from predictkpi.kpis.base import IS_PARTIAL, UNKNOWN, Kpi, View, no_cells, starts_of
 
 
@@ -22,6 +22,7 @@ class Cac(Kpi):
     name = "cac"
     title: ClassVar[dict[str, str]] = {"en": "Customer acquisition cost (CAC)", "de": "Kundengewinnungskosten (CAC)"}
     formula = "spend of the period / customers whose first order falls in the period"
+    family = "customers"
     unit = "currency"
     better = "down"
     counts = "customers"
@@ -30,21 +31,61 @@ class Cac(Kpi):
 
     def compute(self, view: View) -> pd.DataFrame:
         """Cost per new customer; a period that spend covers only in part is partial."""
-        spend = view.snapshot.spend
-        if spend.empty:
-            return no_cells()
-        covered_from, covered_to = view.coverage(spend[c.DS])
-        won = acquisitions(view.snapshot.orders)
-        won = won[won[c.DS].between(covered_from, covered_to, inclusive="left")]
-        cells = pd.DataFrame({c.COST: view.group(spend, c.DS)[c.COST].sum(), c.N: view.group(won, c.DS).size()}).fillna(0.0)
-        has_ratio = cells[c.N] > 0
-        if view.by is not None:
-            has_ratio &= cells.index.get_level_values(c.MEMBER) != UNKNOWN
-        starts = starts_of(cells)
-        return pd.DataFrame(
-            {
-                c.VALUE: (cells[c.COST] / cells[c.N].where(has_ratio)),
-                c.N: cells[c.N],
-                IS_PARTIAL: (starts < covered_from) | (view.ends(starts) > covered_to),
-            }
-        )
+        return _cost_per_customer(view, lag=0)
+
+
+class CacLagged(Kpi):
+    """CAC with spend moved forward to when its customers come. The lag is one for all channels and periods, `observed_lag` at ``as_of``.
+
+    Without a year of spend the lag is 0 and the value is that of `Cac`.
+    """
+
+    name = "cac_lagged"
+    title: ClassVar[dict[str, str]] = {"en": "CAC, spend shifted by its lag", "de": "Kundengewinnungskosten, zeitversetzt"}
+    formula = (
+        "spend of the period moved back by the observed lag / customers whose first order falls in the period; "
+        "the lag is the 0 to 120 days at which changes of spend and of new customers (28-day means, over 28 days) correlate most"
+    )
+    family = "customers"
+    unit = "currency"
+    better = "down"
+    counts = "customers"
+    needs = Cac.needs
+    dimensions = Cac.dimensions
+
+    def compute(self, view: View) -> pd.DataFrame:
+        """Cost per new customer; a period whose spend is covered only in part is partial."""
+        return _cost_per_customer(view, lag=observed_lag(view.snapshot.spend, acquisitions(view.snapshot.orders)))
+
+
+def paid_acquisitions(view: View, *, lag: int = 0) -> pd.DataFrame:
+    """The `acquisitions` in the span that spend speaks for, ``lag`` days later; there must be spend."""
+    covered_from, covered_to = _covered(view, lag)
+    won = acquisitions(view.snapshot.orders)
+    return won[won[c.DS].between(covered_from, covered_to, inclusive="left")]
+
+
+def _covered(view: View, lag: int) -> tuple[pd.Timestamp, pd.Timestamp]:
+    start, end = view.coverage(view.snapshot.spend[c.DS])
+    return start + pd.Timedelta(days=lag), end + pd.Timedelta(days=lag)
+
+
+def _cost_per_customer(view: View, *, lag: int) -> pd.DataFrame:
+    spend = view.snapshot.spend
+    if spend.empty:
+        return no_cells()
+    covered_from, covered_to = _covered(view, lag)
+    spent = spend.assign(**{c.DS: spend[c.DS] + pd.Timedelta(days=lag)})
+    won = paid_acquisitions(view, lag=lag)
+    cells = pd.DataFrame({c.COST: view.group(spent, c.DS)[c.COST].sum(), c.N: view.group(won, c.DS).size()}).fillna(0.0)
+    has_ratio = cells[c.N] > 0
+    if view.by is not None:
+        has_ratio &= cells.index.get_level_values(c.MEMBER) != UNKNOWN
+    starts = starts_of(cells)
+    return pd.DataFrame(
+        {
+            c.VALUE: (cells[c.COST] / cells[c.N].where(has_ratio)),
+            c.N: cells[c.N],
+            IS_PARTIAL: (starts < covered_from) | (view.ends(starts) > covered_to),
+        }
+    )

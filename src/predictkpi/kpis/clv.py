@@ -21,11 +21,13 @@ class ClvRealised(Kpi):
     name = "clv_realised"
     title: ClassVar[dict[str, str]] = {"en": "Customer lifetime value, realised", "de": "Kundenwert (CLV), realisiert"}
     formula = "net revenue up to the as-of day of the customers whose first order falls in the period / number of those customers"
+    family = "customers"
     unit = "currency"
     better = "up"
     counts = "customers"
     needs = ("orders",)
     dimensions = CUSTOMER_DIMENSIONS
+    over_time = "matures"
 
     def compute(self, view: View) -> pd.DataFrame:
         """Mean and size per cohort."""

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.kpis.standing import SINCE, UNTIL
 from predictkpi.snapshot import Snapshot
 
 START = "start"
 OBSERVED_FROM = "observed_from"
-SINCE = "since"
-UNTIL = "until"
 CLOSED_AT = "closed_at"
 OUTCOME = "outcome"
 
 DEAL_DIMENSIONS = (c.OWNER, c.TEAM, c.SOURCE, c.PRODUCT, c.REGION, c.SEGMENT)
-DEAL_COLUMNS = [c.DEAL_ID, c.CUSTOMER_ID, START, OBSERVED_FROM, CLOSED_AT, c.STAGE, OUTCOME, c.AMOUNT, *DEAL_DIMENSIONS]
+DEAL_COLUMNS = [
+    c.DEAL_ID,
+    c.CUSTOMER_ID,
+    START,
+    OBSERVED_FROM,
+    CLOSED_AT,
+    c.STAGE,
+    OUTCOME,
+    c.AMOUNT,
+    c.EXPECTED_CLOSE_ON,
+    *DEAL_DIMENSIONS,
+]
 
-_STATE = [c.DEAL_ID, c.DS, c.STAGE, c.AMOUNT, c.OWNER]
+_STATE = [c.DEAL_ID, c.DS, c.STAGE, c.AMOUNT, c.EXPECTED_CLOSE_ON, c.OWNER]
+_SEEN: WeakKeyDictionary[Snapshot, pd.DataFrame] = WeakKeyDictionary()
 _FIXED = [c.DEAL_ID, c.CUSTOMER_ID, c.CREATED_AT, c.SOURCE, c.PRODUCT, c.REGION, c.TEAM]
 
 
@@ -32,9 +45,15 @@ def deal_states(snapshot: Snapshot) -> pd.DataFrame:
 
     ``start``: created_at, or the first event where created_at is empty or later. ``observed_from``: when we began to see the deal;
     later than start if its history begins after it. ``closed_at``, ``outcome`` (`won` or `lost`): of the closing in force, empty while
-    open; a reopened deal is open again, and an event that repeats the stage closes nothing anew. Amount, owner and stage are
-    those of the state; ``segment`` is the customer's.
+    open; a reopened deal is open again, and an event that repeats the stage closes nothing anew. Amount, expected close, owner and stage
+    are those of the state; ``segment`` is the customer's. Made once per snapshot: do not modify.
     """
+    if snapshot not in _SEEN:
+        _SEEN[snapshot] = _deal_states(snapshot)
+    return _SEEN[snapshot]
+
+
+def _deal_states(snapshot: Snapshot) -> pd.DataFrame:
     deals = snapshot.deals[_FIXED]
     # The snapshot sorts events by id: the stable sort keeps that order among events of one instant.
     states = pd.concat([_openings(snapshot), snapshot.deal_events[_STATE]], ignore_index=True)
@@ -62,4 +81,5 @@ def _openings(snapshot: Snapshot) -> pd.DataFrame:
     first_closes = deals[c.STAGE].isin(c.CLOSED_STAGES) & (deals[c.CREATED_AT] < deals[c.DS])
     opened = deals.loc[deals[c.DS].isna() | first_closes, [c.DEAL_ID, c.CREATED_AT]].rename(columns={c.CREATED_AT: c.DS})
     empty = {c.STAGE: pd.Series(dtype="str"), c.AMOUNT: pd.Series(dtype="float64"), c.OWNER: pd.Series(dtype="str")}
+    empty[c.EXPECTED_CLOSE_ON] = pd.Series(dtype="datetime64[us]")
     return opened.assign(**{name: column.reindex(opened.index) for name, column in empty.items()})

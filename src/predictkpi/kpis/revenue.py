@@ -1,4 +1,4 @@
-"""Revenue, and its growth against the period before, the quarter before and the year before."""
+"""Revenue, what of it is from new customers, and its growth against the month, quarter and year before and by year since the beginning."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
+from predictkpi.kpis.acquisition import acquisitions
 from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, Kpi, View, no_cells, starts_of
 
 
@@ -18,6 +19,7 @@ class Revenue(Kpi):
     name = "revenue"
     title: ClassVar[dict[str, str]] = {"en": "Revenue", "de": "Umsatz"}
     formula = "sum of the amounts of all orders booked in the period, net of tax; refunds and credit notes are negative"
+    family = "revenue"
     unit = "currency"
     better = "up"
     counts = "orders"
@@ -25,6 +27,7 @@ class Revenue(Kpi):
     dimensions = (*CUSTOMER_DIMENSIONS, c.PRODUCT)
     least_n = 0
     when_empty = 0.0
+    over_time = "sums"
 
     def compute(self, view: View) -> pd.DataFrame:
         """Sum and count of orders; a first quarter or year that began before the first order's month is partial."""
@@ -36,17 +39,68 @@ class Revenue(Kpi):
         return cells.assign(**{IS_PARTIAL: starts_of(cells) < covered_from})
 
 
+class _RevenueByTenure(Kpi):
+    """Net revenue of the customers that are new in the period, or of all others.
+
+    In the first period of the data everybody looks new: it is partial. Who has only had refunds is not new.
+    """
+
+    family = "revenue"
+    unit = "currency"
+    better = "up"
+    counts = "orders"
+    needs = Revenue.needs
+    dimensions = Revenue.dimensions
+    least_n = 0
+    when_empty = 0.0
+    over_time = "apart"
+    of_new: ClassVar[bool]
+
+    def compute(self, view: View) -> pd.DataFrame:
+        """Sum and count over the orders of the one kind of customers, in every cell that has revenue of any kind."""
+        orders = view.snapshot.orders
+        if orders.empty:
+            return no_cells()
+        first = acquisitions(orders).set_index(c.CUSTOMER_ID)[c.DS]
+        is_new = view.starts(orders[c.DS]) == view.starts(orders[c.CUSTOMER_ID].map(first))
+        counts = is_new == self.of_new
+        kept = orders.assign(**{c.AMOUNT: orders[c.AMOUNT].where(counts, 0.0), c.N: counts})
+        cells = view.group(kept, c.DS)[[c.AMOUNT, c.N]].sum().set_axis([c.VALUE, c.N], axis=1)
+        starts = starts_of(cells)
+        return cells.assign(**{IS_PARTIAL: starts == starts.min()})
+
+
+class RevenueNewCustomers(_RevenueByTenure):
+    """Net revenue of customers in the period they are won in."""
+
+    name = "revenue_new_customers"
+    title: ClassVar[dict[str, str]] = {"en": "Revenue from new customers", "de": "Umsatz mit Neukunden"}
+    formula = "net revenue of the customers whose first order falls in the period"
+    of_new = True
+
+
+class RevenueExistingCustomers(_RevenueByTenure):
+    """Net revenue of customers won in an earlier period; with `RevenueNewCustomers` it adds up to `Revenue`."""
+
+    name = "revenue_existing_customers"
+    title: ClassVar[dict[str, str]] = {"en": "Revenue from existing customers", "de": "Umsatz mit Bestandskunden"}
+    formula = "net revenue of the customers whose first order falls in an earlier period"
+    of_new = False
+
+
 class _RevenueGrowth(Kpi):
     """Change of revenue between two complete periods of the same length. ``n`` counts the orders of the thinner one.
 
     No value where the earlier period lies (partly) before the first order, or where its revenue was not positive.
     """
 
+    family = "revenue"
     unit = "share"
     better = "up"
     counts = "orders"
     needs = Revenue.needs
     dimensions = Revenue.dimensions
+    is_change = True
     periods_back: ClassVar[dict[Freq, int]]
 
     def compute(self, view: View) -> pd.DataFrame:
@@ -92,3 +146,36 @@ class RevenueGrowthYoy(_RevenueGrowth):
     title: ClassVar[dict[str, str]] = {"en": "Revenue growth, year on year", "de": "Umsatzwachstum zum Vorjahr"}
     formula = "revenue of the period / revenue of the same period a year before - 1"
     periods_back: ClassVar[dict[Freq, int]] = {"D": 364, "W": 52, "M": 12, "Q": 4, "Y": 1}
+
+
+class RevenueCagr(Kpi):
+    """Compound annual growth since the data began: two spans of 12 months, so that no season enters. Always by month.
+
+    No value in the first 24 months, nor for a member whose revenue of either span was not positive. ``n`` counts the orders of the
+    thinner span.
+    """
+
+    name = "revenue_cagr"
+    title: ClassVar[dict[str, str]] = {"en": "Revenue growth per year (CAGR)", "de": "Umsatzwachstum pro Jahr (CAGR)"}
+    formula = "(revenue of the 12 months up to the month's end / revenue of the first 12 months of the data) ^ (1 / years between) - 1"
+    family = "revenue"
+    unit = "share"
+    better = "up"
+    counts = "orders"
+    needs = Revenue.needs
+    dimensions = Revenue.dimensions
+    fixed_freq = "M"
+    is_change = True
+
+    def compute(self, view: View) -> pd.DataFrame:
+        """Growth of the rolling year over the first year, on the full grid of revenue."""
+        revenue = view.fill(Revenue().compute(view))
+        if revenue.empty:
+            return no_cells()
+        by_member = revenue[[c.VALUE, c.N]].fillna(0.0).groupby(level=c.MEMBER)
+        year = by_member.rolling(12).sum().droplevel(0)
+        month = by_member.cumcount()
+        first_year = year.where(month == 11).groupby(level=c.MEMBER).transform("max")
+        years_between = (month - 11).where(month >= 23) / 12
+        ratio = year[c.VALUE].where(year[c.VALUE] > 0) / first_year[c.VALUE].where(first_year[c.VALUE] > 0)
+        return pd.DataFrame({c.VALUE: ratio ** (1 / years_between) - 1, c.N: np.minimum(year[c.N], first_year[c.N]).where(month >= 23)})

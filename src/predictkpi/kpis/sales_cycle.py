@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.features.incidence import Floats, aalen_johansen
-from predictkpi.kpis.base import Kpi, View, no_cells
-from predictkpi.kpis.deals import CLOSED_AT, DEAL_DIMENSIONS, OBSERVED_FROM, OUTCOME, SINCE, START, UNTIL, deal_states, deal_table
+from predictkpi.features.incidence import Floats
+from predictkpi.kpis.base import CELL, Kpi, View, no_cells
+from predictkpi.kpis.deals import CLOSED_AT, DEAL_DIMENSIONS, OBSERVED_FROM, OUTCOME, START, deal_states, deal_table
+from predictkpi.kpis.median import Median, median_among
+from predictkpi.kpis.standing import SINCE, UNTIL, YEAR
 
 _EPOCH = pd.Timestamp(0)
 _SECONDS_A_DAY = 86_400.0
 _WON, _LOST = 1, 2
-Ints = npt.NDArray[np.integer[Any]]
 
 
-def _day_numbers(instants: pd.Series) -> Floats:
+def day_numbers(instants: pd.Series) -> Floats:
     """Days since 1970, NaN where empty."""
     return np.asarray((instants - _EPOCH).dt.total_seconds(), dtype=np.float64) / _SECONDS_A_DAY
 
@@ -30,6 +30,7 @@ class SalesCycleMean(Kpi):
     name = "sales_cycle_mean"
     title: ClassVar[dict[str, str]] = {"en": "Sales cycle, naive mean", "de": "Verkaufszyklus, einfacher Mittelwert"}
     formula = "mean days from start to closing of the deals won in the period"
+    family = "sales_cycle"
     unit = "days"
     better = "down"
     counts = "deals"
@@ -42,7 +43,7 @@ class SalesCycleMean(Kpi):
         won = deals[deals[OUTCOME] == c.WON]
         if won.empty:
             return no_cells()
-        won = won.assign(**{c.VALUE: _day_numbers(won[CLOSED_AT]) - _day_numbers(won[START])})
+        won = won.assign(**{c.VALUE: day_numbers(won[CLOSED_AT]) - day_numbers(won[START])})
         return view.group(won, CLOSED_AT)[c.VALUE].agg(["mean", "size"]).set_axis([c.VALUE, c.N], axis=1)
 
 
@@ -58,12 +59,12 @@ class SalesCycleMedian(Kpi):
     formula = (
         "day at which the cumulative incidence of winning (Aalen-Johansen, deals of the last 12 months) reaches half of its final value"
     )
+    family = "sales_cycle"
     unit = "days"
     better = "down"
     counts = "deals"
     needs = ("deals", "deal_events")
     dimensions = DEAL_DIMENSIONS
-    window: ClassVar[pd.DateOffset] = pd.DateOffset(months=12)
 
     def compute(self, view: View) -> pd.DataFrame:
         """One estimate per member and period end, from the first period with a closing on."""
@@ -74,33 +75,28 @@ class SalesCycleMedian(Kpi):
         starts = view.periods(first_closing)
         ends = view.ends(starts)
         member, names = pd.factorize(view.members(states), sort=True)
-        began, since, until, closed, seen = (_day_numbers(states[name]) for name in (START, SINCE, UNTIL, CLOSED_AT, OBSERVED_FROM))
+        began, since, until, closed, seen = (day_numbers(states[name]) for name in (START, SINCE, UNTIL, CLOSED_AT, OBSERVED_FROM))
         cause = states[OUTCOME].map({c.WON: _WON, c.LOST: _LOST}).fillna(0).to_numpy(dtype=int)
         found = {}
-        for start, end, begin in zip(starts, _day_numbers(ends.to_series()), _day_numbers((ends - self.window).to_series()), strict=True):
+        for start, end, begin in zip(starts, day_numbers(ends.to_series()), day_numbers((ends - YEAR).to_series()), strict=True):
             is_state_then = (since < end) & ~(until < end)
             rows = np.flatnonzero(is_state_then & (began >= begin) & (began < end))
-            rows = rows[np.argsort(member[rows], kind="stable")]
-            codes, first = np.unique(member[rows], return_index=True)
-            for code, cohort in zip(codes, np.split(rows, first[1:]), strict=False):
+            for code, cohort in by_code(member, rows):
                 duration = np.where(cause[cohort] > 0, closed[cohort], end) - began[cohort]
-                found[names[code], start] = _median(duration, cause[cohort], entry=seen[cohort] - began[cohort])
-        if not found:
-            return no_cells()
-        index = pd.MultiIndex.from_tuples(found, names=[c.MEMBER, c.DS])
-        return pd.DataFrame(list(found.values()), index=index, columns=[c.VALUE, c.N])
+                found[names[code], start] = median_among(duration, cause[cohort], entry=seen[cohort] - began[cohort])
+        return median_cells(found)
 
 
-def _median(duration: Floats, cause: Ints, *, entry: Floats) -> tuple[float, int]:
-    """``(median days among won, number won)`` of deals in the state they had at one instant."""
-    n_won = int((cause == _WON).sum())
-    if n_won == 0:
-        return np.nan, 0
-    # Seen for the first time as it closed: there is no span at risk, and the deal's own row must vouch for the time before.
-    entry = np.where(entry < duration, entry, 0.0)
-    incidence = aalen_johansen(duration, cause, entry=entry)
-    if (incidence.survival[:-1] <= 0).any():
-        # With late entry the few deals seen at an early age may all close; what came after would then weigh nothing.
-        return np.nan, n_won
-    cif_won = incidence.cif[_WON - 1]
-    return float(incidence.times[np.searchsorted(cif_won, cif_won[-1] / 2 - 1e-12)]), n_won
+def by_code(code: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """``rows`` split by their code."""
+    rows = rows[np.argsort(code[rows], kind="stable")]
+    codes, first = np.unique(code[rows], return_index=True)
+    return list(zip(codes, np.split(rows, first[1:]), strict=False))
+
+
+def median_cells(found: dict[tuple[str, pd.Timestamp], Median]) -> pd.DataFrame:
+    """Medians by member and period start as cells."""
+    if not found:
+        return no_cells()
+    index = pd.MultiIndex.from_tuples(found, names=CELL)
+    return pd.DataFrame(list(found.values()), index=index, columns=[c.VALUE, c.LOW, c.HIGH, c.N])

@@ -26,7 +26,7 @@ def make_model(name: str, models_dir: Path) -> Predictor:
     """
     model = predictor_class(name)
     path = models_dir / f"{name}.yaml"
-    parameters = _read_yaml(path)
+    parameters = read_yaml(path)
     known = [key for key in inspect.signature(model).parameters if key != "self"]
     unknown = sorted(set(parameters) - set(known))
     if unknown:
@@ -42,7 +42,7 @@ def hyperparameters(model: Predictor) -> dict[str, object]:
 def fold_rule(spec: Spec, models_dir: Path) -> FoldRule:
     """The rule of ``evaluation.yaml`` for this predictor, or the default one."""
     path = models_dir / EVALUATION
-    rules = _read_yaml(path)
+    rules = read_yaml(path)
     if spec.name not in rules:
         return FoldRule.default(spec)
     try:
@@ -52,7 +52,8 @@ def fold_rule(spec: Spec, models_dir: Path) -> FoldRule:
         raise SettingsError(f"{path}: {'; '.join(lines)}") from error
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """The mapping in that file; empty without the file. Raises `SettingsError` for a file that is none or cannot be read."""
     if not path.is_file():
         return {}
     try:

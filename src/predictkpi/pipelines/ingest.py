@@ -1,8 +1,11 @@
-"""Ingest: files through a mapping into the store, in one transaction, with every row accounted for."""
+"""Ingest: files through a mapping into the store, in one transaction, with every row accounted for.
+
+`load_offers` is the part that does not care where the rows come from; `sync` uses it too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +15,26 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources import Feed, Mapping, Offer, RawFile, read_feed, read_file, read_mapping
+from predictkpi.sources.attributes import HAPPENED, is_new
 from predictkpi.sources.checks import in_reporting_currency, not_of_the_future, of_known_deals, with_derived_keys
 from predictkpi.sources.mapping import ALWAYS
+from predictkpi.sources.records import as_records
+from predictkpi.sources.states import (
+    CURRENT,
+    HISTORY,
+    LIVE,
+    MISMATCH_COLUMNS,
+    STATE,
+    as_rejects,
+    completed,
+    dated,
+    differences,
+    last_events,
+    mismatches,
+    once_a_deal,
+    stated,
+    summary,
+)
 from predictkpi.store import Counts, Load, Store
 from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED
 from predictkpi.tables import TABLES
@@ -21,6 +42,7 @@ from predictkpi.tables import TABLES
 OnProgress = Callable[[str, int, int], None]
 
 REJECT_COLUMNS = ["file", "row", "table", "field", "value", "reason"]
+NO_REJECTS = pd.DataFrame(columns=REJECT_COLUMNS)
 KNOWN_ALWAYS = pd.Timestamp("1970-01-01")
 _LONGEST_VALUE = 200
 _ORDER = ["fx_rates", *(name for name in TABLES if name != "fx_rates")]  # rates before money, and (as in TABLES) deals before events
@@ -59,13 +81,19 @@ class FeedReport:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of one ingest. ``rejects`` has one row a rejected record, columns `REJECT_COLUMNS`."""
+    """What became of one ingest. ``rejects`` has one row a rejected record, columns `REJECT_COLUMNS`.
+
+    ``mismatches`` lists each field in which a deal does not stand as its last event says, where a feed of live states was compared.
+    ``records`` holds, on the same index, each rejected row as the source gave it (JSON; empty for a line that was no row).
+    """
 
     load_id: int
     company: Company
     feeds: list[FeedReport]
     rejects: pd.DataFrame
     warnings: list[str] = field(default_factory=list)
+    records: pd.Series = field(default_factory=lambda: pd.Series(dtype="str"))
+    mismatches: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MISMATCH_COLUMNS))
 
 
 def ingest(store: Store, *, mapping: Path, source: Path, now: pd.Timestamp, on_progress: OnProgress | None = None) -> IngestReport:
@@ -75,33 +103,79 @@ def ingest(store: Store, *, mapping: Path, source: Path, now: pd.Timestamp, on_p
     `SourceError` where the job cannot be done, also if a feed has no good record: then only its rejects are kept, and nothing else has
     changed.
     """
-    tell = on_progress or (lambda what, done, total: None)
+    tell = on_progress or _silently
     rules = read_mapping(mapping)
-    company = rules.company or store.company or Company()
-    now = _local(now, company)
+    if rules.source is not None:
+        raise MappingError(f"{mapping}: this mapping reads a source, not files: load it with `predictkpi sync`")
+    company = company_of(store, rules)
+    now = local(now, company)
     if rules.exported_from is not None and rules.exported_from > now:
         raise MappingError(f"{mapping}: exported_at {rules.exported_from.isoformat()} is later than now, {now.isoformat()}")
     offers = _read_feeds(rules, source, company, tell)
+    origin = Origin(company=company, mapping=mapping.name, source=str(source), learnt_at=min(now, rules.exported_until or now))
+    return load_offers(store, offers, origin=origin, now=now, on_progress=tell)
 
-    learnt_at = min(now, rules.exported_until or now)
-    with store.begin_load(company=company, now=now, exported_at=learnt_at, mapping=mapping.name, source=str(source)) as load:
-        tables = {name: _Table(name, offers) for name in _ORDER if any(offer.feed.table == name for offer in offers)}
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose books a load belongs to, where it comes from, and when what it brings was learnt."""
+
+    company: Company
+    mapping: str
+    source: str
+    learnt_at: pd.Timestamp
+
+
+def load_offers(
+    store: Store,
+    offers: list[Offer],
+    *,
+    origin: Origin,
+    now: pd.Timestamp,
+    on_progress: OnProgress,
+    first: Collection[str] = (),
+    is_strict: bool = True,
+    finally_: Callable[[Load], None] | None = None,
+) -> IngestReport:
+    """Load what the feeds offer in one transaction, whatever source they read.
+
+    ``first`` names the files (or objects) whose rows belong to a first load that takes several transactions: as in a first load, they were
+    known when they happened. ``finally_`` is called last in the transaction. Unless ``is_strict``, a feed without any good record does not
+    refuse the load. Raises as `ingest` does.
+    """
+    learnt_at, tell = origin.learnt_at, on_progress
+    offers = [*offers, *(offer.attributes for offer in offers if offer.attributes is not None)]
+    begun = store.begin_load(company=origin.company, now=now, exported_at=learnt_at, mapping=origin.mapping, source=origin.source)
+    with begun as load:
+        tables = {name: _Table(name, offers, first, at=learnt_at) for name in _ORDER if any(offer.feed.table == name for offer in offers)}
         for table in tables.values():
             tell(f"checking {table.name}", 0, len(table.frame))
             table.check(load, tables, until=learnt_at)
-        report = _report(load.load_id, company, rules, offers, tables)
-        refusal = _refusal(offers, report)
-        load.write_rejects(report.rejects)
+        report = _report(load.load_id, origin.company, offers, tables)
+        refusal = _refusal(offers, report, is_strict=is_strict)
+        load.write_rejects(report.rejects.assign(record=report.records))
         load.finish(sum((feed.counts for feed in report.feeds), Counts()), is_refused=bool(refusal))
         if not refusal:
             for table in tables.values():
                 table.write(load, tell)
+            if finally_ is not None:
+                finally_(load)
     if refusal:
         raise SourceError(refusal)
     return report
 
 
-def _local(now: pd.Timestamp, company: Company) -> pd.Timestamp:
+def _silently(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def company_of(store: Store, rules: Mapping) -> Company:
+    """The company that the mapping states, else the store's, else an unnamed one."""
+    return rules.company or store.company or Company()
+
+
+def local(now: pd.Timestamp, company: Company) -> pd.Timestamp:
+    """Naive local time of the company; a naive instant is that already."""
     return now.tz_convert(company.time_zone).tz_localize(None) if now.tzinfo else now
 
 
@@ -125,21 +199,26 @@ def _read_feeds(rules: Mapping, source: Path, company: Company, tell: OnProgress
 class _Table:
     """All that the feeds of an ingest offer to one table: rows in the order of the feeds, numbered from zero."""
 
-    def __init__(self, name: str, offers: list[Offer]) -> None:
+    def __init__(self, name: str, offers: list[Offer], first: Collection[str], *, at: pd.Timestamp) -> None:
         self.name = name
         self.schema = TABLES[name]
         feeds = [(number, offer) for number, offer in enumerate(offers) if offer.feed.table == name]
-        self.frame = pd.concat([offer.frame.assign(feed=number, row=offer.frame.index) for number, offer in feeds], ignore_index=True)
+        self._states = {number: offer.feed for number, offer in feeds if offer.feed.states != HISTORY}
+        self.frame = pd.concat([dated(offer.feed, offer.frame, at=at).assign(feed=number, row=offer.frame.index) for number, offer in feeds], ignore_index=True)
         self.frame = with_derived_keys(self.schema, self.frame)
         self.where = self.frame[["feed", "row"]].assign(file=self.frame["feed"].map({number: offer.feed.file for number, offer in feeds}))
         self.outcome = pd.Series("", index=self.frame.index, dtype="str")
         self.plan = pd.DataFrame()
         self.rejects: list[pd.DataFrame] = []
+        self.mismatches: list[pd.DataFrame] = []
+        self.warnings: list[str] = []
         self._first_of_key = [number for number, offer in feeds if offer.feed.unique == "first"]
         self._known_always = [number for number, offer in feeds if offer.feed.known_at == ALWAYS]
+        self._first = [number for number, offer in feeds if offer.feed.file in first]
 
     def check(self, load: Load, tables: dict[str, _Table], *, until: pd.Timestamp) -> None:
         """Settle every row: reject what breaks a rule, and let the store plan the versions of the rest."""
+        self.frame = self._known_from_the_first(self.frame, load)
         good = self._keep(self.schema.split_rejects(self.frame))
         good = self._keep(not_of_the_future(self.schema, good, until=until))
         rates = _current(load, tables, "fx_rates", [c.DS, c.CURRENCY, c.RATE])
@@ -149,8 +228,8 @@ class _Table:
         repeats = good["feed"].isin(self._first_of_key) & good.duplicated([*self.schema.key, "feed"])
         self.outcome[good.index[repeats]] = UNCHANGED
         good = good[~repeats]
-        if self._known_always and load.is_first(self.name):
-            good = good.assign(**{c.KNOWN_AT: good[c.KNOWN_AT].mask(good["feed"].isin(self._known_always), KNOWN_ALWAYS)})
+        if self._states:
+            good = self._settle_states(good, load, rates)
         origin = self.where["file"] + " row " + self.where["row"].astype("str")
         self.plan = load.plan(self.name, good, origin=origin)
         self.outcome[good.index] = self.plan[OUTCOME]
@@ -158,6 +237,49 @@ class _Table:
         key = good.loc[bad.index, list(self.schema.key)].astype("str").agg(" ".join, axis=1) if len(bad) else ""
         self.rejects.append(pd.DataFrame({"field": ", ".join(self.schema.key), "value": key, "reason": bad[c.REASON]}, index=bad.index))
         self.frame = good
+
+    def _settle_states(self, good: pd.DataFrame, load: Load, rates: pd.DataFrame) -> pd.DataFrame:
+        """The events that present states amount to, each against the deal's last event; see `sources.states`."""
+        is_state = good["feed"].isin(list(self._states))
+        states = self._keep(once_a_deal(good[is_state]))
+        events = good[~is_state]
+        for number, feed in sorted(self._states.items(), key=lambda item: item[1].states):
+            stored = load.newest(self.name, [c.EVENT_ID, c.DEAL_ID, c.DS, *STATE])
+            known = pd.concat([stored, events[list(stored)]], ignore_index=True).drop_duplicates(c.EVENT_ID, keep="last")
+            last, fields = last_events(known), stated(feed)
+            rows = states[states["feed"] == number]
+            # Money is compared at the rate of the last event: a rate that moved has not changed the deal.
+            unconverted = self.frame.loc[rows.index]
+            then = last[c.DS].reindex(unconverted[c.DEAL_ID]).set_axis(rows.index).fillna(unconverted[c.DS])
+            compared, _ = in_reporting_currency(
+                self.schema, unconverted.assign(**{c.DS: then}), currency=load.company.currency, rates=rates
+            )
+            differ = differences(rows.assign(**{c.AMOUNT: compared[c.AMOUNT].reindex(rows.index)}), last, fields)
+            self.outcome[rows.index] = UNCHANGED
+            if feed.states == CURRENT:
+                changed = rows[differ.any(axis=1)]
+                events = pd.concat([events, completed(changed, last, fields)])
+            elif differ.any(axis=None):
+                found = mismatches(rows, last, differ)
+                self.mismatches.append(found)
+                self._keep((rows, as_rejects(found)))
+                self.warnings.append(summary(feed.file, found, compared=len(rows), currency=load.company.currency))
+        return events.sort_index()
+
+    def _known_from_the_first(self, good: pd.DataFrame, load: Load) -> pd.DataFrame:
+        """Date back what a first load brings. Of a table that holds nothing yet the store does it, but for ``always``."""
+        is_attributes = self.name == "attributes"
+        if not self._first and not self._known_always and not is_attributes:
+            return good
+        in_first = load.is_first(self.name) | good["feed"].isin(self._first)
+        if is_attributes:
+            in_first |= is_new(good, load.newest(self.name, [c.TABLE, c.NAME]))
+            if HAPPENED in good:
+                good = good.assign(**{c.KNOWN_AT: good[c.KNOWN_AT].fillna(good[HAPPENED].where(in_first))})
+        known_at = good[c.KNOWN_AT].mask(in_first & good["feed"].isin(self._known_always), KNOWN_ALWAYS)
+        if self.schema.happened_at is not None:
+            known_at = known_at.mask(known_at.isna() & good["feed"].isin(self._first), good[self.schema.happened_at])
+        return good.assign(**{c.KNOWN_AT: known_at})
 
     def _keep(self, checked: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
         good, rejects = checked
@@ -185,7 +307,7 @@ def _current(load: Load, tables: dict[str, _Table], name: str, columns: list[str
     return pd.concat([stored, brought[columns]], ignore_index=True).drop_duplicates(list(table.schema.key), keep="last")
 
 
-def _report(load_id: int, company: Company, rules: Mapping, offers: list[Offer], tables: dict[str, _Table]) -> IngestReport:
+def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[str, _Table]) -> IngestReport:
     feeds = []
     rejects = []
     for number, offer in enumerate(offers):
@@ -203,12 +325,24 @@ def _report(load_id: int, company: Company, rules: Mapping, offers: list[Offer],
         found = found[table.where.loc[found.index, "feed"] == number]
         found = found.assign(row=table.where.loc[found.index, "row"])
         of_cells = offer.rejects.assign(row=offer.rejects.index)
-        rejects.append(pd.concat([of_cells, found]).sort_values("row", kind="stable").assign(file=offer.feed.file, table=table.name))
-    listed = pd.concat(rejects, ignore_index=True)[REJECT_COLUMNS]
+        own = pd.concat([of_cells, found]).sort_values("row", kind="stable").assign(file=offer.feed.file, table=table.name)
+        rejects.append(own.assign(record=own["row"].map(as_records(offer.raw[offer.raw.index.isin(own["row"])]))))
+    listed = pd.concat([NO_REJECTS.assign(record=""), *rejects], ignore_index=True)
+    records, listed = listed["record"].astype("str"), listed[REJECT_COLUMNS]
     listed["value"] = listed["value"].fillna("").astype("str").str.slice(stop=_LONGEST_VALUE)
     listed = listed.astype({"row": "int64", "file": "str", "table": "str", "field": "str", "reason": "str"})
     warnings = [warning for offer in offers for warning in offer.warnings] + _unfed(offers)
-    return IngestReport(load_id=load_id, company=company, feeds=feeds, rejects=listed, warnings=list(dict.fromkeys(warnings)))
+    warnings += [warning for table in tables.values() for warning in table.warnings]
+    differ = pd.concat([pd.DataFrame(columns=MISMATCH_COLUMNS), *(found for table in tables.values() for found in table.mismatches)])
+    return IngestReport(
+        load_id=load_id,
+        company=company,
+        feeds=feeds,
+        rejects=listed,
+        warnings=list(dict.fromkeys(warnings)),
+        records=records,
+        mismatches=differ.reset_index(drop=True),
+    )
 
 
 def _unfed(offers: list[Offer]) -> list[str]:
@@ -228,11 +362,11 @@ def _unfed(offers: list[Offer]) -> list[str]:
     return warnings
 
 
-def _refusal(offers: list[Offer], report: IngestReport) -> str:
+def _refusal(offers: list[Offer], report: IngestReport, *, is_strict: bool) -> str:
     """Why nothing may be loaded; empty if it may."""
     reasons = [f"{offer.wrong} Nothing was loaded" for offer in offers if offer.wrong]
-    for feed in report.feeds:
-        if feed.records and feed.rejected == feed.records:
+    for offer, feed in zip(offers, report.feeds, strict=True) if is_strict else ():
+        if feed.records and feed.rejected == feed.records and offer.feed.states != LIVE:
             own = report.rejects[(report.rejects["file"] == feed.file) & (report.rejects["table"] == feed.table)]
             worst = (own["field"] + ": " + own["reason"]).value_counts().index[0]
             reasons.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from predictkpi.errors import InsufficientDataError
 from predictkpi.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ def open_store(settings: Settings) -> Store:
 
     store = Store(settings.database_url)
     store.migrate()
+    return store
+
+
+def open_filled_store(settings: Settings) -> Store:
+    """The store of these settings; raises `InsufficientDataError` where nothing has been loaded yet."""
+    store = open_store(settings)
+    if store.is_empty:
+        raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     return store
 
 

@@ -43,6 +43,7 @@ ERROR_TYPES: dict[type[e.PredictKpiError], str] = {
     e.NoChampionError: "no-champion",
     e.ConflictError: "conflict",
     e.DealClosedError: "deal-closed",
+    e.StoreError: "store-unavailable",
     e.ArtifactError: "internal-error",
     e.RegistryError: "registry-unavailable",
     InvalidRequestError: "invalid-request",

@@ -153,6 +153,13 @@ _TYPES = (
         "Try again after the seconds in `Retry-After`; watch GET /health/ready.",
     ),
     ProblemType(
+        "store-unavailable",
+        503,
+        "The database does not answer",
+        "The store's database could not be reached or refused. Answers already computed are still served.",
+        "Check PREDICTKPI_DATABASE_URL and that the server behind it runs.",
+    ),
+    ProblemType(
         "registry-unavailable",
         503,
         "The model registry does not answer",

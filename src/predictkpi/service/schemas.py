@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from predictkpi.core.types import Status
 
-Unit = Literal["currency", "probability", "days", "count", "share", "ratio"]
+Unit = Literal["currency", "probability", "days", "months", "count", "share", "ratio"]
 MAX_BATCH = 10_000
 
 
@@ -175,6 +175,8 @@ class KpiPoint(_Answer):
 
     ds: datetime = Field(description="first instant of the period")
     value: float | None = Field(description="in the KPI's unit; null where there is too little data")
+    low: float | None = Field(None, description="lower end of the 95 % interval; null for a KPI without one, or where it has no bound")
+    high: float | None = Field(None, description="upper end of the 95 % interval; null likewise")
     n: float | None = Field(description="customers, deals or orders behind the value")
     status: Status
     target: float | None = Field(None, description="what was promised for the period, where somebody did")
@@ -192,6 +194,7 @@ class KpiDefinition(_Answer):
 
     name: str = Field(examples=["win_rate"])
     title: dict[str, str] = Field(description="by language", examples=[{"en": "Win rate", "de": "Abschlussquote"}])
+    family: Literal["revenue", "customers", "sales_cycle", "pipeline"] = Field(description="KPIs that belong side by side")
     formula: str = Field(description="in words")
     unit: Unit = Field(examples=["share"])
     better: Literal["up", "down", "none"] = Field(description="the direction that is good", examples=["up"])

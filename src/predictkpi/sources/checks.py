@@ -26,9 +26,10 @@ def with_derived_keys(schema: TableSchema, frame: pd.DataFrame) -> pd.DataFrame:
     empty = frame[frame[key].isna()]
     if empty.empty:
         return frame
-    number = empty.groupby([of, schema.happened_at], dropna=False).cumcount() + 1
+    owner = empty[list(of)].bfill(axis=1).iloc[:, 0]
+    number = empty.groupby([owner, schema.happened_at], dropna=False).cumcount() + 1
     instant = empty[schema.happened_at].dt.strftime("%Y-%m-%dT%H:%M:%S").fillna("")
-    made = empty[of].fillna("") + "@" + instant + "#" + number.astype("str")
+    made = owner.fillna("") + "@" + instant + "#" + number.astype("str")
     return frame.assign(**{key: frame[key].fillna(made)})
 
 
@@ -72,7 +73,9 @@ def in_reporting_currency(schema: TableSchema, frame: pd.DataFrame, *, currency:
 def of_known_deals(events: pd.DataFrame, deals: pd.DataFrame) -> Checked:
     """Events belong to a deal (``deal_id, created_at``; last row holds) and happen no earlier; a mere date counts for its whole day."""
     created = deals.drop_duplicates(c.DEAL_ID, keep="last").set_index(c.DEAL_ID)[c.CREATED_AT]
-    events, unknown = _split(events, ~events[c.DEAL_ID].isin(created.index), c.DEAL_ID, "no such deal in this load or in the store")
+    events, unknown = _split(
+        events, created.index.get_indexer(events[c.DEAL_ID]) < 0, c.DEAL_ID, "no such deal in this load or in the store"
+    )
     opened = created.reindex(events[c.DEAL_ID]).set_axis(events.index)
     happened = events[c.DS]
     is_same_date = (happened == happened.dt.normalize()) & (happened == opened.dt.normalize())

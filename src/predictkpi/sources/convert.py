@@ -17,6 +17,7 @@ from predictkpi.sources.mapping import Dates, Reading
 
 _TIME_OF_DAY = ("%H", "%I", "%T", "%X", "%c", "ISO8601")
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"
+_FLAGS = {"true": True, "yes": True, "y": True, "t": True, "1": True, "false": False, "no": False, "n": False, "f": False, "0": False}
 _INSTANT: Final = "datetime64[us]"
 
 
@@ -62,6 +63,13 @@ def as_number(values: pd.Series, reading: Reading) -> tuple[pd.Series, pd.Series
         plain = plain.str.replace(".", "?", regex=False).str.replace(reading.decimal, ".", regex=False)
     numbers = pd.to_numeric(plain, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
     return numbers, text.notna() & numbers.isna()
+
+
+def as_flag(values: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """``boolean`` and the mask of cells that are neither yes nor no; other spellings go through the mapping's ``values``."""
+    text = as_text(values)
+    flags = text.str.casefold().map(_FLAGS).astype("boolean")
+    return flags, text.notna() & flags.isna()
 
 
 @dataclass(frozen=True)

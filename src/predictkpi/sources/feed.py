@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.schema import Column
+from predictkpi.core.schema import Column, Kind
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources.convert import as_instants, as_number, as_text
+from predictkpi.sources.attributes import of_entities
+from predictkpi.sources.convert import as_flag, as_instants, as_number, as_text
 from predictkpi.sources.files import RawFile
 from predictkpi.sources.mapping import ALWAYS, EMPTY, EXPORTED_AT, PRESENT, Feed, Join, Mapping, near
 
@@ -24,6 +25,8 @@ class Offer:
     """What a feed brings.
 
     ``frame`` (schema columns and ``known_at``) and ``rejects`` (``field, value, reason``) have the file's row numbers as index.
+    ``raw`` holds the file's own rows, before anything was looked up or respelled.
+    ``attributes`` are the feed's own fields of the same rows, an offer to the table of attributes: a cell is a row there.
     ``wrong`` says why the feed as a whole must not be loaded, although some of its rows could be.
     """
 
@@ -35,6 +38,8 @@ class Offer:
     unselected: pd.Index
     warnings: list[str] = field(default_factory=list)
     wrong: str = ""
+    raw: pd.DataFrame = field(default_factory=pd.DataFrame)
+    attributes: Offer | None = None
 
 
 def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: str) -> Offer:
@@ -53,8 +58,11 @@ def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: s
         rejects=bad,
         unselected=frame.index[~selected],
         warnings=warnings,
+        raw=raw.frame,
     )
     _convert(offer, mapping, time_zone)
+    if feed.attributes:
+        offer.attributes = _attributes(offer, rows, time_zone)
     if offer.rows == offer.not_selected:
         offer.warnings.append(f"{feed.file}: no row meets the conditions of `when` for {feed.table}")
     return offer
@@ -168,6 +176,38 @@ def _convert(offer: Offer, mapping: Mapping, time_zone: str) -> None:
         rejected |= failed
     offer.frame = pd.DataFrame(columns, index=rows.index)[~rejected]
     offer.rejects = pd.concat(rejects)
+
+
+def _attributes(offer: Offer, cells: pd.DataFrame, time_zone: str) -> Offer:
+    """The attributes of the rows that could be converted; those of the others come with their row, once that is mended."""
+    cells = cells.loc[offer.frame.index]
+    rejects = offer.rejects[:0]
+    found = Offer(
+        feed=offer.feed.model_copy(update={"table": "attributes"}),
+        rows=len(cells) * len(offer.feed.attributes),
+        not_selected=0,
+        frame=cells,
+        rejects=rejects,
+        unselected=cells.index[:0],
+        raw=offer.raw,
+    )
+    values: dict[str, pd.Series] = {}
+    for source, attribute in offer.feed.attributes.items():
+        if attribute.kind == "flag":
+            (typed, failed), reason = as_flag(cells[source]), "neither yes nor no (true, false, yes, no, 1, 0; others under values)"
+        else:
+            typed, failed, reason = _typed(
+                found, Column(attribute.name, _COLUMN_KINDS[attribute.kind], ""), cells[source], source, time_zone
+            )
+        if failed.any():
+            bad = pd.DataFrame({"field": source, "value": as_text(cells.loc[failed, source]), "reason": reason})
+            found.rejects = pd.concat([found.rejects, bad])
+        values[source] = typed[~failed]
+    found.frame = of_entities(offer.feed, offer.frame, values)
+    return found
+
+
+_COLUMN_KINDS: dict[str, Kind] = {"category": "string", "number": "number", "date": "instant"}
 
 
 def _constant(feed: Feed, column: Column, mapping: Mapping, index: pd.Index) -> pd.Series:

@@ -68,7 +68,7 @@ def _read_csv(path: Path, name: str, reading: Reading) -> RawFile:
     blank: list[int] = []
 
     def keep_bad(line: pa.csv.InvalidRow) -> str:
-        if not line.text.strip():
+        if not line.text.strip("\" \t\r\n" + reading.delimiter):  # only delimiters and quotes: no value at all
             blank.append(line.number)
         else:
             bad.append((line.number, line.text, f"{line.actual_columns} fields where the header has {line.expected_columns}"))

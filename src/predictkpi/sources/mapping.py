@@ -2,6 +2,7 @@
 
     company: {name: Acme, currency: USD, time_zone: America/New_York, fiscal_year_starts: 1}
     exported_at: 2018-01-01          # when the files were exported; a bare date means the end of that day. Without it: the day of the load
+    source: {kind: sql, ...}         # instead of files, for `predictkpi sync`; see docs/sources.md
     defaults:                        # for all feeds; each may be stated in a feed instead
       encoding: utf-8
       delimiter: ","
@@ -9,7 +10,7 @@
       thousands: ""                  # e.g. "," for 1,234.50; without it such a number is rejected
       dates: {format: "%Y-%m-%d", time_zone: America/New_York}
     feeds:
-      - table: deals                 # one of customers, orders, deals, deal_events, spend, targets, fx_rates
+      - table: deals                 # one of customers, orders, deals, deal_events, activities, spend, targets, fx_rates
         file: pipeline.csv           # .csv, .tsv, .txt (also .gz), .parquet or .xlsx (sheet: Name; otherwise the first)
         join:                        # look-ups that add columns to each row
           - {file: products.csv, on: product}
@@ -21,7 +22,11 @@
         columns:                     # column of the table: column of the file
           deal_id: Opportunity Id
         constants: {currency: USD}   # column of the table: value; for an instant an ISO date, or exported_at
+        attributes:                  # your own fields of customers, deals or orders, each a category, number, date or flag
+          Lead Score: number
+          Budget ok?: {name: has_budget, kind: flag}
         known_at: modified           # see below
+        states: history              # of deal_events; or current, or live: see below
         unique: first                # several rows of a key are one record: the first holds, the others count as unchanged
         ignore: [Notes]              # columns of the file that no feed uses; "*" for all. Any other unused column is an error
 
@@ -36,13 +41,22 @@ is for master data whose history nobody kept, such as a customer's industry: the
 training on the past can use it. That is honest only for attributes that do not change with the outcome. ``known_at: exported_at`` says that
 a row was learnt from this export only, although what it speaks of is older.
 
-A table without a mapped ``order_id`` or ``event_id`` gets one made of customer or deal, instant and a running number.
+An attribute is known when the row it stands in was; one that a later mapping adds counts as the first load of its table. A cell that is
+not of the attribute's kind is a reject of its own: the row it stands in is loaded without it.
+
+A file that only says how each deal stands now feeds deal_events with ``states: current``: a row becomes an event where its stage, amount,
+expected close or owner differs from the deal's last event, so the same state loaded again changes nothing. The event happened at ``ds``
+if the file says when the deal was modified, else when it was exported. Columns that are not mapped stay as they were. Beside a history,
+``states: live`` loads nothing: it compares each deal as it stands with its last event, and what differs is listed and rejected.
+
+A table without a mapped ``order_id``, ``event_id`` or ``activity_id`` gets one made of customer or deal, instant and a running number.
 """
 
 from __future__ import annotations
 
 import codecs
 import datetime as dt
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,12 +82,17 @@ from predictkpi.core.schema import TableSchema
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
 from predictkpi.tables import TABLES, table_schema
+from predictkpi.tables.attributes import OWNERS
 
 ALWAYS = "always"
 EXPORTED_AT = "exported_at"
 PRESENT, EMPTY = "present", "empty"
-DERIVED_KEYS = {"orders": (c.ORDER_ID, c.CUSTOMER_ID), "deal_events": (c.EVENT_ID, c.DEAL_ID)}
-"""Tables whose id may be made up: the id, and what it is made of beside the instant."""
+DERIVED_KEYS = {
+    "orders": (c.ORDER_ID, (c.CUSTOMER_ID,)),
+    "deal_events": (c.EVENT_ID, (c.DEAL_ID,)),
+    "activities": (c.ACTIVITY_ID, (c.DEAL_ID, c.CUSTOMER_ID)),
+}
+"""Tables whose id may be made up: the id, and of which column it is made beside the instant: the first that is filled."""
 
 
 def near(name: str, known: list[str]) -> str:
@@ -146,6 +165,25 @@ class Join(_Strict):
     sheet: str | None = None
 
 
+class Attribute(_Strict):
+    """One field of the company's own: its name in `Snapshot.attributes` and how its cells are read."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    kind: Literal["category", "number", "date", "flag"]
+
+
+def _named(value: object) -> object:
+    """``{column: kind}`` as ``{column: {name, kind}}``; a name that is not given is the column's in small letters and underscores."""
+    if not isinstance(value, dict):
+        return value
+    named = {}
+    for column, given in value.items():
+        spec = {"kind": given} if isinstance(given, str) else given
+        name = re.sub("[^0-9a-z]+", "_", str(column).casefold()).strip("_")
+        named[column] = {"name": name, **spec} if isinstance(spec, dict) else spec
+    return named
+
+
 class Feed(Reading):
     """One file feeding one table."""
 
@@ -157,7 +195,9 @@ class Feed(Reading):
     when: dict[str, Annotated[list[str] | str, BeforeValidator(_is_condition)]] = {}
     columns: dict[str, str]
     constants: dict[str, str] = {}
+    attributes: Annotated[dict[str, Attribute], BeforeValidator(_named)] = {}
     known_at: str | None = None
+    states: Literal["history", "current", "live"] = "history"
     unique: Literal["first"] | None = None
     ignore: tuple[str, ...] | Literal["*"] = ()
 
@@ -170,7 +210,7 @@ class Feed(Reading):
     def used_columns(self) -> set[str]:
         """Every column of the file (or of its look-ups) that this feed speaks of."""
         known_at = {self.known_at} - {None, ALWAYS, EXPORTED_AT}
-        return {*self.columns.values(), *self.values, *self.when, *(join.on for join in self.join), *known_at}  # type: ignore[arg-type]
+        return {*self.columns.values(), *self.attributes, *self.values, *self.when, *(join.on for join in self.join), *known_at}  # type: ignore[arg-type]
 
     @model_validator(mode="after")
     def _fits_table(self) -> Feed:
@@ -184,12 +224,31 @@ class Feed(Reading):
         twice = set(self.columns) & set(self.constants)
         if twice:
             raise ValueError(f"{', '.join(sorted(twice))}: given by a column and by a constant; keep one")
-        derived = DERIVED_KEYS.get(self.table, ("",))[0]
-        given = {*self.columns, *self.constants, derived}
+        self._check_attributes(names)
+        derived = DERIVED_KEYS.get(self.table, ("", ()))[0]
+        given = {*self.columns, *self.constants, derived, *([] if self.states == "history" else [c.DS])}
+        if self.states != "history" and self.table != "deal_events":
+            raise ValueError(f"states: {self.states} is for deal_events; a row of {self.table} is its present state anyway")
         missing = [column.name for column in self.table_schema.columns if column.required and column.name not in given]
         if missing:
             raise ValueError(f"{self.table} needs {', '.join(missing)}: name the column of the file, or a constant")
         return self
+
+    def _check_attributes(self, columns: list[str]) -> None:
+        if not self.attributes:
+            return
+        if self.table not in OWNERS:
+            raise ValueError(f"{self.table} has no attributes; only {', '.join(OWNERS)} have")
+        if self.table_schema.key[0] not in self.columns:
+            raise ValueError(f"attributes need an id to belong to: map {self.table_schema.key[0]}")
+        names = [attribute.name for attribute in self.attributes.values()]
+        for name in names:
+            if name in columns:
+                raise ValueError(
+                    f"attribute {name!r}: {self.table} has a column of that name; map it under columns, or choose another name"
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"attribute {name!r} is given twice")
 
 
 def _export(value: object, info: ValidationInfo) -> dt.date | None:
@@ -211,6 +270,7 @@ class Mapping(_Strict):
 
     company: Company | None = None
     exported_at: Annotated[dt.date | None, PlainValidator(_export)] = None
+    source: dict[str, Any] | None = None
     defaults: Reading = Reading()
     feeds: tuple[Feed, ...]
 
@@ -239,6 +299,14 @@ class Mapping(_Strict):
     def _some(cls, feeds: tuple[Feed, ...]) -> tuple[Feed, ...]:
         if not feeds:
             raise ValueError("there is no feed: say which file feeds which table")
+        kinds: dict[tuple[str, str], str] = {}
+        for feed in feeds:
+            for attribute in feed.attributes.values():
+                kind = kinds.setdefault((feed.table, attribute.name), attribute.kind)
+                if kind != attribute.kind:
+                    raise ValueError(
+                        f"attribute {attribute.name!r} of {feed.table} is a {kind} in one feed and a {attribute.kind} in another"
+                    )
         return feeds
 
     @property
@@ -270,7 +338,14 @@ def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _unique_keys)
 
-_MODELS: dict[str, type[BaseModel]] = {"company": Company, "defaults": Reading, "feeds": Feed, "dates": Dates, "join": Join}
+_MODELS: dict[str, type[BaseModel]] = {
+    "company": Company,
+    "defaults": Reading,
+    "feeds": Feed,
+    "dates": Dates,
+    "join": Join,
+    "attributes": Attribute,
+}
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -293,8 +368,8 @@ def _line(path: Path, found: dict[str, Any], data: Any) -> str:
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
     message = str(found["msg"]).removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
-        parent = next((part for part in reversed(found["loc"][:-1]) if isinstance(part, str)), "")
-        names = list(_MODELS.get(parent, Mapping).model_fields)
+        parent = next((part for part in reversed(found["loc"][:-1]) if part in _MODELS), "")
+        names = list(_MODELS.get(str(parent), Mapping).model_fields)
         message = f"no such key{near(str(found['loc'][-1]), names)}; there are: {', '.join(names)}"
     table = _fed_table(found["loc"], data)
     return f"{path}: {where}{table}: {message}" if where else f"{path}: {message}"

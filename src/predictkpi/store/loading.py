@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +12,9 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
 from predictkpi.store.frames import insert_frame, read_frame
-from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, REJECT_FIELDS, REJECTS, VERSION_ID
+from predictkpi.store.marks import withdraw, write_marks
+from predictkpi.store.rejects import settle_rejects, write_rejects
+from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, VERSION_ID
 from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, plan_versions
 from predictkpi.tables import table_schema
 
@@ -78,8 +80,21 @@ class Load:
         insert_frame(self._connection, FACT_TABLES[table], versions, on_rows=on_rows)
 
     def write_rejects(self, rejects: pd.DataFrame) -> None:
-        """Keep these rejects; columns ``file, row, table, field, value, reason``."""
-        insert_frame(self._connection, REJECTS, rejects[REJECT_FIELDS].assign(**{LOAD_ID: self.load_id}))
+        """Keep these rejects; columns ``file, row, table, field, value, reason`` and, where there is one, ``record``."""
+        write_rejects(self._connection, rejects, load_id=self.load_id)
+
+    def settle_rejects(self, reject_ids: Sequence[int]) -> None:
+        """Enter that this load has offered these rejects again."""
+        settle_rejects(self._connection, reject_ids, load_id=self.load_id)
+
+    def write_marks(self, source: str, marks: Mapping[str, str]) -> None:
+        """Keep how far each object of that source has been read; see `marks`."""
+        write_marks(self._connection, source, marks)
+
+    def withdraw(self, table: str, column: str, ids: Sequence[str], *, is_withdrawn: bool = True) -> int:
+        """State that records are gone (or back) from this load on; asked after `write`. See `marks.withdraw`."""
+        known_at = self.learning.learnt_at
+        return withdraw(self._connection, table, column, ids, known_at=known_at, load_id=self.load_id, is_withdrawn=is_withdrawn)
 
     def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
         """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""

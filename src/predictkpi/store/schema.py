@@ -83,11 +83,12 @@ LOADS = sa.Table(
     sa.Column("rejected", sa.BigInteger, nullable=False),
 )
 
+REJECT_ID, RECORD, REPLAYED_IN = "reject_id", "record", "replayed_in"
 REJECT_FIELDS = ["file", "row", "table", "field", "value", "reason"]
 REJECTS = sa.Table(
     "rejects",
     METADATA,
-    sa.Column("reject_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column(REJECT_ID, BIG_ID, primary_key=True, autoincrement=True),
     sa.Column(LOAD_ID, sa.Integer, nullable=False, index=True),
     sa.Column("file", sa.Text, nullable=False),
     sa.Column("row", sa.BigInteger, nullable=False),
@@ -95,6 +96,8 @@ REJECTS = sa.Table(
     sa.Column("field", sa.Text, nullable=False),
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column(RECORD, sa.Text),
+    sa.Column(REPLAYED_IN, sa.Integer),
 )
 
 COMPANY = sa.Table(
@@ -105,6 +108,27 @@ COMPANY = sa.Table(
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("time_zone", sa.Text, nullable=False),
     sa.Column("fiscal_year_starts", sa.Integer, nullable=False),
+)
+
+MARKS = sa.Table(
+    "marks",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("object", sa.Text, primary_key=True),
+    sa.Column("mark", sa.Text, nullable=False),
+)
+
+WITHDRAWALS = sa.Table(
+    "withdrawals",
+    METADATA,
+    sa.Column("withdrawal_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column("table", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("is_withdrawn", sa.Boolean, nullable=False),
+    sa.Column(c.KNOWN_AT, Instant(), nullable=False),
+    sa.Column(LOAD_ID, sa.Integer, nullable=False),
+    sa.Index(None, "table"),
 )
 
 PREDICTIONS = sa.Table(

@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
-from predictkpi.errors import ConflictError, DataError, SchemaError, SettingsError
+from predictkpi.errors import DataError, SchemaError
 from predictkpi.snapshot import Facts, Snapshot
+from predictkpi.store.engine import open_engine, reading, writing
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
 from predictkpi.store.loading import Counts, Load, open_load, read_company
-from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, PREDICTIONS, REJECT_FIELDS, REJECTS, VERSION_ID
+from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
+from predictkpi.store.rejects import count_rejects, read_rejects
+from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, PREDICTIONS, RECORD, REJECT_FIELDS, REJECT_ID, VERSION_ID, WITHDRAWALS
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
 from predictkpi.tables import TABLES, table_schema
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_SECONDS_TO_WAIT_FOR_A_WRITER = 30
+_SECONDS_TO_WAIT_FOR_A_WRITER = 30.0
 
 
 class Store:
-    """Facts and predictions at an SQLAlchemy URL. Opening it touches nothing; `migrate` creates or upgrades the database.
+    """Facts and predictions in SQLite or PostgreSQL. Opening it touches nothing; `migrate` creates or upgrades the database.
 
-    May be shared by threads. Readers never wait for a load and never see half of one.
+    May be shared by threads. Readers never wait for a load and never see half of one; a writer waits ``wait_seconds`` for another one.
+    Every method raises `StoreError` where the database cannot be reached or refuses, `ConflictError` where the wait was in vain.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            self.url = sa.make_url(url)
-            self._engine = _engine(self.url)
-        except (sa.exc.ArgumentError, ImportError) as error:
-            first_line = str(error).splitlines()[0]
-            raise SettingsError(f"no usable database URL ({first_line}); write one such as sqlite:///var/predictkpi.db") from error
+    def __init__(self, url: str, *, wait_seconds: float = _SECONDS_TO_WAIT_FOR_A_WRITER) -> None:
+        self._engine = open_engine(url, wait_seconds=wait_seconds)
+        self.url = self._engine.url
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
@@ -49,7 +51,11 @@ class Store:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        with self._engine.begin() as connection:
+        head = ScriptDirectory.from_config(config).get_current_head()
+        with reading(self._engine) as connection:
+            if MigrationContext.configure(connection).get_current_revision() == head:
+                return
+        with writing(self._engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -77,13 +83,37 @@ class Store:
                 name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for name, table in FACT_TABLES.items()
             }
 
-    def rejects(self, limit: int = 100) -> pd.DataFrame:
-        """Newest rejects first, the rows of one load in file order: ``load_id, file, row, table, field, value, reason``."""
-        columns = [REJECTS.c[name] for name in [LOAD_ID, *REJECT_FIELDS]]
+    def rejects(
+        self,
+        limit: int | None = 100,
+        *,
+        load_id: int | None = None,
+        table: str | None = None,
+        file: str | None = None,
+        with_records: bool = False,
+    ) -> pd.DataFrame:
+        """Rejects that no replay has settled, newest load first: ``load_id, file, row, table, field, value, reason``.
+
+        Only those of a load, table or file where one is named. ``with_records`` adds ``reject_id`` and ``record``: the row as the source
+        gave it, as JSON; empty for a line that was no row.
+        """
+        columns = [LOAD_ID, *REJECT_FIELDS, *([REJECT_ID, RECORD] if with_records else [])]
         with self._reading() as connection:
             if connection is None:
-                return pd.DataFrame(columns=[LOAD_ID, *REJECT_FIELDS])
-            return read_frame(connection, sa.select(*columns).order_by(REJECTS.c[LOAD_ID].desc(), REJECTS.c["reject_id"]).limit(limit))
+                return pd.DataFrame(columns=columns)
+            return read_rejects(connection, columns, load_id=load_id, table=table, file=file, limit=limit)
+
+    def newest_loads(self, table: str) -> pd.DataFrame:
+        """Key columns of every row of a fact table, and ``load_id``: the load that brought its newest version."""
+        held = FACT_TABLES[table]
+        key = [held.c[name] for name in table_schema(table).key]
+        with reading(self._engine) as connection:
+            return read_frame(connection, sa.select(*key, sa.func.max(held.c[LOAD_ID]).label(LOAD_ID)).group_by(*key))
+
+    def count_rejects(self) -> int:
+        """How many rejects no replay has settled."""
+        with self._reading() as connection:
+            return 0 if connection is None else count_rejects(connection)
 
     def loads(self, limit: int = 100) -> pd.DataFrame:
         """The book of loads, newest first, with their counts; a refused load brought only its rejects."""
@@ -92,12 +122,24 @@ class Store:
                 return pd.DataFrame(columns=LOADS.c.keys())
             return read_frame(connection, sa.select(LOADS).order_by(LOADS.c[LOAD_ID].desc()).limit(limit))
 
+    def marks(self, source: str) -> dict[str, str]:
+        """How far each object of that source has been read, as its connector wrote it."""
+        with self._reading() as connection:
+            return {} if connection is None else read_marks(connection, source)
+
+    def write_marks(self, source: str, marks: Mapping[str, str]) -> None:
+        """Move marks that no record goes with; others are written by their `Load`."""
+        with writing(self._engine) as connection:
+            write_marks(connection, source, marks)
+
     def facts(self) -> Facts:
-        """All versions of all facts; raises `DataError` on an empty store."""
-        company = self.company
-        if company is None:
-            raise DataError(f"{self!r} holds no facts yet: load some with `predictkpi ingest` or `predictkpi demo`")
-        return _StoredFacts(self._engine, company)
+        """All versions of all facts that have been loaded by now; raises `DataError` on an empty store."""
+        with self._reading() as connection:
+            company = read_company(connection) if connection is not None else None
+            if connection is None or company is None:
+                raise DataError(f"{self!r} holds no facts yet: load some with `predictkpi ingest` or `predictkpi demo`")
+            newest_load = connection.execute(sa.select(sa.func.max(LOADS.c[LOAD_ID]))).scalar_one()
+        return _StoredFacts(self._engine, company, newest_load)
 
     def default_as_of(self) -> pd.Timestamp:
         """The first midnight after everything that happened became known; raises `DataError` on an empty store.
@@ -106,7 +148,8 @@ class Store:
         """
         facts = self.facts()
         newest = [sa.select(sa.func.max(table.c[c.KNOWN_AT])) for name, table in FACT_TABLES.items() if name in _HAPPENED]
-        with self._engine.connect() as connection:
+        newest.append(sa.select(sa.func.max(WITHDRAWALS.c[c.KNOWN_AT])))
+        with reading(self._engine) as connection:
             instants = [connection.execute(statement).scalar() for statement in newest]
         found = [pd.Timestamp(instant) for instant in instants if instant is not None]
         if not found:
@@ -123,13 +166,8 @@ class Store:
     ) -> Iterator[Load]:
         """A load in one transaction: committed when the block ends, without a trace when it raises."""
         learning = Learning(learnt_at=now if exported_at is None else exported_at, now=now)
-        try:
-            with self._engine.begin() as connection:
-                yield open_load(connection, company=company, learning=learning, exported_at=exported_at, mapping=mapping, source=source)
-        except sa.exc.OperationalError as error:
-            if "locked" in str(error):
-                raise ConflictError(f"{self!r} is being written by another load; try again when that is done") from error
-            raise
+        with writing(self._engine) as connection:
+            yield open_load(connection, company=company, learning=learning, exported_at=exported_at, mapping=mapping, source=source)
 
     def load(self, tables: Mapping[str, pd.DataFrame], *, company: Company, now: pd.Timestamp, source: str = "memory") -> dict[str, Counts]:
         """Load typed frames (schema columns, ``known_at`` where known) in one transaction; returns the counts by table.
@@ -146,7 +184,7 @@ class Store:
     def write_predictions(self, frame: pd.DataFrame) -> None:
         """Keep predictions (`columns.PREDICTION_COLUMNS`), in place of any of the same predictor, version, as_of and entity."""
         rows = frame[c.PREDICTION_COLUMNS]
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             for statement, group in rows.groupby([c.PREDICTOR, c.MODEL_VERSION, c.AS_OF]):
                 for entity_ids in in_chunks(group[c.ENTITY_ID].unique().tolist()):
                     connection.execute(
@@ -162,7 +200,7 @@ class Store:
         """Stored predictions (`columns.PREDICTION_COLUMNS`) in the order they were written; empty where there are none."""
         statement = sa.select(*(PREDICTIONS.c[name] for name in c.PREDICTION_COLUMNS)).where(*_of(predictor, model_version, as_of))
         statement = statement.order_by(PREDICTIONS.c["prediction_id"])
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             if entity_ids is None:
                 return read_frame(connection, statement)
             chunks = in_chunks(list(entity_ids)) if len(entity_ids) else iter([[]])
@@ -176,7 +214,7 @@ class Store:
         if is_absent:
             yield None
             return
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             yield connection if sa.inspect(connection).has_table(LOADS.name) else None
 
 
@@ -184,20 +222,23 @@ _HAPPENED = [name for name, schema in TABLES.items() if not schema.planned and n
 
 
 class _StoredFacts:
-    """`snapshot.Facts` from the database; each read is one consistent state of it."""
+    """`snapshot.Facts` from the database as the loads up to ``newest_load`` left it: later ones do not show, whenever a table is read."""
 
-    def __init__(self, engine: sa.Engine, company: Company) -> None:
+    def __init__(self, engine: sa.Engine, company: Company, newest_load: int) -> None:
         self.company = company
         self._engine = engine
+        self._newest_load = newest_load
 
     def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
         """See `Facts.read`."""
         schema = table_schema(table)
         held = FACT_TABLES[table]
         columns = [held.c[name] for name in [*schema.column_names, c.KNOWN_AT]]
-        statement = sa.select(*columns).where(held.c[c.KNOWN_AT] < known_before).order_by(held.c[c.KNOWN_AT], held.c[VERSION_ID])
-        with self._engine.connect() as connection:
-            return read_frame(connection, statement)
+        is_known = (held.c[c.KNOWN_AT] < known_before) & (held.c[LOAD_ID] <= self._newest_load)
+        statement = sa.select(*columns).where(is_known).order_by(held.c[c.KNOWN_AT], held.c[VERSION_ID])
+        with reading(self._engine) as connection:
+            versions = read_frame(connection, statement)
+            return with_withdrawals(connection, table, versions, known_before=known_before, newest_load=self._newest_load)
 
 
 def _load_frame(load: Load, name: str, frame: pd.DataFrame) -> Counts:
@@ -217,22 +258,3 @@ def _load_frame(load: Load, name: str, frame: pd.DataFrame) -> Counts:
 def _of(predictor: str, version: str, as_of: pd.Timestamp) -> tuple[sa.ColumnElement[bool], ...]:
     held = PREDICTIONS.c
     return (held[c.PREDICTOR] == predictor, held[c.MODEL_VERSION] == version, held[c.AS_OF] == pd.Timestamp(as_of))
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    engine = sa.create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_WRITER})
-
-    # The driver starts transactions late and commits before DDL; SQLAlchemy starts them itself, so a migration or a load is all or nothing.
-    @sa.event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine

@@ -40,7 +40,9 @@ def content_hash(frame: pd.DataFrame, schema: TableSchema) -> pd.Series:
     for column in schema.columns:
         values = frame[column.name]
         if column.kind == "string":
-            content[column.name] = values.astype("str").fillna("").astype("object")
+            text = values.astype("str").fillna("")
+            # Of a category each value is hashed once: much less work, unless it is an id.
+            content[column.name] = text.astype("object" if column.name in schema.key else "category")
         elif column.kind == "number":
             content[column.name] = values.astype("float64") + 0.0
         else:

@@ -14,7 +14,7 @@ from predictkpi.synthetic.accounts import simulate_accounts, simulate_spend
 from predictkpi.synthetic.calendar import Calendar
 from predictkpi.synthetic.deals import WON_CODE, DealLog, simulate_deals
 from predictkpi.synthetic.orders import simulate_orders
-from predictkpi.synthetic.publish import customers_table, deals_tables, orders_table, published, spend_table
+from predictkpi.synthetic.publish import activities_table, customers_table, deals_tables, orders_table, published, spend_table
 from predictkpi.synthetic.targets import targets_table
 from predictkpi.synthetic.truth import Truth
 from predictkpi.synthetic.world import Floats, Size
@@ -48,7 +48,7 @@ def make_company(
     Same arguments, same tables, byte for byte. Raises `SettingsError` where the counts cannot be met together.
     """
     size = Size(seed, customers, years, deals, orders, pd.Timestamp(start))
-    streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(8)]
+    streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(9)]
     calendar = Calendar(size.start, price_day=size.days * 5 // 8)
     spend = simulate_spend(size, calendar, streams[0])
     accounts = simulate_accounts(spend, size, calendar, streams[1])
@@ -63,12 +63,13 @@ def make_company(
         "deals": statics,
         "deal_events": events,
         "spend": spend_table(spend, _sales_cost(deal_log, size, calendar), calendar, streams[7]),
+        "activities": activities_table(accounts, deal_log, events, calendar, size.days, streams[8]),
     }
     tables = {name: published(name, frame, before=size.end) for name, frame in made.items()}
     history = {name: tables[name] for name in ("customers", "orders", "deal_events", "spend")}
     targets = targets_table(size, truth.monthly_revenue(), history)
     tables["targets"] = published("targets", targets, before=size.end)
-    tables["fx_rates"] = TABLES["fx_rates"].empty()
+    tables |= {name: TABLES[name].empty() for name in ("fx_rates", "attributes")}
     company = Company(name="Sample Company", currency=w.CURRENCY)
     return SampleCompany(company, {name: tables[name] for name in TABLES}, size.end, truth)
 

@@ -11,7 +11,7 @@ from predictkpi.core import columns as c
 from predictkpi.synthetic import world as w
 from predictkpi.synthetic.accounts import BURN_IN, Accounts
 from predictkpi.synthetic.calendar import Calendar
-from predictkpi.synthetic.deals import LOST_CODE, WON_CODE, DealLog
+from predictkpi.synthetic.deals import LOST_CODE, NO_DAY, WON_CODE, DealLog
 from predictkpi.synthetic.hazards import STAGES
 from predictkpi.synthetic.orders import NONE, OrderLog
 from predictkpi.synthetic.world import Floats, Ints
@@ -20,6 +20,10 @@ from predictkpi.tables import table_schema
 ORDER_CORRECTIONS = 0.02
 SPEND_CORRECTIONS = 0.015
 SEGMENT_CORRECTIONS = 0.03
+ACTIVITIES_A_DAY = 1 / 12
+"""Of a deal that can still move; once it is dormant, which nobody is told, a tenth of that."""
+_ACTIVITY_KINDS = ("email", "call", "meeting")
+_ACTIVITY_OUTCOMES = ("", "connected", "no answer")
 _STAGE_NAMES = {WON_CODE: c.WON, LOST_CODE: c.LOST}
 _FIRST = ("Alder", "Beacon", "Cobalt", "Delta", "Ember", "Fjord", "Garnet", "Harbor", "Iris", "Juniper", "Kestrel", "Lumen", "Meridian")
 _SECOND = ("Works", "Foods", "Clinics", "Capital", "Systems", "Logistics", "Textiles", "Optics", "Energy", "Labs", "Partners")
@@ -124,6 +128,41 @@ def deals_tables(accounts: Accounts, deals: DealLog, calendar: Calendar, rng: np
         }
     )
     return statics, events
+
+
+def activities_table(
+    accounts: Accounts, deals: DealLog, events: pd.DataFrame, calendar: Calendar, days: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Emails, calls and meetings between the day after a deal's creation and its close, fewer of them once it is dormant."""
+    is_close = (deals.event_stage == WON_CODE) | (deals.event_stage == LOST_CODE)
+    end = np.full(len(deals), days)
+    end[deals.event_deal[is_close]] = deals.event_day[is_close]
+    first = deals.created + 1
+    asleep = np.clip(np.where(deals.dormant_on == NO_DAY, end, deals.dormant_on), first, np.maximum(first, end))
+    parts = []
+    for start, until, rate in ((first, asleep, ACTIVITIES_A_DAY), (asleep, end, ACTIVITIES_A_DAY / 10)):
+        span = np.maximum(until - start, 0)
+        deal = np.repeat(np.arange(len(deals)), rng.poisson(span * rate))
+        parts.append((deal, start[deal] + np.floor(rng.random(len(deal)) * span[deal]).astype(np.int64)))
+    deal, day = (np.concatenate(part) for part in zip(*parts, strict=True))
+    n = len(deal)
+    ds = _instants(calendar, day, rng.integers(8 * 3600, 18 * 3600, n))
+    kind = rng.choice(len(_ACTIVITY_KINDS), n, p=[0.55, 0.3, 0.15])
+    outcome = np.where(kind == 1, rng.choice([1, 2], n), 0)
+    frame = pd.DataFrame(
+        {
+            c.DEAL_ID: pd.Series(np.array(deal_ids(deals), dtype=object)[deal], dtype="str"),
+            c.CUSTOMER_ID: pd.Series(np.array(customer_ids(accounts), dtype=object)[deals.account[deal]], dtype="str"),
+            c.DS: ds,
+            c.KIND: _names(_ACTIVITY_KINDS, kind),
+            c.DIRECTION: _names(("outbound", "inbound"), (rng.random(n) < 0.3).astype(np.int64)),
+            c.OUTCOME: _names(_ACTIVITY_OUTCOMES, outcome).replace("", None).astype("str"),
+            c.KNOWN_AT: ds + _minutes(rng.integers(1, 120, n)),
+        }
+    ).sort_values([c.DS, c.DEAL_ID], kind="stable", ignore_index=True)
+    owners = events[[c.DS, c.DEAL_ID, c.OWNER]].sort_values(c.DS, kind="stable")
+    owned = pd.merge_asof(frame, owners, on=c.DS, by=c.DEAL_ID)
+    return owned.assign(**{c.ACTIVITY_ID: [f"A{position + 1:06d}" for position in range(n)]})
 
 
 def spend_table(spend: Floats, sales_cost: Floats, calendar: Calendar, rng: np.random.Generator) -> pd.DataFrame:

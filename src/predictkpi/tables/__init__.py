@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from predictkpi.core.schema import TableSchema
 from predictkpi.errors import UnknownNameError
+from predictkpi.tables.activities import ACTIVITIES
+from predictkpi.tables.attributes import ATTRIBUTES
 from predictkpi.tables.customers import CUSTOMERS
 from predictkpi.tables.deal_events import DEAL_EVENTS
 from predictkpi.tables.deals import DEALS
@@ -14,7 +16,9 @@ from predictkpi.tables.targets import TARGETS
 
 __all__ = ["TABLES", "table_schema"]
 
-TABLES: dict[str, TableSchema] = {schema.name: schema for schema in (CUSTOMERS, ORDERS, DEALS, DEAL_EVENTS, SPEND, TARGETS, FX_RATES)}
+TABLES: dict[str, TableSchema] = {
+    schema.name: schema for schema in (CUSTOMERS, ORDERS, DEALS, DEAL_EVENTS, ACTIVITIES, SPEND, TARGETS, FX_RATES, ATTRIBUTES)
+}
 
 
 def table_schema(name: str) -> TableSchema:

@@ -27,7 +27,25 @@ HEAVY = (
     "scipy",
     "yaml",
 )
-COMMANDS = ["demo", "serve", "version", "ingest", "rejects", "kpis", "train", "evaluate", "models", "promote", "forecast", "score"]
+COMMANDS = [
+    "demo",
+    "serve",
+    "version",
+    "ingest",
+    "rejects",
+    "doctor",
+    "readiness",
+    "kpis",
+    "targets",
+    "trends",
+    "alerts",
+    "train",
+    "evaluate",
+    "models",
+    "promote",
+    "forecast",
+    "score",
+]
 
 MAPPING = """\
 company: {name: Toys, currency: EUR, time_zone: UTC}
@@ -174,7 +192,7 @@ def test_kpis__machine_formats_are_clean(cli):
     assert records[0]["ds"] == "2022-01-01T00:00:00"
     code, out, _ = cli("kpis", "--kpi", "revenue", "--format", "csv")
     assert code == 0
-    assert out.splitlines()[0] == "kpi,ds,dimension,member,value,n,status"
+    assert out.splitlines()[0] == "kpi,ds,dimension,member,value,low,high,n,status"
     assert len(out.strip().splitlines()) == len(records) + 1
 
 

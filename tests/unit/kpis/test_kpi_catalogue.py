@@ -18,16 +18,24 @@ EVERY = pytest.mark.parametrize("name", kpi_names())
 EVERY_WAY = pytest.mark.parametrize(("name", "by"), [(name, by) for name in kpi_names() for by in (None, *get_kpi(name).dimensions)])
 
 
+def test_catalogue__families_stand_together():
+    families = [get_kpi(name).family for name in kpi_names()]
+    assert families == sorted(families, key=list(dict.fromkeys(families)).index)
+
+
 def test_catalogue__names_in_order():
     assert kpi_names() == (
-        "revenue", "revenue_growth_mom", "revenue_growth_qoq", "revenue_growth_yoy", "cac", "clv_realised",
-        "sales_cycle_mean", "sales_cycle_median", "win_rate",
+        "revenue", "revenue_new_customers", "revenue_existing_customers",
+        "revenue_growth_mom", "revenue_growth_qoq", "revenue_growth_yoy", "revenue_cagr",
+        "cac", "cac_lagged", "cac_payback", "clv_realised", "ltv_to_cac", "repeat_purchase_rate", "churn_rate",
+        "sales_cycle_mean", "sales_cycle_median", "time_in_stage", "stage_conversion",
+        "win_rate", "win_rate_amount", "average_deal_size", "sales_velocity", "open_pipeline", "pipeline_coverage", "slip_rate",
     )  # fmt: skip
     assert len(KPIS) == len(set(kpi_names()))
 
 
 def test_get_kpi__unknown_name_lists_the_catalogue():
-    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: cac, clv_realised"):
+    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: average_deal_size, cac, cac_lagged"):
         get_kpi("profit")
 
 
@@ -36,8 +44,9 @@ def test_declaration__is_complete(name):
     kpi = get_kpi(name)
     assert kpi.name == name
     assert set(kpi.title) == {"en", "de"} and all(kpi.title.values())
-    assert kpi.formula and kpi.unit in {"currency", "share", "days", "ratio", "count"} and kpi.better in {"up", "down", "none"}
+    assert kpi.formula and kpi.unit in {"currency", "share", "days", "months", "ratio", "count"} and kpi.better in {"up", "down", "none"}
     assert kpi.counts in {"orders", "customers", "deals"}
+    assert kpi.family in {"revenue", "customers", "sales_cycle", "pipeline"}
     assert kpi.needs and set(kpi.needs) <= set(TABLES)
     assert kpi.dimensions
 
@@ -55,6 +64,8 @@ def test_series__columns_order_and_status(tiny, name, by):
     assert set(series[c.STATUS]) <= {Status.FULL, Status.LIMITED, Status.INSUFFICIENT_DATA}
     assert (series[c.VALUE].isna() == (series[c.STATUS] == Status.INSUFFICIENT_DATA)).all()
     assert np.isfinite(series[c.VALUE].dropna()).all()
+    assert not (series[c.LOW] > series[c.VALUE]).any() and not (series[c.HIGH] < series[c.VALUE]).any()
+    assert series.loc[series[c.VALUE].isna(), [c.LOW, c.HIGH]].isna().all(axis=None)
 
 
 @EVERY
@@ -125,6 +136,7 @@ def restated(facts_of, tiny_tables, tiny) -> tuple[Snapshot, Snapshot]:
         "orders": [row | {"order_id": f"{i:05d}", "amount": 7.0} for i, row in enumerate(tiny_tables["orders"])],
         "spend": [row | {"cost": 99.0} for row in tiny_tables["spend"]],
         "deals": [row | deal for row in tiny_tables["deals"]],
+        "targets": [row | {"value": 999.0} for row in tiny_tables["targets"]],
         "deal_events": [
             row | {"event_id": f"{i:05d}", "stage": ("won", "lost")[i % 2], "owner": "x"}
             for i, row in enumerate(tiny_tables["deal_events"])

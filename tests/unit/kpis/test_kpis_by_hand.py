@@ -7,18 +7,40 @@ Channel  A, D: search · B: fair · C: unknown
 Deals    d1 1 Feb, won after 10 days · d2 1 Feb, lost after 30 · d3 no created_at, first event 21 Feb, won after 20
          d4 1 Mar, won after 20 on 21 Mar, reopened on 5 May, open · d5 1 Apr, open · d6 1 Mar, won after 40 on 10 Apr, amount mended as
          won again on 20 May · d7 1 May, lost on 31 May, reopened on 5 June, won after 60 on 30 June
+Amounts  d1 100 · d2 10 · d3 30 · d4 70, reopened as 75 · d5 none · d6 5, from 20 May on 6 · d7 9
+Expected d2 1 Mar · d3 31 Mar · d4 15 Apr, reopened 15 Jun · d5 31 May · d6 30 Apr · d7 30 Jun, reopened: none
+Targets  revenue: quarter from Feb 190 (north 160), May 60, Jun 60, Jul 80, quarter from Aug 50
 
 Revenue        150, 30, 0, 100, 0, 60 · quarters 180, 160
+New customers  Feb 150 (A, B) · May 120 (C) · Jun 0 (D) · none else; existing: the rest, Mar 30, May -20, Jul 60
 Growth         mom: -, 30/150-1 = -.8, 0/30-1 = -1, -, 0/100-1 = -1, - (nothing grows from zero) · qoq: -, 160/180-1 = -1/9
 CAC            Feb 60/2 = 30 (A, B) · Mar 10/0: none · Apr -, · May 0/1 = 0 (C; the span of spend goes on) · Jun 0/1 = 0 (D: a free
                first order wins a customer too) · Jul 25/0: none
 CLV            Feb: A 100+30-20 = 110, B 50+500 = 550, mean 330 · May: C 120 · Jun: D 0+60 = 60
+Payback        Feb: 100 and 50 on day 0 are more than 2 * 30: 0 · May, Jun: nothing to pay back: 0
+LTV:CAC        Feb 330/30 = 11 · none where CAC is 0
+Repeat rate    bought on two days: A from Mar on, D from Jul on: 0/2, 1/2, 1/2, 1/3 (C), 1/4 (D), 2/4
+Churn          none: no year before any month; there would be 2, 2, 2, 3, 4 customers from March on
 Mean cycle     by closing: Feb d1 10 · Mar d3 20 (d4 is open again) · Apr d6 40 · Jun d7 60
 Win rate       Feb 1/1 · Mar d3 of d2, d3 = 1/2 · Apr 1/1 · May none (d7 was reopened) · Jun 1/1
 Median cycle   at the end of Feb: d1 won at 10 of {d1, d2}, d3 being censored at 8: cif .5; median 10
                end of Mar: cif(10) = 1/5, cif(20) = 1/5 + 4/5 * 2/4 = .6 (d3, d4, which was won then), final .6, half .3: 20; 3 won
                end of May: d4 and d5 open, d7 lost at 30: cif 1/7, 2/7, then 3/7 at 40: half 3/14: 20; 3 won
                end of Jul: won at 10, 20, 40, 60 of 7, lost at 30, d4 and d5 open: cif 1/7, 2/7, 3/7, 4/7: half 2/7: 20; 4 won
+By amount      Feb 100/100 · Mar d3 30 of 30 + 10 = 3/4 · Apr 1 · Jun 1; mean size 100, 30, 6, -, 9, -
+Open pipeline  end of Feb d2 10 + d3 30 · Mar d6 5 · Apr d5 without amount: 0 · May, Jun, Jul d4 75, d5
+Coverage       Feb 40/(190 - 150) = 1 · Mar 5/(190 - 180) = 1/2 · Apr 0/(60 + 60 + 80) = 0, the quarter from May on · May and Jun
+               75/(200 - 100) · Jul 75/50, the quarter from August on · north in Feb 40/(160 - 150) = 4
+Slip rate      due and open at its start: Mar d2 (lost), d3 (won): 0/2 · Apr d6 (won): 0/1, d4 is closed · May d5: 1/1 · Jun d4: 1/1,
+               d7 was lost at its start · Jul none, d4 and d5 being overdue
+Velocity       open x won share x mean size won / median, as it stood: Feb 2 * 1 * 100 / 10 = 20 · Mar 1 * 3/4 * 200/3 / 20 = 2.5 (d4
+               is won) · Apr 1 * 4/5 * 205/4 / 20 = 2.05 · May (d4 is open) 2 * 3/5 * 136/3 / 20 = 2.72 · Jun and Jul 2 * 4/5 * 145/4
+               / 20 = 2.9
+Time in stage  stays in `offer`: d1 10, d2 30, d3 20, d4 20 and from 5 May on, d5 from 1 Apr on, d6 40, d7 30 and 25
+               end of Feb: 10, open at 28 and 8: S(10) = 1/2: 10 · Mar: S(10) = 4/5, S(20) = 4/5 * 2/4 = .4: 20 · Apr: 5/6, 5/6 * 3/5 = .5:
+               20
+               May: 7/8, 5/8, then two of the four not open at 27: S(30) = 5/16: 30 · Jun, Jul: 8/9, 6/9, 5/9 (25), 3/9: 30
+Conversion     of `offer`: Feb d1 1/1 · Mar d2 lost, d3, d4: 2/3 · Apr d6 1/1 · May d7 lost 0/1 · Jun d7 1/1
 """
 
 from __future__ import annotations
@@ -130,6 +152,76 @@ def test_win_rate__by_owner_at_the_closing(tiny):
     series = get_kpi("win_rate").series(tiny, by="owner")
     assert series["member"].unique().tolist() == ["ann", "bob", "unknown"]
     check(member(series, "ann"), FEB_TO_JUL, [1, 0] + [NAN] * 4, [1, 1, 0, 0, 0, 0], [LIMITED] * 2 + [NONE] * 4)
+
+
+def test_revenue__of_new_and_of_existing_customers(tiny):
+    new, existing = (get_kpi(f"revenue_{which}_customers").series(tiny) for which in ("new", "existing"))
+    check(new, FEB_TO_JUL, [150, 0, 0, 120, 0, 0], [2, 0, 0, 1, 1, 0], [LIMITED] + [FULL] * 5)
+    check(existing, FEB_TO_JUL, [0, 30, 0, -20, 0, 60], [0, 1, 0, 1, 0, 1], [LIMITED] + [FULL] * 5)
+
+
+def test_cac_payback__paid_by_the_first_orders(tiny):
+    series = get_kpi("cac_payback").series(tiny)
+    check(series, FEB_TO_JUL, [0, NAN, NAN, 0, 0, NAN], [2, 0, 0, 1, 1, 0], [LIMITED, NONE, NONE, LIMITED, LIMITED, NONE])
+
+
+def test_ltv_to_cac__of_paid_customers(tiny):
+    check(get_kpi("ltv_to_cac").series(tiny), FEB_TO_JUL, [11] + [NAN] * 5, [2, 0, 0, 1, 1, 0], [LIMITED] + [NONE] * 5)
+
+
+def test_repeat_purchase_rate__two_days_of_a_rolling_year(tiny):
+    series = get_kpi("repeat_purchase_rate").series(tiny)
+    check(series, FEB_TO_JUL, [0, 1 / 2, 1 / 2, 1 / 3, 1 / 4, 1 / 2], [2, 2, 2, 3, 4, 4], [LIMITED] * 6)
+
+
+def test_churn_rate__none_before_a_whole_year(tiny):
+    check(get_kpi("churn_rate").series(tiny), FEB_TO_JUL[1:], [NAN] * 5, [2, 2, 2, 3, 4], [NONE] * 5)
+
+
+def test_time_in_stage__counts_stays_under_way(tiny):
+    series = get_kpi("time_in_stage").series(tiny)
+    check(series, FEB_TO_JUL, [10, 20, 20, 30, 30, 30], [1, 4, 5, 6, 7, 7], [LIMITED] * 6)
+    assert (
+        get_kpi("time_in_stage")
+        .series(tiny, by="stage")
+        .drop(columns=["dimension", "member"])
+        .equals(series.drop(columns=["dimension", "member"]))
+    )
+
+
+def test_stage_conversion__departures_of_the_period(tiny):
+    series = get_kpi("stage_conversion").series(tiny, by="stage")
+    assert series["member"].unique().tolist() == ["offer"]
+    check(series, FEB_TO_JUL, [1, 2 / 3, 1, 0, 1, NAN], [1, 3, 1, 1, 1, 0], [LIMITED] * 5 + [NONE])
+
+
+def test_win_rate__by_amount_and_deal_size(tiny):
+    by_amount = get_kpi("win_rate_amount").series(tiny)
+    check(by_amount, FEB_TO_JUL, [1, 0.75, 1, NAN, 1, NAN], [1, 2, 1, 0, 1, 0], [LIMITED] * 3 + [NONE, LIMITED, NONE])
+    size = get_kpi("average_deal_size").series(tiny)
+    check(size, FEB_TO_JUL, [100, 30, 6, NAN, 9, NAN], [1, 1, 1, 0, 1, 0], [LIMITED] * 3 + [NONE, LIMITED, NONE])
+
+
+def test_sales_velocity__as_it_stood_at_each_end(tiny):
+    series = get_kpi("sales_velocity").series(tiny)
+    check(series, FEB_TO_JUL, [20, 2.5, 2.05, 2.72, 2.9, 2.9], [1, 3, 4, 3, 4, 4], [LIMITED] * 6)
+
+
+def test_open_pipeline__as_it_stood_at_each_end(tiny):
+    check(get_kpi("open_pipeline").series(tiny), FEB_TO_JUL, [40, 5, 0, 75, 75, 75], [2, 1, 1, 2, 2, 2], [FULL] * 6)
+
+
+def test_pipeline_coverage__of_what_the_running_quarter_lacks(tiny):
+    series = get_kpi("pipeline_coverage").series(tiny)
+    check(series, FEB_TO_JUL, [1, 0.5, 0, 0.75, 0.75, 1.5], [2, 1, 1, 2, 2, 2], [LIMITED] * 6)
+    north = member(get_kpi("pipeline_coverage").series(tiny, by="region"), "north")
+    assert north.loc[0, ["value", "n"]].tolist() == [4, 2]
+    assert north["value"].iloc[2:].isna().all()
+
+
+def test_slip_rate__of_deals_due_at_the_start(tiny):
+    series = get_kpi("slip_rate").series(tiny)
+    check(series, FEB_TO_JUL[1:], [0, 0, 1, 1, NAN], [2, 1, 1, 1, 0], [LIMITED] * 4 + [NONE])
 
 
 def test_deal_table__states_in_force(tiny):

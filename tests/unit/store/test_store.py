@@ -14,14 +14,6 @@ NOW = pd.Timestamp("2024-06-01")
 COMPANY = Company(name="Acme", currency="EUR", time_zone="Europe/Berlin")
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/folder/facts.db")
-    store.migrate()
-    yield store
-    store.close()
-
-
 def typed(table: str, **columns: list) -> pd.DataFrame:
     schema = TABLES[table]
     empty = schema.empty()

@@ -17,7 +17,7 @@ def small():
 def test_write_company__writes_every_version_of_every_filled_table(small, tmp_path):
     write_company(small, tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
-        "mapping.yaml", "customers.csv", "orders.csv", "deals.csv", "deal_events.csv", "spend.csv", "targets.csv",
+        "mapping.yaml", "customers.csv", "orders.csv", "deals.csv", "deal_events.csv", "activities.csv", "spend.csv", "targets.csv",
     }  # fmt: skip
     for name in TABLES:
         if len(small.tables[name]):

@@ -82,8 +82,16 @@ def points_of(rows: pd.DataFrame, targets: pd.DataFrame, *, scope: str) -> list[
     promised = targets[targets[c.SCOPE] == scope].set_index(c.DS)[c.VALUE].to_dict()
     ordered = rows.sort_values(c.DS)
     return [
-        KpiPoint(ds=ds, value=number(value), n=number(n), status=Status(status), target=number(promised.get(ds)))
-        for ds, value, n, status in zip(ordered[c.DS], ordered[c.VALUE], ordered[c.N], ordered[c.STATUS], strict=True)
+        KpiPoint(
+            ds=row[c.DS],
+            value=number(row[c.VALUE]),
+            low=number(row[c.LOW]),
+            high=number(row[c.HIGH]),
+            n=number(row[c.N]),
+            status=Status(row[c.STATUS]),
+            target=number(promised.get(row[c.DS])),
+        )
+        for row in ordered.to_dict("records")
     ]
 
 
@@ -98,6 +106,7 @@ def _definition(name: str) -> dict[str, Any]:
     return {
         "name": kpi.name,
         "title": dict(kpi.title),
+        "family": kpi.family,
         "formula": kpi.formula,
         "unit": kpi.unit,
         "better": kpi.better,

@@ -1,0 +1,113 @@
+"""The revenue model's engine for the monthly series of any KPI: amounts, shares between 0 and 1, and relative changes.
+
+The engine is at home with positive series and relative errors. A share is therefore forecast as odds, whose logarithm is the logit, and a
+change as the factor 1 + change; the sample paths are turned back. An amount goes in as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import cutoff_of
+from predictkpi.core.types import Status
+from predictkpi.errors import DataError
+from predictkpi.predictors.revenue.model import RevenueForecaster
+from predictkpi.predictors.revenue.paths import Answer
+from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS
+from predictkpi.protocol import worst
+
+Floats = npt.NDArray[np.float64]
+Scale = Literal["amount", "share", "change"]
+
+_YEAR = 12
+# A share of nothing known in number is taken as one of so many.
+_N_UNKNOWN = 100.0
+_LEAST_FACTOR = 0.01
+
+
+def forecast_series(
+    y: pd.Series,
+    *,
+    as_of: pd.Timestamp,
+    scale: Scale = "amount",
+    n: pd.Series | None = None,
+    name: str = "series",
+    draws: int = 1000,
+    origins: int = 24,
+    random_state: int = 0,
+) -> Answer:
+    """Sample paths of the 12 months from the one that holds ``as_of``, in the unit of ``y``.
+
+    ``y`` is indexed by the starts of its complete months, in order; ``n`` (same index) is how many cases each share is made of. Months
+    without a value inside the series are filled in from their neighbours, which the reason says. Intervals are learnt from rolling
+    origins inside ``y``. Raises `DataError` for a month at or after that of ``as_of``, or for a series that is not monthly.
+    """
+    as_of = pd.Timestamp(as_of)
+    whole = _checked(y, as_of)
+    filled = int(whole.isna().sum())
+    whole = whole.interpolate(limit_direction="both")
+    cases = _cases(whole, n)
+    inside = _to_engine(whole.to_numpy(dtype=float), cases, scale)
+    model = RevenueForecaster(draws=draws, origins=origins, random_state=random_state)
+    inputs = _inputs(name, as_of, whole.index, inside)
+    known = [_inputs(name, as_of - pd.DateOffset(months=back), whole.index[:-back], inside[:-back]) for back in _steps(origins, len(whole))]
+    answer = model.fit(pd.concat([*known, inputs], ignore_index=True)).answers(inputs)[0]
+    status, reason = answer.status, answer.reason.replace(" of revenue", "")
+    if filled:
+        status = worst(status, Status.LIMITED)
+        reason = "; ".join(part for part in (reason, f"{filled} months without a value were filled in") if part)
+    usual_cases = float(np.median(cases[-_YEAR:])) if len(cases) else _N_UNKNOWN
+    paths = _from_engine(answer.paths, usual_cases, scale)
+    return replace(answer, history=whole.to_numpy(dtype=float), paths=paths, status=status, reason=reason)
+
+
+def _checked(y: pd.Series, as_of: pd.Timestamp) -> pd.Series:
+    """From the first month with a value to the cutoff, NaN where there is none."""
+    found = y.dropna()
+    if not len(found):
+        return pd.Series([], index=pd.DatetimeIndex([]), dtype="float64")
+    cutoff = cutoff_of(as_of, "M")
+    if found.index[-1] > cutoff:
+        raise DataError(f"the series reaches {found.index[-1]:%Y-%m}, but only months up to {cutoff:%Y-%m} are complete at {as_of}")
+    months = pd.date_range(found.index[0], cutoff, freq="MS", unit="us")
+    strange = found.index.difference(months)
+    if len(strange):
+        raise DataError(f"{strange[0]} is not the start of a month: only monthly series can be forecast")
+    return found.astype("float64").reindex(months)
+
+
+def _cases(whole: pd.Series, n: pd.Series | None) -> Floats:
+    if n is None:
+        return np.full(len(whole), _N_UNKNOWN)
+    return np.maximum(n.reindex(whole.index).astype("float64").fillna(1.0).to_numpy(dtype=float), 1.0)
+
+
+def _to_engine(y: Floats, cases: Floats, scale: Scale) -> Floats:
+    """Odds count half a case more on either side, so that none and all are far away but not infinitely far."""
+    if scale == "share":
+        return (y * cases + 0.5) / ((1 - y) * cases + 0.5)
+    return np.maximum(1 + y, _LEAST_FACTOR) if scale == "change" else y
+
+
+def _from_engine(paths: Floats, cases: float, scale: Scale) -> Floats:
+    if scale == "share":
+        return np.clip((paths / (1 + paths) * (cases + 1) - 0.5) / cases, 0.0, 1.0)
+    return paths - 1 if scale == "change" else paths
+
+
+def _steps(origins: int, months: int) -> range:
+    """How far back each origin lies, farthest first."""
+    return range(min(origins, months - 1), 0, -1)
+
+
+def _inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: Floats) -> pd.DataFrame:
+    """The engine's long table; a series without a month is one row with empty ``ds`` and ``y``."""
+    if not len(y):
+        months, y = pd.DatetimeIndex([pd.NaT]), np.array([np.nan])
+    return pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: as_of, c.DS: months, c.Y: y, FISCAL_YEAR_STARTS: 1})

@@ -1,0 +1,71 @@
+"""An HTTP session that survives what the internet does: dropped connections, servers that are busy, limits on the rate of requests.
+
+Only for requests that read (also by POST): a repeated one does no harm.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from predictkpi.errors import SourceError
+
+Wait = Callable[[float], None]
+BUSY = {429, 500, 502, 503, 504}
+_SECONDS = 60.0
+
+
+class RetryingSession(requests.Session):
+    """A `requests.Session` that tries again after a lost connection or a busy answer, waiting longer each time.
+
+    It waits as long as a ``Retry-After`` header says, otherwise 1, 2, 4, 8, ... seconds with jitter, but never longer than ``longest``.
+    ``wait`` does the waiting. When the attempts are used up it raises `SourceError`, which names ``source`` and no secret.
+    """
+
+    def __init__(self, source: str, *, attempts: int = 6, longest: float = 300.0, wait: Wait = time.sleep) -> None:
+        super().__init__()
+        self._source = source
+        self._attempts = attempts
+        self._longest = longest
+        self._wait = wait
+
+    def request(self, method: str, url: str | bytes, *args: Any, **named: Any) -> requests.Response:
+        """As `requests.Session.request`; the body has been read in full when it returns."""
+        named.setdefault("timeout", _SECONDS)
+        for attempt in range(self._attempts):
+            asked: float | None = None
+            try:
+                response = super().request(method, url, *args, **named)
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                trouble = f"the connection failed ({type(error).__name__})"
+            else:
+                if response.status_code not in BUSY:
+                    return response
+                trouble = f"it answered {response.status_code} {response.reason}"
+                asked = _retry_after(response)
+            if asked is not None and asked > self._longest:
+                raise SourceError(f"{self._source}: it asks to wait {asked:.0f} seconds before the next request; sync again after that")
+            if attempt + 1 < self._attempts:
+                backoff = min(2.0**attempt, self._longest) * random.uniform(0.5, 1.0)
+                self._wait(backoff if asked is None else asked)
+        raise SourceError(
+            f"{self._source}: {trouble}, {self._attempts} times in a row; what was loaded is kept: sync again later, and it goes on there"
+        )
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds to wait: stated as such, or as an instant beside the server's own ``Date``; None if neither can be read."""
+    stated = response.headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(stated))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(stated) - parsedate_to_datetime(response.headers["Date"])).total_seconds())
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,191 @@
+"""Salesforce through simple-salesforce: any object by its fields, read in the order of ``SystemModstamp``, deleted records included.
+
+::
+
+    source: {kind: salesforce, domain: acme.my}     # the org's My Domain; the secrets are in SALESFORCE_CLIENT_ID and _CLIENT_SECRET
+
+The mapping names objects (Account, Opportunity, OpportunityHistory, Order, ...) as files, and fields as their columns; a field of a related
+record is ``Owner.Name``. ``known_at`` is added: see `sources.base`. A first pass of many records is a job of the Bulk API 2.0; everything
+else is a query of the REST API.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pydantic import Field, model_validator
+
+from predictkpi.errors import SourceError
+from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, fed_objects, read_options, secret, used_fields
+from predictkpi.sources.mapping import Mapping as Rules
+from predictkpi.sources.retrying import RetryingSession
+
+if TYPE_CHECKING:
+    from simple_salesforce import Salesforce
+
+ID, MODSTAMP, CREATED, IS_DELETED = "Id", "SystemModstamp", "CreatedDate", "IsDeleted"
+_ALWAYS = (CREATED, ID, IS_DELETED, MODSTAMP)
+_OVERLAP = pd.Timedelta(minutes=10)
+"""A transaction may be committed after a later one was read, so each sync looks that far behind the last one."""
+
+
+class SalesforceOptions(Options):
+    """The ``source:`` block of kind ``salesforce``: ``domain`` to log in with a client's id and secret, or ``instance_url`` and a token."""
+
+    domain: str | None = None
+    instance_url: str | None = None
+    client_id_from: str = "SALESFORCE_CLIENT_ID"
+    client_secret_from: str = "SALESFORCE_CLIENT_SECRET"
+    token_from: str = "SALESFORCE_ACCESS_TOKEN"
+    version: str = "62.0"
+    bulk_above: int = Field(20_000, ge=0, description="records of a first pass above which it is a bulk job")
+    bulk_rows: int = Field(20_000, ge=1, description="records by which the result of a bulk job is fetched")
+    poll_seconds: float = Field(5.0, ge=0, description="how often a bulk job is asked whether it is done")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> SalesforceOptions:
+        if (self.domain is None) == (self.instance_url is None):
+            raise ValueError("state domain (to log in with a client's id and secret) or instance_url (with an access token)")
+        return self
+
+
+class SalesforceSource:
+    """See the module. Secrets are read from ``environment`` when the source is made; it logs in when it is first read."""
+
+    id_column: str | None = ID
+
+    def __init__(self, rules: Rules, environment: Mapping[str, str], *, session: RetryingSession | None = None) -> None:
+        self._options = read_options(SalesforceOptions, rules.source or {})
+        self._fields = {name: used_fields(rules, name) for name in fed_objects(rules)}
+        names = (
+            [self._options.token_from] if self._options.domain is None else [self._options.client_id_from, self._options.client_secret_from]
+        )
+        self._secrets = [secret(environment, name, of="Salesforce") for name in names]
+        self._session = session or RetryingSession("Salesforce")
+
+    def __repr__(self) -> str:
+        return f"SalesforceSource({self._options.domain or self._options.instance_url!r})"
+
+    def batches(self, marks: Mapping[str, Mark], *, until: pd.Timestamp) -> Iterator[Batch]:
+        """See `Source.batches`."""
+        from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceError, SalesforceExpiredSession
+
+        try:
+            salesforce = self._connected()
+            for name, fields in self._fields.items():
+                mark = marks.get(name, Mark())
+                if not mark.at and not mark.began:
+                    mark = Mark(is_first=mark.is_first, began=until.isoformat())
+                has_logged_in_again = False
+                done = False
+                while not done:
+                    try:
+                        for batch in self._pass(salesforce, name, fields, mark, until):
+                            mark = batch.marks[name]
+                            yield batch
+                        done = True
+                    except SalesforceExpiredSession:
+                        # A bulk job cannot log in again by itself; the pass goes on from its mark.
+                        if has_logged_in_again or self._options.domain is None:
+                            raise
+                        has_logged_in_again = True
+                        salesforce = self._connected()
+        except SalesforceExpiredSession:
+            raise SourceError(f"Salesforce: the session has expired or is not valid: {self._way_in()}") from None
+        except SalesforceAuthenticationFailed as error:
+            raise SourceError(f"Salesforce: the login failed ({error.code}): {self._way_in()}") from None
+        except SalesforceError as error:
+            raise SourceError(f"Salesforce: {_reason(error)}") from None
+
+    def _way_in(self) -> str:
+        if self._options.domain is None:
+            return f"put a new access token into {self._options.token_from}"
+        return f"check source.domain, {self._options.client_id_from} and {self._options.client_secret_from}"
+
+    def _connected(self) -> Salesforce:
+        try:
+            from simple_salesforce import Salesforce
+        except ImportError:
+            raise SourceError("Salesforce: simple-salesforce is not installed: pip install 'predictkpi[salesforce]'") from None
+        options = self._options
+        if options.domain is None:
+            way_in: dict[str, Any] = {"instance_url": options.instance_url, "session_id": self._secrets[0]}
+        else:
+            way_in = {"domain": options.domain, "consumer_key": self._secrets[0], "consumer_secret": self._secrets[1]}
+        return Salesforce(**way_in, version=options.version, session=self._session)
+
+    def _pass(self, salesforce: Salesforce, name: str, fields: list[str], mark: Mark, until: pd.Timestamp) -> Iterator[Batch]:
+        since = pd.Timestamp(mark.at) if mark.at else None
+        if since is not None and not mark.is_first:
+            since -= _OVERLAP
+        selected = sorted({*fields, *_ALWAYS} - {KNOWN_AT})
+        conditions = ([f"{MODSTAMP} >= {_literal(since)}"] if since is not None else []) + [f"{MODSTAMP} < {_literal(until)}"]
+        soql = f"SELECT {', '.join(selected)} FROM {name} WHERE {' AND '.join(conditions)}"
+        page = salesforce.query(f"{soql} ORDER BY {MODSTAMP}, {ID}", include_deleted=True)
+        is_bulk = since is None and page["totalSize"] > self._options.bulk_above
+        pages = self._by_bulk(salesforce, name, soql) if is_bulk else _by_rest(salesforce, page)
+        for records in pages:
+            # The result of a bulk job is in no order, so only its end is a mark.
+            mark = mark if is_bulk or not records else mark.moved(_plain(records[-1][MODSTAMP]))
+            yield _batch(name, fields, records, mark)
+        yield Batch({}, {name: mark.ended(until.isoformat())})
+
+    def _by_bulk(self, salesforce: Salesforce, name: str, soql: str) -> Iterator[list[dict[str, Any]]]:
+        handler = getattr(salesforce.bulk2, name)
+        for text in handler.query_all(soql, max_records=self._options.bulk_rows, wait=self._options.poll_seconds):
+            yield list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def _by_rest(salesforce: Salesforce, page: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    while True:
+        yield [_flat(record) for record in page["records"]]
+        if page["done"]:
+            return
+        page = salesforce.query_more(page["nextRecordsUrl"], identifier_is_url=True)
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Fields of related records by their path, as the bulk API names them."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if name == "attributes":
+            continue
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def _batch(name: str, fields: list[str], records: list[dict[str, Any]], mark: Mark) -> Batch:
+    gone = tuple(str(record[ID]) for record in records if _plain(record[IS_DELETED]) == "true")
+    there = [record for record in records if _plain(record[IS_DELETED]) != "true"]
+    began = pd.Timestamp(mark.began) if mark.is_first else None
+    for record in there:
+        # Changed after the pass began: what is read is not what was known at its creation.
+        is_original = began is not None and pd.Timestamp(_plain(record[MODSTAMP])) < began
+        record[KNOWN_AT] = record[CREATED] if is_original else None
+    columns = {field: pd.Series([_plain(record.get(field)) or None for record in there], dtype="str") for field in sorted({*fields, ID})}
+    return Batch({name: pd.DataFrame(columns)}, {name: mark}, deleted={name: gone}, first=frozenset({name} if mark.is_first else ()))
+
+
+def _plain(value: object) -> str:
+    """A cell as text: what REST gives as JSON and bulk as CSV reads the same."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _literal(instant: pd.Timestamp | None) -> str:
+    assert instant is not None
+    return instant.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _reason(error: Any) -> str:
+    content = getattr(error, "content", None)
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        code = content[0].get("errorCode", "")
+        advice = ": the org's requests of today are used up; sync again tomorrow" if code == "REQUEST_LIMIT_EXCEEDED" else ""
+        return f"{content[0].get('message', '')} ({code}){advice}"
+    return str(content or error)

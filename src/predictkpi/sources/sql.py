@@ -1,0 +1,156 @@
+"""Any database that SQLAlchemy can open, read by one query an object; the one place outside the store that knows SQLAlchemy.
+
+::
+
+    source:
+      kind: sql
+      url_from: WAREHOUSE_URL            # the environment variable that holds the SQLAlchemy URL
+      batch_rows: 20000
+      queries:
+        orders: {select: "SELECT id, day, customer, net, updated_at FROM orders", mark: updated_at}
+
+With a ``mark`` column (an instant, number or text that grows whenever a row changes) a sync reads the rows at or after the newest mark
+it has seen, and those without one; at, not after, because rows that share the mark may have come later. Without it every sync reads all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+import pandas as pd
+import sqlalchemy as sa
+from pydantic import Field
+
+from predictkpi.errors import MappingError, SourceError
+from predictkpi.sources.base import Batch, Mark, Options, fed_objects, read_options, secret
+from predictkpi.sources.mapping import Mapping as Rules
+from predictkpi.sources.mapping import near
+
+_SPELLINGS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class Query(Options):
+    """What to read for an object: a query without ORDER BY, and the column of its result that tells what is new."""
+
+    select: str
+    mark: str | None = None
+
+
+class SqlOptions(Options):
+    """The ``source:`` block of kind ``sql``."""
+
+    url_from: str
+    queries: dict[str, Query]
+    batch_rows: int = Field(20_000, ge=1)
+
+
+class SqlSource:
+    """See the module. The URL is read from ``environment`` when the source is made."""
+
+    id_column: str | None = None
+
+    def __init__(self, rules: Rules, environment: Mapping[str, str]) -> None:
+        self._options = read_options(SqlOptions, rules.source or {})
+        self._objects = fed_objects(rules)
+        known = list(self._options.queries)
+        for name in self._objects:
+            if name not in known:
+                raise MappingError(f"source.queries has no query {name!r}{near(name, known)}; there are: {', '.join(known)}")
+        url = secret(environment, self._options.url_from, of="SQL source")
+        try:
+            parsed = sa.make_url(url)
+            self._engine = sa.create_engine(parsed.set(drivername=_SPELLINGS.get(parsed.drivername, parsed.drivername)))
+        except (sa.exc.ArgumentError, ImportError):
+            # The message of SQLAlchemy may hold the URL and so the password.
+            raise SourceError(
+                f"SQL source: {self._options.url_from} holds no usable database URL, or its driver is not installed"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"SqlSource({self._engine.url.render_as_string(hide_password=True)!r})"
+
+    def batches(self, marks: Mapping[str, Mark], *, until: pd.Timestamp) -> Iterator[Batch]:
+        """See `Source.batches`. ``until`` is not used: a database is read as it is."""
+        try:
+            for name in self._objects:
+                yield from self._read(name, self._options.queries[name], marks.get(name, Mark()))
+        finally:
+            self._engine.dispose()
+
+    def _read(self, name: str, query: Query, mark: Mark) -> Iterator[Batch]:
+        first = frozenset({name} if mark.is_first else ())
+        try:
+            with self._engine.connect() as connection:
+                statement, values = self._statement(query, mark)
+                result = connection.execution_options(yield_per=self._options.batch_rows).execute(statement, values)
+                columns = list(result.keys())
+                if query.mark is not None and query.mark not in columns:
+                    near_by = near(query.mark, columns)
+                    raise MappingError(
+                        f"source.queries.{name}: the query has no column {query.mark!r}{near_by}; it has: {', '.join(columns)}"
+                    )
+                at = mark.at
+                for rows in result.partitions():
+                    frame = pd.DataFrame({column: _typed(values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)})
+                    if query.mark is not None:
+                        at = next(
+                            (_spelled(row[columns.index(query.mark)]) for row in reversed(rows) if _has(row, columns, query.mark)), at
+                        )
+                    yield Batch({name: frame}, {name: mark.moved(at)}, first=first)
+                yield Batch({}, {name: mark.ended(at)})
+        except sa.exc.SQLAlchemyError as error:
+            first_line = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+            raise SourceError(f"{self!r}: {name}: {first_line}") from None
+
+    def _statement(self, query: Query, mark: Mark) -> tuple[sa.TextClause, dict[str, object]]:
+        inner = query.select.strip().rstrip(";")
+        if query.mark is None:
+            return sa.text(inner), {}
+        column = self._engine.dialect.identifier_preparer.quote(query.mark)
+        where = f" WHERE {column} >= :mark OR {column} IS NULL" if mark.at else ""
+        return sa.text(f"SELECT * FROM ({inner}) AS records{where} ORDER BY {column}"), {"mark": _value(mark.at)} if mark.at else {}
+
+
+def _has(row: sa.Row, columns: list[str], name: str) -> bool:
+    return row[columns.index(name)] is not None
+
+
+def _spelled(value: object) -> str:
+    """A mark as text that remembers its type, for the database to compare it with the column again."""
+    if isinstance(value, dt.datetime):
+        return f"instant {value.isoformat()}"
+    if isinstance(value, dt.date):
+        return f"date {value.isoformat()}"
+    if isinstance(value, int | float | Decimal):
+        return f"number {value}"
+    return f"text {value}"
+
+
+def _value(text: str) -> object:
+    kind, _, value = text.partition(" ")
+    if kind == "instant":
+        return dt.datetime.fromisoformat(value)
+    if kind == "date":
+        return dt.date.fromisoformat(value)
+    if kind == "number":
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    return value
+
+
+def _typed(values: tuple[object, ...]) -> pd.Series:
+    """A column as the converters of `sources.convert` know it: text, numbers, instants, or objects where it is mixed."""
+    there = [value for value in values if value is not None]
+    plain = [float(value) if isinstance(value, Decimal) else value for value in values]
+    if all(isinstance(value, str) for value in there):
+        return pd.Series(plain, dtype="str")
+    if all(isinstance(value, dt.datetime) for value in there):
+        zoned = any(value.tzinfo is not None for value in there if isinstance(value, dt.datetime))
+        return pd.to_datetime(pd.Series(plain, dtype="object"), utc=zoned).astype("datetime64[us, UTC]" if zoned else "datetime64[us]")
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in there):
+        return pd.Series(plain, dtype="Int64")
+    if all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in there):
+        return pd.Series(plain, dtype="float64")
+    known = (str, dt.date, bool, int, float)
+    return pd.Series([value if value is None or isinstance(value, known) else str(value) for value in plain], dtype="object")

@@ -1,0 +1,44 @@
+"""Rejects in the store: what was set aside, and what a replay has settled since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+
+from predictkpi.store.frames import in_chunks, insert_frame, read_frame
+from predictkpi.store.schema import LOAD_ID, RECORD, REJECT_FIELDS, REJECT_ID, REJECTS, REPLAYED_IN
+
+
+def write_rejects(connection: sa.Connection, rejects: pd.DataFrame, *, load_id: int) -> None:
+    """Keep these rejects of that load: `REJECT_FIELDS` and, where there is one, `RECORD`."""
+    columns = [*REJECT_FIELDS, *([RECORD] if RECORD in rejects else [])]
+    insert_frame(connection, REJECTS, rejects[columns].assign(**{LOAD_ID: load_id}))
+
+
+def read_rejects(
+    connection: sa.Connection, columns: Sequence[str], *, load_id: int | None, table: str | None, file: str | None, limit: int | None
+) -> pd.DataFrame:
+    """Rejects that no replay has settled, newest load first, the rows of one load in file order."""
+    statement = _waiting(sa.select(*(REJECTS.c[name] for name in columns)))
+    for name, value in ((LOAD_ID, load_id), ("table", table), ("file", file)):
+        if value is not None:
+            statement = statement.where(REJECTS.c[name] == value)
+    return read_frame(connection, statement.order_by(REJECTS.c[LOAD_ID].desc(), REJECTS.c[REJECT_ID]).limit(limit))
+
+
+def count_rejects(connection: sa.Connection) -> int:
+    """How many rejects no replay has settled."""
+    return connection.execute(_waiting(sa.select(sa.func.count()).select_from(REJECTS))).scalar_one()
+
+
+def settle_rejects(connection: sa.Connection, reject_ids: Sequence[int], *, load_id: int) -> None:
+    """Enter that this load has offered these rejects again; what it rejected anew is among its own rejects."""
+    for chunk in in_chunks([str(reject_id) for reject_id in reject_ids]):
+        these = REJECTS.c[REJECT_ID].in_([int(reject_id) for reject_id in chunk])
+        connection.execute(sa.update(REJECTS).where(these).values({REPLAYED_IN: load_id}))
+
+
+def _waiting(statement: sa.Select) -> sa.Select:
+    return statement.where(REJECTS.c[REPLAYED_IN].is_(None))

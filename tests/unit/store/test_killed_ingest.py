@@ -1,0 +1,151 @@
+"""``kill -9`` at any moment of an ingest leaves the store as before that load or as after it, and loading again completes it.
+
+The process is the command line itself, forked off a process that has imported it already, so that every kill falls into the work. The suite
+kills a few, spread over the time that a whole ingest takes here; ``PREDICTKPI_KILLS=50`` kills that many on each database.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from predictkpi.pipelines.ingest import ingest
+from predictkpi.store import Store
+from predictkpi.synthetic import make_company, write_company
+from predictkpi.tables import TABLES
+
+KILLS = int(os.environ.get("PREDICTKPI_KILLS", "4"))
+SEED = 7
+FOREVER = pd.Timestamp("2200-01-01")
+NURSERY = """
+import os, sys
+import predictkpi.pipelines.ingest, predictkpi.pipelines.open_store, predictkpi.cli.app, predictkpi.cli.render, psycopg
+from predictkpi.cli import main
+
+for line in sys.stdin:
+    url, folder = line.split()
+    child = os.fork()
+    if child == 0:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(nothing, number)
+        os.environ["PREDICTKPI_DATABASE_URL"] = url
+        sys.argv = ["predictkpi", "ingest", "--mapping", folder + "/mapping.yaml", "--source", folder]
+        main()
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Nursery:
+    """Starts ``predictkpi ingest`` at once, and waits for it to end, or to be killed."""
+
+    def __init__(self):
+        self._process = subprocess.Popen([sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def ingest(self, url: str, folder: Path, *, seconds: float | None = None) -> int:
+        """The exit code; killed after ``seconds`` if it is still running then."""
+        self._process.stdin.write(f"{url} {folder}\n".encode())
+        child = int(self._process.stdout.readline())
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            os.kill(child, signal.SIGKILL)
+        return int(self._process.stdout.readline())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+class State:
+    """All that a store holds, for comparison."""
+
+    def __init__(self, url: str):
+        store = Store(url)
+        facts = store.facts()
+        self.books = (facts.company, len(store.loads()), len(store.rejects()))
+        self.tables = {name: facts.read(name, known_before=FOREVER) for name in TABLES}
+        store.close()
+
+    def __eq__(self, other: State) -> bool:
+        return self.books == other.books and self.holds_the_facts_of(other)
+
+    def holds_the_facts_of(self, other: State) -> bool:
+        return all(self.tables[name].equals(other.tables[name]) for name in TABLES)
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """Two exports of one company, as the folders of their files: the second has a year of new rows and of corrections."""
+    company = make_company(seed=3, customers=60, years=2, deals=200, orders=500)
+    until = company.end - pd.DateOffset(years=1)
+    early = dataclasses.replace(company, end=until, tables={name: rows[rows["known_at"] < until] for name, rows in company.tables.items()})
+    folders = [tmp_path_factory.mktemp("early"), tmp_path_factory.mktemp("late")]
+    for one, folder in zip((early, company), folders, strict=True):
+        write_company(one, folder)
+    return folders
+
+
+@pytest.fixture
+def copies(request, database_url, exports):
+    """A way to as many stores that hold the first export as a test likes; each call gives the URL of another."""
+    store = Store(database_url)
+    store.migrate()
+    ingest(store, mapping=exports[0] / "mapping.yaml", source=exports[0], now=pd.Timestamp.now("UTC"))
+    store.close()
+    if store.url.get_backend_name() == "postgresql":
+        return lambda: request.getfixturevalue("postgres").new_database(template=store.url.database)
+    held = Path(store.url.database)
+
+    def copy() -> str:
+        made = held.with_name(f"copy{len(list(held.parent.iterdir()))}.db")
+        shutil.copyfile(held, made)
+        return f"sqlite:///{made}"
+
+    return copy
+
+
+def test_ingest__killed_at_any_moment_leaves_the_store_before_or_after(nursery, copies, exports):
+    before, url = State(copies()), copies()
+    started = time.perf_counter()
+    assert nursery.ingest(url, exports[1]) == 0
+    duration, after = time.perf_counter() - started, State(url)
+    assert not after.holds_the_facts_of(before)
+
+    rng, found = random.Random(SEED), []
+    while len(found) < KILLS:
+        url, started = copies(), time.perf_counter()
+        code = nursery.ingest(url, exports[1], seconds=duration * (len(found) + rng.random()) / KILLS)
+        if code == 0:  # faster than its kill: the next ones come a little earlier
+            duration = time.perf_counter() - started
+            continue
+        assert code == -signal.SIGKILL
+        left = State(url)
+        assert left in (before, after), f"kill {len(found)} left half a load"
+        found.append("before" if left == before else "after")
+
+        store = Store(url)
+        ingest(store, mapping=exports[1] / "mapping.yaml", source=exports[1], now=pd.Timestamp.now("UTC"))
+        store.close()
+        assert State(url).holds_the_facts_of(after)
+    print(f"{KILLS} kills: the store was as before {found.count('before')} times, as after {found.count('after')} times")
+    assert "before" in found
