@@ -11,11 +11,11 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources import Feed, Mapping, Offer, RawFile, read_feed, read_file, read_mapping
+from predictkpi.sources import Feed, Mapping, Offer, RawFile, doubts, read_feed, read_file, read_mapping
 from predictkpi.sources.checks import in_reporting_currency, not_of_the_future, of_known_deals, with_derived_keys
 from predictkpi.sources.mapping import ALWAYS
 from predictkpi.store import Counts, Load, Store
-from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED
+from predictkpi.store.versions import ACCEPTED, IS_NEW, OUTCOME, REJECTED, UNCHANGED
 from predictkpi.tables import TABLES
 
 OnProgress = Callable[[str, int, int], None]
@@ -89,7 +89,8 @@ def ingest(store: Store, *, mapping: Path, source: Path, now: pd.Timestamp, on_p
         for table in tables.values():
             tell(f"checking {table.name}", 0, len(table.frame))
             table.check(load, tables, until=learnt_at)
-        report = _report(load.load_id, company, rules, offers, tables)
+        report = _report(load.load_id, company, offers, tables)
+        report.warnings.extend(text for table in tables.values() for text in table.doubts(load, is_dated=rules.exported_at is not None))
         refusal = _refusal(offers, report)
         load.write_rejects(report.rejects)
         load.finish(sum((feed.counts for feed in report.feeds), Counts()), is_refused=bool(refusal))
@@ -165,6 +166,25 @@ class _Table:
         self.rejects.append(rejects)
         return good
 
+    def doubts(self, load: Load, *, is_dated: bool) -> list[str]:
+        """What of the checked rows looks like a slip; ``is_dated`` says that the mapping states when the files were exported."""
+        accepted = self.plan[self.plan[OUTCOME] == ACCEPTED]
+        if self.frame.empty:
+            return []
+        found = doubts.of_first_fact(self.schema, self.frame)
+        if self.name == "deal_events":
+            stages = set(self.frame[c.STAGE])
+            has_all = stages.issuperset(c.CLOSED_STAGES)
+            found += doubts.of_stages(stages, () if has_all else load.newest(self.name, [c.EVENT_ID, c.STAGE])[c.STAGE])
+        if load.is_first(self.name) or accepted.empty:
+            return found
+        is_new = accepted[IS_NEW]
+        if self.schema.happened_at and not is_dated:
+            unstated = accepted[is_new & self.frame.loc[accepted.index, c.KNOWN_AT].isna()]
+            found += doubts.of_late_facts(self.schema, self.frame.loc[unstated.index, self.schema.happened_at], unstated[c.KNOWN_AT])
+        changed = accepted[~is_new & (accepted[c.KNOWN_AT] >= load.learning.learnt_at)]
+        return found + doubts.of_many_corrections(self.name, changed=len(changed), stored=load.count(self.name))
+
     def counts(self, number: int) -> Counts:
         """What became of the rows of that feed, cells that could not be converted aside."""
         return Counts.of(self.outcome[self.where["feed"] == number])
@@ -185,7 +205,7 @@ def _current(load: Load, tables: dict[str, _Table], name: str, columns: list[str
     return pd.concat([stored, brought[columns]], ignore_index=True).drop_duplicates(list(table.schema.key), keep="last")
 
 
-def _report(load_id: int, company: Company, rules: Mapping, offers: list[Offer], tables: dict[str, _Table]) -> IngestReport:
+def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[str, _Table]) -> IngestReport:
     feeds = []
     rejects = []
     for number, offer in enumerate(offers):
@@ -234,8 +254,11 @@ def _refusal(offers: list[Offer], report: IngestReport) -> str:
     for feed in report.feeds:
         if feed.records and feed.rejected == feed.records:
             own = report.rejects[(report.rejects["file"] == feed.file) & (report.rejects["table"] == feed.table)]
-            worst = (own["field"] + ": " + own["reason"]).value_counts().index[0]
+            reasons_of_rows = own["field"] + ": " + own["reason"]
+            worst = reasons_of_rows.value_counts().index[0]
+            example = own.loc[reasons_of_rows == worst, "value"].iloc[0]
             reasons.append(
-                f"{feed.file}: all {feed.records} records for {feed.table} were rejected, mostly for {worst}. Nothing was loaded"
+                f"{feed.file}: all {feed.records} records for {feed.table} were rejected, mostly for {worst}; "
+                f"an example: {example!r}. Nothing was loaded"
             )
     return "\n".join(reasons)

@@ -26,8 +26,9 @@
         ignore: [Notes]              # columns of the file that no feed uses; "*" for all. Any other unused column is an error
 
 Everything is read as text: ``No`` or ``0012`` in a value map mean what they say. Cells are stripped of blanks at both ends; only an empty
-cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column.
-Instants are converted from ``dates.time_zone`` to the company's; dates without a time of day are not, for a day stays that day.
+cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column of the
+file: ``dates: {format: {opened: "%d.%m.%Y", modified: ISO8601}}``. Instants are converted from ``dates.time_zone`` to the company's; dates
+without a time of day are not, for a day stays that day. Dates before 1900 or after 2261, and numbers from 1e15 on, are rejected.
 
 ``known_at`` is when a row was known, the other time of every fact. Without it a row of the first load of a table was known when it
 happened (undated ones: when it was exported), and what a later load adds or changes is known from its export on. Name a column of the
@@ -43,6 +44,7 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -85,10 +87,18 @@ def near(name: str, known: list[str]) -> str:
 
 def _is_encoding(name: str) -> str:
     try:
-        codecs.lookup(name)
+        is_text = codecs.lookup(name)._is_text_encoding
     except LookupError:
-        raise ValueError(f"no such encoding: {name!r}; usual ones are utf-8, latin-1, cp1252, utf-16") from None
+        is_text = False
+    if not is_text:  # rot13 and hex are codecs too
+        raise ValueError(f"no such encoding: {name!r}; usual ones are utf-8, latin-1, cp1252, utf-16")
     return name
+
+
+def _is_delimiter(mark: str) -> str:
+    if not mark.isascii() or mark in '"\r\n\0':
+        raise ValueError(f"{mark!r} cannot part fields: write one ASCII character, such as ; or | or a tab")
+    return mark
 
 
 def _is_zone(name: str) -> str:
@@ -125,6 +135,10 @@ class Dates(_Strict):
         for text in value.values() if isinstance(value, dict) else [value]:
             if text is not None and text != "ISO8601" and not ("%y" in text.casefold() and "%" in text):
                 raise ValueError(f"{text!r} is no strptime format with a year, such as %Y-%m-%d, nor ISO8601")
+            try:
+                pd.to_datetime(pd.Series(["2024-01-31"], dtype="str"), format=text, errors="coerce")
+            except (ValueError, re.error) as error:
+                raise ValueError(f"{text!r} is no strptime format: {error}") from None
         return value
 
 
@@ -132,7 +146,7 @@ class Reading(_Strict):
     """How a file is written; what a feed leaves out comes from the defaults."""
 
     encoding: Annotated[str, AfterValidator(_is_encoding)] = "utf-8"
-    delimiter: str = Field(",", min_length=1, max_length=1)
+    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_is_delimiter)] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'"] = ""
     dates: Dates = Dates()
@@ -262,10 +276,15 @@ def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, f"{key!r} cannot be a key", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
         seen[key] = loader.construct_object(value_node, deep=True)
-    return {**seen.pop("<<", {}), **seen}
+    shared = seen.pop("<<", {})
+    if not isinstance(shared, dict):
+        raise yaml.constructor.ConstructorError(None, None, f"<<: {shared!r} is no mapping whose keys could be shared", node.start_mark)
+    return {**shared, **seen}
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _unique_keys)
@@ -282,10 +301,16 @@ def read_mapping(path: Path) -> Mapping:
         raise MappingError(f"{path}: the mapping cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise MappingError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise MappingError(f"{path}: no valid YAML: lists or mappings are nested too deeply") from None
     try:
         return Mapping.model_validate(data)
     except ValidationError as error:
-        lines = [_line(path, dict(found), data) for found in error.errors()]
+        all_found = error.errors()
+        of_defaults = {(*found["loc"][1:], found["msg"]) for found in all_found if found["loc"][:1] == ("defaults",)}
+        # What the defaults have wrong, every feed has wrong: say it once.
+        once = [found for found in all_found if found["loc"][:1] != ("feeds",) or (*found["loc"][2:], found["msg"]) not in of_defaults]
+        lines = [_line(path, dict(found), data) for found in once]
         raise MappingError("\n".join(dict.fromkeys(lines))) from error
 
 

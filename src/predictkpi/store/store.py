@@ -46,7 +46,10 @@ class Store:
     def migrate(self) -> None:
         """Bring the database to the newest schema; creates the file and its folder where the URL names a SQLite file."""
         if self.url.get_backend_name() == "sqlite" and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DataError(f"{self!r}: the folder of the database cannot be made: {error}") from error
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._engine.begin() as connection:
@@ -220,9 +223,20 @@ def _of(predictor: str, version: str, as_of: pd.Timestamp) -> tuple[sa.ColumnEle
 
 
 def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    engine = sa.create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_WRITER})
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = sa.create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_WRITER} if is_sqlite else {})
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _say_in_one_line(context: sa.engine.ExceptionContext) -> None:
+        """No connection, or one to a file that is none of ours: that is no fault of a statement."""
+        said = " ".join(str(context.original_exception).split())
+        is_unusable = context.connection is None or context.is_disconnect or "malformed" in said or "not a database" in said
+        if is_unusable and "locked" not in said:
+            where = url.render_as_string(hide_password=True)
+            raise DataError(f"the database {where} cannot be used: {said}") from context.original_exception
+
+    if not is_sqlite:
+        return engine
 
     # The driver starts transactions late and commits before DDL; SQLAlchemy starts them itself, so a migration or a load is all or nothing.
     @sa.event.listens_for(engine, "connect")
