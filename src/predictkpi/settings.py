@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from predictkpi.errors import SettingsError
+
+FOR_TESTS = {"PREDICTKPI_REAL_DATA", "PREDICTKPI_CHROMIUM"}
+"""Variables that are read by the tests and scripts, not by the service."""
 
 
 class Settings(BaseSettings):
@@ -35,7 +39,11 @@ class Settings(BaseSettings):
 
 
 def read_settings(**overrides: object) -> Settings:
-    """Settings in force; raises `SettingsError` naming the field and the value."""
+    """Settings in force; raises `SettingsError` naming the field and the value, also for a misspelt ``PREDICTKPI_*`` variable."""
+    known = {f"PREDICTKPI_{name.upper()}" for name in Settings.model_fields} | FOR_TESTS
+    misspelt = sorted(name for name in os.environ if name.startswith("PREDICTKPI_") and name not in known)
+    if misspelt:
+        raise SettingsError(f"no such setting: {', '.join(misspelt)}; there are: {', '.join(sorted(known - FOR_TESTS))}")
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:

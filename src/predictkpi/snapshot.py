@@ -14,7 +14,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import FutureAccessError, UnknownNameError
-from predictkpi.tables import TABLES, table_schema
+from predictkpi.tables import table_schema
 from predictkpi.tables.attributes import OWNERS, widened
 
 
@@ -49,6 +49,10 @@ class Snapshot:
     def __init__(self, facts: Facts, as_of: pd.Timestamp) -> None:
         self.as_of = pd.Timestamp(as_of)
         self.company = facts.company
+        self.base: Snapshot | None = None
+        """The snapshot that `with_rows` was asked of: what all entities share must come from there."""
+        self.added: Mapping[str, pd.DataFrame] = {}
+        """By table, what `with_rows` added to ``base``, oldest first."""
         self._facts = facts
         self._history: dict[str, pd.DataFrame] = {}
         self._tables: dict[str, pd.DataFrame] = {}
@@ -95,15 +99,17 @@ class Snapshot:
         as_of = pd.Timestamp(as_of)
         if as_of > self.as_of:
             raise FutureAccessError(f"a snapshot of {self.as_of.isoformat()} cannot show {as_of.isoformat()}")
-        return self if as_of == self.as_of else Snapshot(_Narrowed(self), as_of)
+        if as_of == self.as_of:
+            return self
+        return self.base.at(as_of).with_rows(self.added) if self.base else Snapshot(_Narrowed(self), as_of)
 
     def with_rows(self, rows: Mapping[str, pd.DataFrame]) -> Snapshot:
         """This snapshot plus rows that only the caller knows (a deal in a request); they must be known before ``as_of``."""
-        facts = MemoryFacts(
-            {name: _joined(self.history(name), rows[name]) if name in rows else self.history(name) for name in TABLES},
-            self.company,
-        )
-        return Snapshot(facts, self.as_of)
+        added = {table_schema(name).name: pd.concat([self.living(name).iloc[:0], frame]) for name, frame in rows.items()}
+        added = {name: frame[frame[c.KNOWN_AT] < self.as_of].sort_values(c.KNOWN_AT, kind="stable") for name, frame in added.items()}
+        richer = Snapshot(_Extended(self, added), self.as_of)
+        richer.base, richer.added = self, added
+        return richer
 
     @property
     def customers(self) -> pd.DataFrame:
@@ -146,6 +152,20 @@ class Snapshot:
     def targets(self) -> pd.DataFrame:
         """Newest known targets, also of periods to come."""
         return self.table("targets")
+
+
+class _Extended:
+    """A snapshot's own rows and a few more, put together only for the tables that are asked for."""
+
+    def __init__(self, snapshot: Snapshot, added: Mapping[str, pd.DataFrame]) -> None:
+        self.company = snapshot.company
+        self._snapshot, self._added = snapshot, added
+
+    def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
+        frame = self._snapshot.history(table)
+        if table in self._added:
+            frame = _joined(frame, self._added[table]).sort_values(c.KNOWN_AT, kind="stable")
+        return frame[frame[c.KNOWN_AT] < known_before]
 
 
 def _joined(history: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

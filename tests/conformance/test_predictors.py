@@ -11,7 +11,7 @@ import yaml
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Spec, Status
-from predictkpi.errors import ArtifactError, UnknownEntityError
+from predictkpi.errors import ArtifactError, InsufficientDataError, UnknownEntityError
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
@@ -202,3 +202,65 @@ def test_no_history__gives_a_rung_not_a_crash(candidate, past):
     empty = Snapshot(MemoryFacts({}), past.as_of)
     readiness = make(*candidate).readiness(empty)
     assert readiness.status != Status.FULL
+
+
+def _only(company, *names: str) -> MemoryFacts:
+    return MemoryFacts({name: company.tables[name] for name in names}, company.company)
+
+
+def _nothing_open(company, as_of: pd.Timestamp) -> MemoryFacts:
+    """Deals of which every one is closed, and customers of whom nobody has bought anything."""
+    deals, events = company.tables["deals"], company.tables["deal_events"]
+    events = events[events[c.KNOWN_AT] < as_of]
+    closed = events.loc[events[c.STAGE].isin(c.CLOSED_STAGES), c.DEAL_ID].unique()
+    events, deals = events[events[c.DEAL_ID].isin(closed)], deals[deals[c.DEAL_ID].isin(closed)]
+    last = events.sort_values(c.DS, kind="stable").drop_duplicates(c.DEAL_ID, keep="last")
+    ends = last.assign(**{c.EVENT_ID: last[c.DEAL_ID] + "/end", c.STAGE: c.LOST, c.DS: last[c.KNOWN_AT]})
+    ends = ends[~last[c.STAGE].isin(c.CLOSED_STAGES)]
+    tables = {"customers": company.tables["customers"], "deals": deals, "deal_events": pd.concat([events, ends])}
+    return MemoryFacts(tables, company.company)
+
+
+THIN = {
+    "nothing": lambda company, as_of: MemoryFacts({}, company.company),
+    "only orders": lambda company, as_of: _only(company, "orders"),
+    "only deals": lambda company, as_of: _only(company, "deals", "deal_events"),
+    "nothing open": _nothing_open,
+}
+
+
+@pytest.mark.parametrize("thin", THIN)
+def test_thin_company__is_learnt_and_predicted_or_refused_in_fit(candidate, company, as_of, thin, tmp_path):
+    predictor, snapshot = make(*candidate), Snapshot(THIN[thin](company, as_of), as_of)
+    readiness, table = predictor.readiness(snapshot), predictor.training_table(snapshot)
+    try:
+        predictor.fit(table)
+    except InsufficientDataError:
+        assert readiness.status == Status.INSUFFICIENT_DATA, "what cannot be learnt is told beforehand"
+        return
+    predictions = predictor.predict(snapshot)
+    assert list(predictions.columns) == c.PREDICTION_COLUMNS
+    assert set(predictions[c.ENTITY_ID]) == set(predictor.inputs(snapshot)[c.ENTITY_ID])
+    assert not predictor.outcomes(snapshot, as_of=as_of)[c.IS_MATURE].any()
+    predictor.save(tmp_path)
+    pd.testing.assert_frame_equal(type(predictor).load(tmp_path).predict(snapshot), predictions, rtol=1e-9)
+
+
+def test_fitted__predicts_a_company_with_an_empty_cohort(fitted, company, as_of):
+    for facts in (THIN[name](company, as_of) for name in ("nothing", "nothing open")):
+        snapshot = Snapshot(facts, as_of)
+        predictions = fitted.predict(snapshot)
+        assert list(predictions.columns) == c.PREDICTION_COLUMNS
+        assert set(predictions[c.ENTITY_ID]) == set(fitted.inputs(snapshot)[c.ENTITY_ID])
+
+
+def test_no_history_at_all__is_insufficient_and_says_why(candidate, past):
+    readiness = make(*candidate).readiness(Snapshot(MemoryFacts({}), past.as_of))
+    assert readiness.status == Status.INSUFFICIENT_DATA
+    assert readiness.reason
+
+
+def test_close_time__has_an_empty_cohort_where_no_deal_is_open(company, as_of):
+    snapshot = Snapshot(_nothing_open(company, as_of), as_of)
+    assert make("close_time", "model").readiness(snapshot).status == Status.FULL
+    assert make("close_time", "model").inputs(snapshot).empty

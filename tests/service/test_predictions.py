@@ -125,6 +125,18 @@ def test_payload__alone_is_answered_as_in_a_batch(served, open_deals, snapshot):
         assert served.client.post("/v1/deals/close-time", json=deal).json() == item["prediction"]
 
 
+def test_payload__is_answered_the_same_whoever_else_is_in_the_batch(served, open_deals, snapshot):
+    deal = payload_of(open_deals.index[-1], snapshot)
+    alone = served.client.post("/v1/deals/close-time", json=deal).json()
+    now, ago = deal["stage"], snapshot.as_of - pd.Timedelta(days=90)
+    path = [{"at": (ago + pd.Timedelta(days=day)).isoformat(), "stage": stage} for day, stage in enumerate([now, "lost", "Unheard", now])]
+    reopened = {"created_at": ago.isoformat(), "stage": now, "owner": deal["owner"], "source": deal["source"], "events": path}
+    answer = served.client.post("/v1/deals/close-time/batch", json={"deals": [deal] + [reopened] * 300})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["succeeded"] == 301
+    assert answer.json()["items"][0]["prediction"] == alone
+
+
 @pytest.fixture
 def deal(snapshot, open_deals):
     """The least a CRM can say."""

@@ -60,7 +60,7 @@ def test_wrong_parameter__is_422_and_named(problem, path, params, name):
 
 
 def test_future_as_of__is_422(problem):
-    assert problem(422, "GET", "/v1/kpis/revenue", params={"as_of": "2999-01-01"})["type"] == "/problems/future-access"
+    assert problem(422, "GET", "/v1/kpis/revenue", params={"as_of": "2199-01-01"})["type"] == "/problems/future-access"
 
 
 DEAL = {"created_at": "2025-11-01T09:00:00", "stage": "Proposal", "amount": 10}
@@ -143,3 +143,31 @@ def test_error_table__knows_every_error_and_only_known_problems():
 
 def test_json_pointer__escapes_as_rfc_6901_says():
     assert json_pointer(["a/b", 3, "c~d"]) == "#/a~1b/3/c~0d"
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "20250101", 1700000000, True])
+def test_instant__that_is_no_iso_date_within_reach_is_422(problem, instant):
+    found = problem(422, "POST", "/v1/deals/close-time", json={"created_at": instant, "stage": "Proposal"})
+    assert [item["pointer"] for item in found["errors"]] == ["#/created_at"]
+
+
+@pytest.mark.parametrize("as_of", ["20250101", "-1", "9999-12-31T23:59:59-10:00"])
+def test_as_of__that_is_no_iso_date_within_reach_is_422(problem, as_of):
+    assert problem(422, "GET", "/v1/kpis/revenue", params={"as_of": as_of})["errors"][0]["parameter"] == "as_of"
+
+
+@pytest.mark.parametrize("amount", ["42", True, 1e16])
+def test_amount__must_be_a_number_of_money(problem, amount):
+    found = problem(422, "POST", "/v1/deals/close-time", json={"created_at": "2025-11-20", "stage": "Proposal", "amount": amount})
+    assert found["errors"][0]["pointer"] == "#/amount"
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"[" * 5000 + b"]" * 5000, b'{"amount": ' + b"9" * 5000 + b"}"])
+def test_body__that_cannot_be_read_is_malformed(problem, body):
+    found = problem(400, "POST", "/v1/deals/close-time", content=body, headers={"content-type": "application/json"})
+    assert found["type"] == "/problems/malformed-json"
+
+
+def test_id__with_a_slash_reaches_its_route(problem):
+    assert problem(404, "GET", "/v1/deals/OPP/2023/1/close-time")["type"] == "/problems/unknown-entity"
+    assert problem(404, "GET", "/v1/customers/a/b/clv")["type"] == "/problems/unknown-entity"

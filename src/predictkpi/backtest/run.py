@@ -43,9 +43,12 @@ class BacktestResult:
 
     @property
     def n_outcomes(self) -> int:
-        """Independent things that came true: months of a series, or customers or deals per cutoff."""
+        """Things that came true, per cutoff: customers or deals, or months.
+
+        A month counts once however many series were judged in it, since they add up to one total; seen from two cutoffs it counts twice.
+        """
         first = self.losses[self.losses[CANDIDATE] == self.losses[CANDIDATE].iloc[0]] if len(self.losses) else self.losses
-        return len(first.drop_duplicates(KEY if self.spec.entity == "series" else KEY[:2]))
+        return len(first.drop_duplicates([c.AS_OF, c.HORIZON] if self.spec.entity == "series" else [c.AS_OF, c.ENTITY_ID]))
 
 
 def run_backtest(

@@ -37,7 +37,8 @@ def alerts(
 
     settings = read_settings()
     chosen = [get_kpi(name).name for name in kpi] if kpi else None
-    snapshot = open_filled_store(settings).snapshot(instant(as_of))
+    store = open_filled_store(settings)
+    snapshot = store.snapshot(instant(as_of, store))
     rule = read_rule(AlertRule, settings.models_dir / ALERTS)
     found = watched(snapshot, chosen, periods=periods, rule=rule)
     count, told = int(found["is_alert"].sum()), int((found["direction"] != "").sum())
@@ -80,7 +81,8 @@ def trends(
     from predictkpi.settings import read_settings
 
     chosen = [get_kpi(name).name for name in kpi] if kpi else None
-    found = trends_of(open_filled_store(read_settings()).snapshot(instant(as_of)), chosen)
+    store = open_filled_store(read_settings())
+    found = trends_of(store.snapshot(instant(as_of, store)), chosen)
     if format_ is not Format.TABLE:
         machine(found, format_)
         return

@@ -86,7 +86,7 @@ def _opened(as_of: datetime | None) -> tuple[Snapshot, int]:
     store = open_store(read_settings())
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    return store.snapshot(instant(as_of)), store.count_rejects()
+    return store.snapshot(instant(as_of, store)), store.count_rejects()
 
 
 def _show_summary(summary: pd.DataFrame, snapshot: Snapshot, rejected: int) -> None:

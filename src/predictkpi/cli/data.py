@@ -22,6 +22,10 @@ REJECTS_SHOWN = 10
 PERIODS_SHOWN = 6
 
 
+KPI_LABELS_WIDTH, KPI_CELL_WIDTH = 52, 14
+"""Characters that names and units take in the table of KPIs, and each period."""
+
+
 def ingest(
     mapping: Annotated[Path, typer.Option(help="YAML that says which file feeds which table; see examples/.")],
     source: Annotated[Path, typer.Option(help="Folder that holds the files.")],
@@ -137,7 +141,7 @@ def kpis(
     store = open_store(read_settings())
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    snapshot = store.snapshot(instant(as_of))
+    snapshot = store.snapshot(instant(as_of, store))
     # asked for all of them, a split shows those that have the dimension; asked for one, it says which it has
     wanted = [one for one in chosen if kpi or by is None or by in one.dimensions]
     series = [one.series(snapshot, freq=freq, by=by) for one in wanted]  # type: ignore[arg-type]
@@ -147,18 +151,18 @@ def kpis(
         machine(pd.concat(series, ignore_index=True), format_)
         return
     console = out()
-    console.print(_kpi_table(wanted, series, periods, currency=snapshot.company.currency, name=snapshot.company.name))
+    console.print(_kpi_table(wanted, series, periods, currency=snapshot.company.currency, name=snapshot.company.name, width=console.width))
 
 
-def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, currency: str, name: str) -> Table:
-    """Rows: KPI and member, under a heading by family; columns: the newest periods. One KPI alone shows its intervals."""
+def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, currency: str, name: str, width: int) -> Table:
+    """Rows: KPI and member, under a heading by family; columns: the newest periods, as many as fit. One KPI alone shows its intervals."""
     import pandas as pd
 
     from predictkpi.cli.render import NOTHING, amount, table
     from predictkpi.core import columns as c
     from predictkpi.core.types import Status
 
-    newest = sorted({day for frame in series for day in frame[c.DS]})[-periods:]
+    newest = sorted({day for frame in series for day in frame[c.DS]})[-min(periods, max(1, (width - KPI_LABELS_WIDTH) // KPI_CELL_WIDTH)) :]
     rows, limited = [], False
     family = ""
     for kpi, frame in zip(kpis, series, strict=True):
@@ -180,5 +184,5 @@ def _kpi_table(kpis: list[Kpi], series: list[pd.DataFrame], periods: int, *, cur
                 cells.append(value + interval + (" *" if few else ""))
             rows.append([kpi.title["en"], member, unit, *cells])
     headings = [("KPI", "left"), ("of", "left"), ("unit", "left"), *[(f"{pd.Timestamp(day):%Y-%m-%d}", "right") for day in newest]]
-    caption = "* fewer than 10 customers, deals or orders behind it, or a period that the data covers only in part"
+    caption = "* fewer than 10 customers, deals or orders behind it, or a period that the data covers in part"
     return table(f"{name}: KPIs by period", headings, rows, caption=caption if limited else "")

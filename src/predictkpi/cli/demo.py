@@ -26,7 +26,7 @@ def demo(
     Examples: [bold]predictkpi demo[/bold] · [bold]predictkpi demo --no-serve[/bold] · [bold]predictkpi demo --customers 250[/bold]
     """
     from predictkpi.cli.data import run_ingest, show_ingest
-    from predictkpi.cli.forecasts import run_scoring, show_scoring
+    from predictkpi.cli.forecasts import run_scoring, show_scoring, with_champion
     from predictkpi.cli.lifecycle import run_training, show_training
     from predictkpi.cli.render import remarks
     from predictkpi.cli.serve import run_server
@@ -47,7 +47,7 @@ def demo(
     if names:
         show_training(run_training(store, registry, names, settings, None))
     say.print("[bold]3/4[/] trained" if names else "[bold]3/4[/] trained before on the same data: kept")
-    show_scoring(run_scoring(store, registry, list(predictor_names()), None))
+    show_scoring(run_scoring(store, registry, with_champion(registry, predictor_names()), None))
     say.print(f"[bold]4/4[/] predictions stored; {time.monotonic() - started:.0f} s in all")
     if serve:
         run_server(settings)

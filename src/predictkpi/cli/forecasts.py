@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from predictkpi.pipelines.score import ScoreReport
     from predictkpi.registry import Registry
     from predictkpi.store import Store
+
+REASONS_SHOWN = 5
 
 
 def forecast(
@@ -48,7 +51,7 @@ def forecast(
     model, ref = open_registry(settings).champion(predictor)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    found = served(model, ref, store.snapshot(instant(as_of)), entity_ids=entity or None)
+    found = served(model, ref, store.snapshot(instant(as_of, store)), entity_ids=entity or None)
     if spec.entity == "series" and not entity:
         members = found[c.ENTITY_ID].str.startswith(f"{by}=") if by else found[c.ENTITY_ID] == c.TOTAL
         if by and not members.any():
@@ -65,6 +68,8 @@ def forecast(
     console = out()
     console.print(_table(spec, found, limit))
     note = f": {ref.reason}" if ref.kind == "baseline" else ""
+    for reason in [reason for reason in found[c.REASON].unique() if reason and ref.kind == "model"][:REASONS_SHOWN]:
+        console.print(f"[yellow]limited:[/] {reason}", highlight=False)
     console.print(f"{ref.kind} version {ref.version}, as of {found[c.AS_OF].iloc[0]:%Y-%m-%d}{note}" if len(found) else "nobody to predict")
 
 
@@ -112,8 +117,28 @@ def score(
     for name in predictor or []:
         predictor_class(name)
     settings = read_settings()
-    names = list(dict.fromkeys(predictor or predictor_names()))
-    show_scoring(run_scoring(open_store(settings), open_registry(settings), names, instant(as_of)))
+    store, registry = open_store(settings), open_registry(settings)
+    names = list(dict.fromkeys(predictor)) if predictor else with_champion(registry, predictor_names())
+    show_scoring(run_scoring(store, registry, names, instant(as_of, store)))
+
+
+def with_champion(registry: Registry, names: Sequence[str]) -> list[str]:
+    """Those that can be asked; the others are said to be left out. Raises `NoChampionError` where none is left."""
+    from predictkpi.cli.render import remarks
+    from predictkpi.errors import NoChampionError
+
+    found, missing = [], []
+    for name in names:
+        try:
+            registry.champion_version(name)
+            found.append(name)
+        except NoChampionError as error:
+            missing.append((name, error))
+    if not found:
+        raise missing[0][1]
+    for name, _ in missing:
+        remarks().print(f"{name}: left out, it has no champion (`predictkpi train` says why)")
+    return found
 
 
 def run_scoring(store: Store, registry: Registry, names: list[str], as_of: pd.Timestamp | None) -> list[ScoreReport]:

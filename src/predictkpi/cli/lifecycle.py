@@ -29,12 +29,28 @@ def train(
     Examples: [bold]predictkpi train[/bold] · [bold]predictkpi train revenue --as-of 2024-07-01[/bold]
     """
     from predictkpi.pipelines.open_store import open_registry, open_store
-    from predictkpi.predictors import predictor_names
+    from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
 
-    settings = read_settings()
     names = list(dict.fromkeys(predictor or predictor_names()))
-    show_training(run_training(open_store(settings), open_registry(settings), names, settings, instant(as_of)))
+    for name in names:
+        predictor_class(name)
+    settings = read_settings()
+    _say_if_defaults_rule(settings)
+    store = open_store(settings)
+    show_training(run_training(store, open_registry(settings), names, settings, instant(as_of, store)))
+
+
+def _say_if_defaults_rule(settings: Settings) -> None:
+    """A folder of hyperparameters that was asked for must be there; without the usual one the built-in settings hold, and it is said."""
+    from predictkpi.cli.render import remarks
+    from predictkpi.errors import SettingsError
+
+    if settings.models_dir.is_dir():
+        return
+    if "models_dir" in settings.model_fields_set:
+        raise SettingsError(f"no folder {settings.models_dir}: PREDICTKPI_MODELS_DIR (or models_dir in predictkpi.toml) names it")
+    remarks().print(f"no folder {settings.models_dir}/ here: default hyperparameters and folds")
 
 
 def run_training(store: Store, registry: Registry, names: list[str], settings: Settings, as_of: pd.Timestamp | None) -> list[TrainReport]:
@@ -106,7 +122,7 @@ def evaluate(
         def show(done: int, total: int) -> None:
             display.update(task, completed=done, total=total)
 
-        found = run(store, predictor, days, models_dir=settings.models_dir, as_of=instant(as_of), on_progress=show)
+        found = run(store, predictor, days, models_dir=settings.models_dir, as_of=instant(as_of, store), on_progress=show)
     if json_:
         typer.echo(as_json(found.as_dict()))
         return
@@ -146,7 +162,7 @@ def models(
     if not rows:
         remarks().print("no models yet: [bold]predictkpi train[/bold]")
         return
-    names = ["predictor", "version", "kind", "status", "aliases", "as_of", "created_at", "reason"]
+    names = ["predictor", "version", "kind", "status", "aliases", "as_of", "created_at"]
     cells = [
         [
             row["predictor"],
@@ -156,11 +172,14 @@ def models(
             f"[bold]{' '.join(row['aliases'])}[/]",
             row["as_of"][:10],
             f"{row['created_at']:%Y-%m-%d %H:%M}",
-            row["reason"],
         ]
         for row in rows
     ]
-    out().print(table("Models", [(name.replace("_at", " (UTC)"), "left") for name in names], cells))
+    console = out()
+    console.print(table("Models", [(name.replace("_at", " (UTC)"), "left") for name in names], cells))
+    for row in rows:
+        if row["aliases"] and row["reason"]:
+            console.print(f"{row['predictor']} {row['version']}: {row['reason']}", highlight=False, markup=False)
 
 
 def promote(

@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from predictkpi.store import Store
+
 
 class Format(StrEnum):
     """How an answer is printed; json and csv go to standard output with nothing else."""
@@ -31,8 +33,15 @@ AsOf = Annotated[
 ]
 
 
-def instant(as_of: datetime | None) -> pd.Timestamp | None:
-    """The option as the pipelines want it."""
+def instant(as_of: datetime | None, store: Store) -> pd.Timestamp | None:
+    """The option as the pipelines want it; `FutureAccessError` for a day of which the store knows nothing yet."""
     import pandas as pd
 
-    return None if as_of is None else pd.Timestamp(as_of)
+    from predictkpi.errors import FutureAccessError
+
+    if as_of is None or store.is_empty:
+        return None
+    latest = store.default_as_of()
+    if as_of > latest:
+        raise FutureAccessError(f"--as-of {as_of:%Y-%m-%d} lies beyond what is known: the facts end before {latest:%Y-%m-%d}")
+    return pd.Timestamp(as_of)

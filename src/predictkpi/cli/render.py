@@ -45,7 +45,8 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequenc
         title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", caption=caption or None, caption_justify="left"
     )
     for heading, justify in columns:
-        made.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+        is_number = justify == "right"
+        made.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number, overflow="ellipsis" if is_number else "fold")
     for row in rows:
         made.add_row(*[str(cell) for cell in row])
     return made

@@ -28,12 +28,25 @@ def serve(
 
 def run_server(settings: Settings) -> None:
     """Serve until interrupted."""
+    import socket
+
     import uvicorn
 
     from predictkpi.cli.render import remarks
+    from predictkpi.errors import SettingsError
     from predictkpi.service.app import create_app
 
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); try --port {settings.port + 1}"
+            ) from error
+
     remarks().print(f"dashboard: http://{settings.host}:{settings.port}/   API: http://{settings.host}:{settings.port}/docs   stop: Ctrl-C")
+    remarks().print("warming up: predictions follow in some seconds; /health/ready says when")
     uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
 
 

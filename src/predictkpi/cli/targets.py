@@ -45,7 +45,8 @@ def targets(
         raise UnknownNameError.among("period length", freq, known=FREQS)
     settings = read_settings()
     chosen = [get_kpi(name).name for name in kpi] if kpi else None
-    snapshot = open_filled_store(settings).snapshot(instant(as_of))
+    store = open_filled_store(settings)
+    snapshot = store.snapshot(instant(as_of, store))
     bands = read_rule(Bands, settings.models_dir / TARGETS)
     found = attainments(snapshot, kpis=chosen, freq=freq, bands=bands)  # type: ignore[arg-type]
     if format_ is not Format.TABLE:

@@ -3,6 +3,9 @@
 `DealHistory` holds one snapshot's versions of deals, events and customers as sorted arrays. `DealHistory.states` answers for any
 number of (deal, landmark) pairs at once, each from versions with ``known_at < landmark`` of events with ``ds < landmark``: the same
 numbers for a landmark years ago as a snapshot of that day would have given, whatever was corrected since.
+
+What deals share (the order of stages, track records) comes from the facts alone. Rows that a caller added to a snapshot speak only of
+their own deals: a deal in a request gets the same answer alone and among any others.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.features.deal_asof import DAY, MISSING, NEVER, Floats, Ints, NewestBefore, RunningSums, microseconds
+from predictkpi.features.deal_stages import stage_places
+from predictkpi.features.event_order import tie_rank
 from predictkpi.snapshot import Snapshot
 
 SHRINKAGE = 20.0
@@ -51,15 +56,23 @@ _DEAL_TEXT = (c.PRODUCT, c.SOURCE, c.REGION, c.TEAM)
 
 
 class Codes:
-    """Text values as integers in order of first appearance; -1 is missing."""
+    """Text values as integers in order of first appearance, after those already ``known``; -1 is missing."""
 
-    def __init__(self, *columns: pd.Series) -> None:
+    def __init__(self, *columns: pd.Series, known: Codes | None = None) -> None:
         joined = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
         codes, values = pd.factorize(joined)
         self.values = pd.Index(values)
+        if known is not None:
+            codes, self.values = known._continued(codes, self.values)
         self._text = np.append(np.asarray(self.values, dtype=object), np.nan)
         cuts = np.cumsum([len(column) for column in columns])[:-1]
         self.codes: list[Ints] = [np.asarray(part, np.int64) for part in np.split(codes, cuts)]
+
+    def _continued(self, codes: Ints, values: pd.Index) -> tuple[Ints, pd.Index]:
+        own = np.append(self.of(values), -1)
+        new = np.flatnonzero(own[:-1] < 0)
+        own[new] = len(self.values) + np.arange(len(new))
+        return own[codes], self.values.append(values[new]) if len(new) else self.values
 
     def of(self, values: Iterable[str]) -> Ints:
         """Codes of these values; -1 for one never seen."""
@@ -71,21 +84,47 @@ class Codes:
 
 
 class DealHistory:
-    """All versions of deals, events and customers of one snapshot, indexed for questions about the past."""
+    """All versions of deals, events and customers of one snapshot, indexed for questions about the past.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    ``base`` is the history of ``snapshot.base``, where it has one; it is worked out where it is not given. With ``only_added``, the
+    deals that were added to it are the only ones indexed: that takes no longer for a long history than for a short one.
+    """
+
+    stages: Codes
+    owners: Codes
+    _deal_text: dict[str, Codes]
+    _customers: Codes
+    _customer_versions: NewestBefore
+    _segment: Codes
+    _stage_ranks: RunningSums
+    _wins_by_owner: RunningSums
+    _wins_by_source: RunningSums
+    _wins: RunningSums
+
+    def __init__(self, snapshot: Snapshot, *, base: DealHistory | None = None, only_added: bool = False) -> None:
+        if base is None and snapshot.base is not None:
+            base = DealHistory(snapshot.base)
         self.company = snapshot.company
         self.as_of_instant = snapshot.as_of
         self.as_of = int(microseconds(pd.DatetimeIndex([snapshot.as_of]))[0])
-        deals, events, customers = (snapshot.living(name) for name in ("deals", "deal_events", "customers"))
+        deals, events = (_added(snapshot, name) if only_added else snapshot.living(name) for name in ("deals", "deal_events"))
         self.deals = Codes(events[c.DEAL_ID], deals[c.DEAL_ID])
         event_deal, self.row_deal = self.deals.codes
-        self._read_events(events, event_deal)
-        self._read_deals(deals, customers)
-        self._stage_ranks = self._rank_stages()
-        self._wins_by_owner, self._wins_by_source, self._wins = self._track_records()
+        self._read_events(events, event_deal, base)
+        self._read_deals(deals, base)
+        if base is not None and "customers" not in snapshot.added:
+            self._customers, self._customer_versions, self._segment = base._customers, base._customer_versions, base._segment
+        else:
+            self._read_customers(snapshot.living("customers"))
+        self._customer = self._customers.of(deals[c.CUSTOMER_ID])
+        if base is not None:
+            self._stage_ranks = base._stage_ranks
+            self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
+        else:
+            self._stage_ranks = stage_places(self)
+            self._wins_by_owner, self._wins_by_source, self._wins = self._track_records()
 
-    def _read_events(self, events: pd.DataFrame, deal: Ints) -> None:
+    def _read_events(self, events: pd.DataFrame, deal: Ints, base: DealHistory | None) -> None:
         event = Codes(events[c.EVENT_ID]).codes[0]
         known = microseconds(events[c.KNOWN_AT])
         until = np.full(len(events), NEVER)
@@ -94,8 +133,9 @@ class DealHistory:
             again = event[by_event][1:] == event[by_event][:-1]
             until[by_event[:-1][again]] = known[by_event[1:][again]]
         happened = microseconds(events[c.DS])
-        order = np.lexsort((event, happened, deal))
-        stages, owners = Codes(events[c.STAGE]), Codes(events[c.OWNER])
+        order = np.lexsort((tie_rank(events), happened, deal))
+        stages = Codes(events[c.STAGE], known=base.stages if base else None)
+        owners = Codes(events[c.OWNER], known=base.owners if base else None)
         self.stages, self.owners = stages, owners
         self.deal, self.ds, self.known, self.until = deal[order], happened[order], known[order], until[order]
         self.stage, self.owner = stages.codes[0][order], owners.codes[0][order]
@@ -104,22 +144,16 @@ class DealHistory:
         self.is_won, self.is_closed = np.isin(self.stage, stages.of([c.WON])), np.isin(self.stage, stages.of(c.CLOSED_STAGES))
         self.first_event = np.searchsorted(self.deal, np.arange(len(self.deals.values) + 1))
 
-    def _read_deals(self, deals: pd.DataFrame, customers: pd.DataFrame) -> None:
+    def _read_deals(self, deals: pd.DataFrame, base: DealHistory | None) -> None:
         self.row_known = microseconds(deals[c.KNOWN_AT])
         self._deal_versions = NewestBefore(self.row_deal, self.row_known)
         self._created = microseconds(deals[c.CREATED_AT])
-        self._deal_text = {name: Codes(deals[name]) for name in _DEAL_TEXT}
-        ids = Codes(deals[c.CUSTOMER_ID], customers[c.CUSTOMER_ID])
-        self._customer = ids.codes[0]
-        self._customer_versions = NewestBefore(ids.codes[1], microseconds(customers[c.KNOWN_AT]))
-        self._segment = Codes(customers[c.SEGMENT])
+        self._deal_text = {name: Codes(deals[name], known=base._deal_text[name] if base else None) for name in _DEAL_TEXT}
 
-    def _rank_stages(self) -> RunningSums:
-        """Running mean, per stage, of its place among the stages its deal had entered by then."""
-        first = np.flatnonzero(~pd.DataFrame({"deal": self.deal, "stage": self.stage}).duplicated().to_numpy() & ~self.is_closed)
-        place = np.arange(len(first)) - np.searchsorted(self.deal[first], self.deal[first])
-        values = np.column_stack([np.ones(len(first)), place]).astype(float)
-        return RunningSums(self.stage[first], np.maximum(self.known, self.ds)[first], values)
+    def _read_customers(self, customers: pd.DataFrame) -> None:
+        self._customers = Codes(customers[c.CUSTOMER_ID])
+        self._customer_versions = NewestBefore(self._customers.codes[0], microseconds(customers[c.KNOWN_AT]))
+        self._segment = Codes(customers[c.SEGMENT])
 
     def _track_records(self) -> tuple[RunningSums, RunningSums, RunningSums]:
         """Running counts of (closed, won) by owner, by source and in all; a corrected close is taken back when that is known."""
@@ -209,6 +243,10 @@ class DealHistory:
         found = self._customer_versions.find(customer, landmark)
         codes = self._segment.codes[0]
         return self._segment.text(np.where(found >= 0, codes[found], -1) if len(codes) else found)
+
+
+def _added(snapshot: Snapshot, name: str) -> pd.DataFrame:
+    return snapshot.added[name] if name in snapshot.added else snapshot.living(name).iloc[:0]
 
 
 class _Path:

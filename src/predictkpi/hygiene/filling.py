@@ -25,7 +25,7 @@ _STRUCTURAL = {c.DEAL_ID, c.EVENT_ID, c.DS, c.STAGE, c.CREATED_AT, c.CURRENCY, c
 def probe_filling(snapshot: Snapshot) -> pd.DataFrame:
     """Judge every field of deals and their events, and the company's own of deals (attributes); columns `LEAK_COLUMNS`."""
     books = DealBooks(snapshot)
-    deals, events = snapshot.history("deals"), snapshot.history("deal_events")
+    deals, events = snapshot.living("deals"), snapshot.living("deal_events")
     events = events[events[c.DS] < snapshot.as_of]
     known_from = {
         "deals": deals[c.KNOWN_AT],
@@ -40,7 +40,7 @@ def probe_filling(snapshot: Snapshot) -> pd.DataFrame:
             is_filled = values.notna() & (values != "")
             first = known_from[table][is_filled].groupby(frame.loc[is_filled, c.DEAL_ID]).min()
             rows.append((f"{table}.{name}", *_judge(first, books.deals)))
-    attributes = snapshot.history("attributes")
+    attributes = snapshot.living("attributes")
     attributes = attributes[(attributes[c.TABLE] == "deals") & attributes[c.VALUE].notna()]
     for name, frame in attributes.groupby(c.NAME):
         rows.append((f"attributes.{name}", *_judge(frame.groupby(c.ENTITY_ID)[c.KNOWN_AT].min(), books.deals)))

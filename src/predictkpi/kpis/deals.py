@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.features.event_order import in_event_order
 from predictkpi.kpis.standing import SINCE, UNTIL
 from predictkpi.snapshot import Snapshot
 
@@ -55,8 +56,8 @@ def deal_states(snapshot: Snapshot) -> pd.DataFrame:
 
 def _deal_states(snapshot: Snapshot) -> pd.DataFrame:
     deals = snapshot.deals[_FIXED]
-    # The snapshot sorts events by id: the stable sort keeps that order among events of one instant.
-    states = pd.concat([_openings(snapshot), snapshot.deal_events[_STATE]], ignore_index=True)
+    # The stable sort keeps the order among events of one instant.
+    states = pd.concat([_openings(snapshot), in_event_order(snapshot.deal_events)[_STATE]], ignore_index=True)
     states = states.sort_values([c.DEAL_ID, c.DS], kind="stable", ignore_index=True)
     deal, stage = states[c.DEAL_ID], states[c.STAGE].fillna("")
     is_closed = stage.isin(c.CLOSED_STAGES)
@@ -76,7 +77,7 @@ def _openings(snapshot: Snapshot) -> pd.DataFrame:
 
     Sources without stage history tell only of the closing; the row in deals is what was seen before it.
     """
-    first = snapshot.deal_events.sort_values(c.DS, kind="stable").drop_duplicates(c.DEAL_ID)
+    first = in_event_order(snapshot.deal_events).drop_duplicates(c.DEAL_ID)
     deals = snapshot.deals[[c.DEAL_ID, c.CREATED_AT]].merge(first[[c.DEAL_ID, c.DS, c.STAGE]], on=c.DEAL_ID, how="left")
     first_closes = deals[c.STAGE].isin(c.CLOSED_STAGES) & (deals[c.CREATED_AT] < deals[c.DS])
     opened = deals.loc[deals[c.DS].isna() | first_closes, [c.DEAL_ID, c.CREATED_AT]].rename(columns={c.CREATED_AT: c.DS})

@@ -14,7 +14,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources import Feed, Mapping, Offer, RawFile, read_feed, read_file, read_mapping
+from predictkpi.sources import Feed, Mapping, Offer, RawFile, doubts, read_feed, read_file, read_mapping
 from predictkpi.sources.attributes import HAPPENED, is_new
 from predictkpi.sources.checks import in_reporting_currency, not_of_the_future, of_known_deals, with_derived_keys
 from predictkpi.sources.mapping import ALWAYS
@@ -36,7 +36,7 @@ from predictkpi.sources.states import (
     summary,
 )
 from predictkpi.store import Counts, Load, Store
-from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED
+from predictkpi.store.versions import ACCEPTED, IS_NEW, OUTCOME, REJECTED, UNCHANGED
 from predictkpi.tables import TABLES
 
 OnProgress = Callable[[str, int, int], None]
@@ -152,6 +152,7 @@ def load_offers(
             tell(f"checking {table.name}", 0, len(table.frame))
             table.check(load, tables, until=learnt_at)
         report = _report(load.load_id, origin.company, offers, tables)
+        report.warnings.extend(text for table in tables.values() for text in table.doubts(load, is_dated=learnt_at != now))
         refusal = _refusal(offers, report, is_strict=is_strict)
         load.write_rejects(report.rejects.assign(record=report.records))
         load.finish(sum((feed.counts for feed in report.feeds), Counts()), is_refused=bool(refusal))
@@ -204,7 +205,9 @@ class _Table:
         self.schema = TABLES[name]
         feeds = [(number, offer) for number, offer in enumerate(offers) if offer.feed.table == name]
         self._states = {number: offer.feed for number, offer in feeds if offer.feed.states != HISTORY}
-        self.frame = pd.concat([dated(offer.feed, offer.frame, at=at).assign(feed=number, row=offer.frame.index) for number, offer in feeds], ignore_index=True)
+        self.frame = pd.concat(
+            [dated(offer.feed, offer.frame, at=at).assign(feed=number, row=offer.frame.index) for number, offer in feeds], ignore_index=True
+        )
         self.frame = with_derived_keys(self.schema, self.frame)
         self.where = self.frame[["feed", "row"]].assign(file=self.frame["feed"].map({number: offer.feed.file for number, offer in feeds}))
         self.outcome = pd.Series("", index=self.frame.index, dtype="str")
@@ -287,6 +290,25 @@ class _Table:
         self.rejects.append(rejects)
         return good
 
+    def doubts(self, load: Load, *, is_dated: bool) -> list[str]:
+        """What of the checked rows looks like a slip; ``is_dated`` says that the mapping states when the files were exported."""
+        accepted = self.plan[self.plan[OUTCOME] == ACCEPTED]
+        if self.frame.empty:
+            return []
+        found = doubts.of_first_fact(self.schema, self.frame)
+        if self.name == "deal_events":
+            stages = set(self.frame[c.STAGE])
+            has_all = stages.issuperset(c.CLOSED_STAGES)
+            found += doubts.of_stages(stages, () if has_all else load.newest(self.name, [c.EVENT_ID, c.STAGE])[c.STAGE])
+        if load.is_first(self.name) or accepted.empty:
+            return found
+        is_new = accepted[IS_NEW]
+        if self.schema.happened_at and not is_dated:
+            unstated = accepted[is_new & self.frame.loc[accepted.index, c.KNOWN_AT].isna()]
+            found += doubts.of_late_facts(self.schema, self.frame.loc[unstated.index, self.schema.happened_at], unstated[c.KNOWN_AT])
+        changed = accepted[~is_new & (accepted[c.KNOWN_AT] >= load.learning.learnt_at)]
+        return found + doubts.of_many_corrections(self.name, changed=len(changed), stored=load.count(self.name))
+
     def counts(self, number: int) -> Counts:
         """What became of the rows of that feed, cells that could not be converted aside."""
         return Counts.of(self.outcome[self.where["feed"] == number])
@@ -368,8 +390,11 @@ def _refusal(offers: list[Offer], report: IngestReport, *, is_strict: bool) -> s
     for offer, feed in zip(offers, report.feeds, strict=True) if is_strict else ():
         if feed.records and feed.rejected == feed.records and offer.feed.states != LIVE:
             own = report.rejects[(report.rejects["file"] == feed.file) & (report.rejects["table"] == feed.table)]
-            worst = (own["field"] + ": " + own["reason"]).value_counts().index[0]
+            reasons_of_rows = own["field"] + ": " + own["reason"]
+            worst = reasons_of_rows.value_counts().index[0]
+            example = own.loc[reasons_of_rows == worst, "value"].iloc[0]
             reasons.append(
-                f"{feed.file}: all {feed.records} records for {feed.table} were rejected, mostly for {worst}. Nothing was loaded"
+                f"{feed.file}: all {feed.records} records for {feed.table} were rejected, mostly for {worst}; "
+                f"an example: {example!r}. Nothing was loaded"
             )
     return "\n".join(reasons)

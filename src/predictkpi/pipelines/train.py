@@ -19,7 +19,7 @@ from predictkpi.core.types import ModelRef, Readiness, Status
 from predictkpi.errors import InsufficientDataError
 from predictkpi.pipelines.candidates import fold_rule, hyperparameters, make_model
 from predictkpi.protocol import Predictor
-from predictkpi.registry import CHALLENGER, Registry, TrainingRecord, code_version, data_digest
+from predictkpi.registry import CHALLENGER, CHAMPION, Registry, TrainingRecord, code_version, data_digest
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def train(
 ) -> list[TrainReport]:
     """Train each named predictor on what the store knew before ``as_of`` (default: all of it); ``now`` only names the runs.
 
+    A training as of a past day, asked for by ``as_of``, takes the alias only from a champion that knew no more than it does.
+
     ``on_progress(predictor, step, done, total)``. Settings of all predictors are read, and the registry is looked for, before the
     work begins. Raises `InsufficientDataError` where the store is empty.
     """
@@ -84,7 +86,8 @@ def train(
     registry.check()
     snapshot = store.snapshot(as_of)
     tell = on_progress or (lambda predictor, step, done, total: None)
-    return [_Training(name, models_dir, rules[name], snapshot, registry, now, tell).run() for name in models]
+    in_the_past = as_of is not None
+    return [_Training(name, models_dir, rules[name], snapshot, registry, now, in_the_past, tell).run() for name in models]
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class _Training:
     snapshot: Snapshot
     registry: Registry
     now: pd.Timestamp
+    in_the_past: bool
     on_progress: Progress
 
     def model(self) -> Predictor:
@@ -167,12 +171,26 @@ class _Training:
             return self.registry.register(fitted[kind], run_id=run_id, inputs=inputs, status=status.value, reason=reason, as_of=as_of)
 
         model = put("model", readiness.status) if "model" in fitted else None
+        knows_more = self.newer_champion()
+        if knows_more:
+            if model:
+                self.registry.promote(self.name, model.version, alias=CHALLENGER)
+            return knows_more, model
         if model and trial.is_passed:
             return self.registry.promote(self.name, model.version), None
         baseline = put("baseline", Status.BASELINE)
         if model:
             self.registry.promote(self.name, model.version, alias=CHALLENGER)
         return self.registry.promote(self.name, baseline.version), model
+
+    def newer_champion(self) -> ModelRef | None:
+        """The champion that must stay, because this training looks at a past day and it has learnt from later ones."""
+        if not self.in_the_past:
+            return None
+        for row in self.registry.versions(self.name):
+            if CHAMPION in row["aliases"] and pd.Timestamp(row["as_of"] or 0) > self.snapshot.as_of:
+                return ModelRef(predictor=self.name, version=row["version"], run_id=row["run_id"], kind=row["kind"], reason=row["reason"])
+        return None
 
     def record(self, status: Status, reason: str, trial: Trial) -> TrainingRecord:
         """What is logged: settings, data and code it comes from, and how the test went."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.periods import horizon_end
+from predictkpi.core.periods import horizon_end, shift
 from predictkpi.core.types import Company, ModelRef, Spec, Status
 from predictkpi.protocol import worst
 from predictkpi.service.schemas import Model, Prediction, PredictionEnvelope
@@ -58,7 +58,7 @@ def envelope(
     if ref.kind == "baseline" and ref.reason:
         reasons[ref.reason] = None
     predictions = [
-        Prediction(horizon=horizon, until=horizon_end(as_of, horizon, spec.time_unit), status=statuses[horizon], values=values[horizon])
+        Prediction(horizon=horizon, until=_until(spec, as_of, horizon), status=statuses[horizon], values=values[horizon])
         for horizon in sorted(values)
     ]
     present = {statistic for numbers in values.values() for statistic in numbers}
@@ -77,3 +77,8 @@ def envelope(
         reason="; ".join(reasons),
         predictions=predictions,
     )
+
+
+def _until(spec: Spec, as_of: pd.Timestamp, horizon: int) -> pd.Timestamp:
+    """Exclusive end of what is predicted: a series speaks of calendar months, the first of which is the running one."""
+    return shift(as_of, horizon, "M") if spec.entity == "series" else horizon_end(as_of, horizon, spec.time_unit)

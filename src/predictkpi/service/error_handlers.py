@@ -50,7 +50,7 @@ ERROR_TYPES: dict[type[e.PredictKpiError], str] = {
     NotReadyError: "not-ready",
 }
 
-_HTTP_STATUS_TYPES = {404: "not-found", 405: "method-not-allowed"}
+_HTTP_STATUS_TYPES = {400: "malformed-json", 404: "not-found", 405: "method-not-allowed"}
 
 
 def problem_type(error: e.PredictKpiError) -> ProblemType:

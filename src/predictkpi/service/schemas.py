@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from predictkpi.core.types import Status
+from predictkpi.service.instants import IsoInstant
 
 Unit = Literal["currency", "probability", "days", "months", "count", "share", "ratio"]
 MAX_BATCH = 10_000
@@ -93,10 +94,12 @@ class DealEventIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    at: datetime = Field(description="when it happened; local time of the company, or with an offset", examples=["2025-11-20T10:30:00"])
+    at: IsoInstant = Field(description="when it happened; local time of the company, or with an offset", examples=["2025-11-20T10:30:00"])
     stage: str = Field(min_length=1, max_length=200, description="stage after the change", examples=["Qualified"])
-    amount: float | None = Field(None, ge=0, allow_inf_nan=False, description="deal value after the change", examples=[38000])
-    expected_close_on: datetime | None = Field(None, description="the rep's expected close date after the change")
+    amount: float | None = Field(
+        None, ge=0, lt=1e15, strict=True, allow_inf_nan=False, description="deal value after the change", examples=[38000]
+    )
+    expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date after the change")
     owner: str | None = Field(None, max_length=200, description="the rep who owns the deal after the change")
 
 
@@ -127,16 +130,16 @@ class DealIn(BaseModel):
 
     deal_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
     name: str | None = Field(None, max_length=400, description="returned as label")
-    created_at: datetime = Field(description="when the deal was opened; local time of the company, or with an offset")
+    created_at: IsoInstant = Field(description="when the deal was opened; local time of the company, or with an offset")
     stage: str = Field(min_length=1, max_length=200, description="the stage it is in now, spelled as in the store")
-    amount: float | None = Field(None, ge=0, allow_inf_nan=False, description="deal value in the reporting currency")
+    amount: float | None = Field(None, ge=0, lt=1e15, strict=True, allow_inf_nan=False, description="deal value in the reporting currency")
     owner: str | None = Field(None, max_length=200, description="the rep")
     source: str | None = Field(None, max_length=200, description="where the lead came from")
     product: str | None = Field(None, max_length=200, description="product or product line")
     region: str | None = Field(None, max_length=200, description="sales region")
     team: str | None = Field(None, max_length=200, description="sales team")
     customer_id: str | None = Field(None, max_length=200, description="the account; need not be known to the store")
-    expected_close_on: datetime | None = Field(None, description="the rep's expected close date")
+    expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date")
     events: list[DealEventIn] = Field(
         default_factory=list,
         max_length=1000,

@@ -171,7 +171,7 @@ class View:
     @cached_property
     def known_values(self) -> dict[str, frozenset[str]]:
         """Which stages, owners, sources and so on the store has seen: a payload's other values are news to every model."""
-        deals, events = self.snapshot.history("deals"), self.snapshot.history("deal_events")
+        deals, events = self.snapshot.living("deals"), self.snapshot.living("deal_events")
         seen = {column: deals[column] for column in (c.SOURCE, c.PRODUCT, c.REGION, c.TEAM)}
         seen |= {column: events[column] for column in (c.STAGE, c.OWNER)}
         return {column: frozenset(values.dropna().unique()) for column, values in seen.items()}

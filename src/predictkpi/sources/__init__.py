@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from predictkpi.sources.feed import Offer, read_feed
 from predictkpi.sources.files import RawFile, read_file
-from predictkpi.sources.mapping import Feed, Mapping, read_mapping
+from predictkpi.sources.mapping import Feed, Mapping
+from predictkpi.sources.mapping_file import read_mapping
 
 __all__ = ["Feed", "Mapping", "Offer", "RawFile", "read_feed", "read_file", "read_mapping"]

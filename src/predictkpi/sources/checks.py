@@ -10,6 +10,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.schema import TableSchema
+from predictkpi.sources.convert import TOO_LARGE, out_of_range
 from predictkpi.sources.mapping import DERIVED_KEYS
 
 MONEY = {"orders": c.AMOUNT, "deal_events": c.AMOUNT, "spend": c.COST}
@@ -53,6 +54,8 @@ def not_of_the_future(schema: TableSchema, frame: pd.DataFrame, *, until: pd.Tim
 
 def in_reporting_currency(schema: TableSchema, frame: pd.DataFrame, *, currency: str, rates: pd.DataFrame) -> Checked:
     """Convert money at the newest rate (``ds, currency, rate``) of the row's day or before; without a currency it is the company's."""
+    if schema.name == "fx_rates":
+        frame = frame.assign(**{c.CURRENCY: frame[c.CURRENCY].str.upper()})
     if schema.name not in MONEY or schema.happened_at is None:
         return frame, _split(frame, pd.Series(False, index=frame.index), schema.key[0], "")[1]
     stated = frame[c.CURRENCY].str.upper().fillna(currency).astype("str")
@@ -61,13 +64,16 @@ def in_reporting_currency(schema: TableSchema, frame: pd.DataFrame, *, currency:
     if foreign.empty:
         return frame, _split(frame, pd.Series(False, index=frame.index), c.CURRENCY, "")[1]
     dated = rates[[c.DS, c.CURRENCY, c.RATE]].rename(columns={c.DS: "rate_from"}).sort_values("rate_from")
+    dated = dated.assign(**{c.CURRENCY: dated[c.CURRENCY].str.upper()})
     found = pd.merge_asof(
         foreign[[schema.happened_at, c.CURRENCY]], dated, left_on=schema.happened_at, right_on="rate_from", by=c.CURRENCY
     ).set_axis(foreign.index)
     rate = found[c.RATE].reindex(frame.index).where(stated != currency, 1.0)
     money = MONEY[schema.name]
     reason = f"no exchange rate into {currency} on or before " + frame[schema.happened_at].dt.strftime("%Y-%m-%d")
-    return _split(frame.assign(**{money: frame[money] * rate}), rate.isna(), c.CURRENCY, reason)
+    good, without_rate = _split(frame.assign(**{money: frame[money] * rate}), rate.isna(), c.CURRENCY, reason)
+    good, too_large = _split(good, out_of_range(good[money]), money, f"number out of range once in {currency}: not below {TOO_LARGE:g}")
+    return good, pd.concat([without_rate, too_large])
 
 
 def of_known_deals(events: pd.DataFrame, deals: pd.DataFrame) -> Checked:

@@ -11,12 +11,28 @@ from predictkpi.core import columns as c
 from predictkpi.core.schema import Column, Kind
 from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources.attributes import of_entities
-from predictkpi.sources.convert import as_flag, as_instants, as_number, as_text
+from predictkpi.sources.convert import (
+    EARLIEST,
+    LATEST,
+    TOO_LARGE,
+    as_flag,
+    as_instants,
+    as_number,
+    as_text,
+    out_of_range,
+    why_no_number,
+)
 from predictkpi.sources.files import RawFile
 from predictkpi.sources.mapping import ALWAYS, EMPTY, EXPORTED_AT, PRESENT, Feed, Join, Mapping, near
 
 _KNOWN_AT = Column(c.KNOWN_AT, "instant", "when the row was known")
 FIELDS = ["field", "value", "reason"]
+OUT_OF_RANGE = {
+    "instant": f"date out of range: not within {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}",
+    "number": f"number out of range: not below {TOO_LARGE:g}",
+}
+_EXPLAINED, _FAILING = 0.95, 1 / 3
+"""Day and month count as swapped if the other order explains that share of a column's cells and more than this share fails as stated."""
 OpenFile = Callable[[str, str | None], RawFile]
 
 
@@ -47,6 +63,7 @@ def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: s
     raw = open_file(feed.file, feed.sheet)
     frame, warnings = _joined(feed, _respelled(feed, raw.frame), open_file)
     _check_columns(feed, mapping, raw, frame)
+    warnings += _unused_spellings(feed, [raw.frame, *(open_file(join.file, join.sheet).frame for join in feed.join)])
     selected = _selected(feed, frame)
     rows = frame[selected]
     bad = raw.bad.assign(field="")[FIELDS]
@@ -78,6 +95,18 @@ def _respelled(feed: Feed, frame: pd.DataFrame) -> pd.DataFrame:
             text = text.where(mapped.isna(), mapped).astype("str")
             columns[name] = text.mask(text == "")
     return frame.assign(**columns)
+
+
+def _unused_spellings(feed: Feed, frames: list[pd.DataFrame]) -> list[str]:
+    """Warn of keys under ``values`` that no cell of the file (or its look-ups) has: they may be misspelt themselves."""
+    warnings = []
+    for name, spellings in feed.values.items():
+        present = {cell for frame in frames if name in frame for cell in as_text(frame[name]).dropna().unique()}
+        unused = [spelling for spelling in spellings if spelling not in present]
+        if unused:
+            named = ", ".join(f"{spelling!r}{near(spelling, sorted(present))}" for spelling in unused)
+            warnings.append(f"{feed.file}: {name}: values names {named}, which the file does not have")
+    return warnings
 
 
 def _joined(feed: Feed, frame: pd.DataFrame, open_file: OpenFile) -> tuple[pd.DataFrame, list[str]]:
@@ -170,9 +199,12 @@ def _convert(offer: Offer, mapping: Mapping, time_zone: str) -> None:
             columns[column.name] = _constant(feed, column, mapping, rows.index)
             continue
         columns[column.name], failed, reason = _typed(offer, column, rows[source], source, time_zone)
+        if column.kind in OUT_OF_RANGE:
+            wide = out_of_range(columns[column.name]) & ~failed
+            failed, reason = failed | wide, reason.mask(wide, OUT_OF_RANGE[column.kind])
         new = failed & ~rejected
         if new.any():
-            rejects.append(pd.DataFrame({"field": source, "value": as_text(rows.loc[new, source]), "reason": reason}))
+            rejects.append(pd.DataFrame({"field": source, "value": as_text(rows.loc[new, source]), "reason": reason[new]}))
         rejected |= failed
     offer.frame = pd.DataFrame(columns, index=rows.index)[~rejected]
     offer.rejects = pd.concat(rejects)
@@ -219,27 +251,29 @@ def _constant(feed: Feed, column: Column, mapping: Mapping, index: pd.Index) -> 
     where = f"{feed.table} from {feed.file}: {column.name}"
     try:
         if column.kind == "number":
-            return pd.Series(float("nan") if value is None else float(value), index=index, dtype="float64")
+            number = pd.Series(float("nan") if value is None else float(value), index=index, dtype="float64")
+            if value is not None and not abs(float(value)) < TOO_LARGE:
+                raise MappingError(f"{where}: {value!r}: {OUT_OF_RANGE['number']}")
+            return number
         if value == EXPORTED_AT and mapping.exported_from is None:
             raise MappingError(f"{where}: exported_at is not stated at the top of the mapping")
         exported = mapping.exported_until if column is _KNOWN_AT else mapping.exported_from
         instant = exported if value == EXPORTED_AT else pd.to_datetime(str(value), format="ISO8601") if value else pd.NaT
     except ValueError as error:
         raise MappingError(f"{where}: {value!r} is no {'number' if column.kind == 'number' else 'ISO date'}") from error
+    if not pd.isna(instant) and not EARLIEST <= pd.Timestamp(instant) <= LATEST:
+        raise MappingError(f"{where}: {value!r}: {OUT_OF_RANGE['instant']}")
     return pd.Series(instant, index=index, dtype="datetime64[us]")
 
 
-def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zone: str) -> tuple[pd.Series, pd.Series, str]:
-    """The typed column, the cells that failed, and why."""
+def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zone: str) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """The typed column, the cells that failed, and for each cell why it would."""
     feed = offer.feed
     if column.kind == "string":
-        return as_text(cells), pd.Series(False, index=cells.index), ""
+        return as_text(cells), pd.Series(False, index=cells.index), pd.Series("", index=cells.index, dtype="str")
     if column.kind == "number":
         numbers, failed = as_number(cells, feed)
-        marks = (
-            f"decimal {feed.decimal!r}, thousands {feed.thousands!r}" if feed.thousands else f"decimal {feed.decimal!r}, no thousands mark"
-        )
-        return numbers, failed, f"not a number ({marks})"
+        return numbers, failed, why_no_number(cells[failed], feed).reindex(cells.index)
     instants = as_instants(cells, feed.dates, column=source, time_zone=time_zone)
     form = feed.dates.format_of(source)
     if form is None and instants.failed.any():
@@ -253,6 +287,6 @@ def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zon
         hint = f"{feed.file}: {source}: {failing} of {there} values do not parse as {form}, {parsing} would parse as {other}"
         offer.warnings.append(hint)
         # The rest would be loaded with days and months changed over, and nobody would notice.
-        if parsing == there and failing * 3 > there:
+        if parsing >= _EXPLAINED * there and failing > _FAILING * there:
             offer.wrong = hint
-    return instants.values, instants.failed, reason
+    return instants.values, instants.failed, pd.Series(reason, index=cells.index, dtype="str")

@@ -42,8 +42,10 @@ class RawFile:
 def read_file(folder: Path, name: str, *, sheet: str | None, reading: Reading) -> RawFile:
     """Read one file; raises `SourceError` where it is absent, empty, damaged or in another encoding."""
     path = folder / name
+    if not folder.is_dir():
+        raise SourceError(f"no folder {str(folder)!r} to read {name!r} from")
     if not path.is_file():
-        there = sorted(entry.name for entry in folder.iterdir() if entry.is_file()) if folder.is_dir() else []
+        there = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
         raise SourceError(f"no file {name!r} in {folder}{near(name, there)}; there are: {', '.join(there) or 'no files'}")
     kinds: dict[str, Callable[[], RawFile]] = {
         ".csv": lambda: _read_csv(path, name, reading),
@@ -68,7 +70,7 @@ def _read_csv(path: Path, name: str, reading: Reading) -> RawFile:
     blank: list[int] = []
 
     def keep_bad(line: pa.csv.InvalidRow) -> str:
-        if not line.text.strip("\" \t\r\n" + reading.delimiter):  # only delimiters and quotes: no value at all
+        if not line.text.strip('" \t\r\n' + reading.delimiter):  # only delimiters and quotes: no value at all
             blank.append(line.number)
         else:
             bad.append((line.number, line.text, f"{line.actual_columns} fields where the header has {line.expected_columns}"))
@@ -104,8 +106,10 @@ def _utf8(path: Path, name: str, encoding: str) -> bytes:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{name}: cannot be read: {error}") from error
+    is_utf8 = encoding.replace("-", "").replace("_", "").lower() in ("utf8", "utf8sig")
     try:
         text = data.decode(encoding)
+        return data.removeprefix(b"\xef\xbb\xbf") if is_utf8 else text.removeprefix("\ufeff").encode()
     except (UnicodeDecodeError, UnicodeError) as error:
         at = getattr(error, "start", 0)
         line = data[:at].count(b"\n") + 1
@@ -114,13 +118,14 @@ def _utf8(path: Path, name: str, encoding: str) -> bytes:
             f"{name}: not {encoding}: byte {at} (0x{data[at : at + 1].hex()}) in line {line} cannot be decoded; "
             f"if it was saved in a Western encoding, state encoding: {guess} in the mapping"
         ) from error
-    is_utf8 = encoding.replace("-", "").replace("_", "").lower() in ("utf8", "utf8sig")
-    return data.removeprefix(b"\xef\xbb\xbf") if is_utf8 else text.removeprefix("\ufeff").encode()
 
 
 def _csv_names(data: bytes, name: str, delimiter: str) -> list[str]:
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-    names = next(csv.reader(text, delimiter=delimiter), [])
+    try:
+        names = next(csv.reader(text, delimiter=delimiter), [])
+    except csv.Error as error:
+        raise SourceError(f"{name}: the header cannot be read: {error}; is a quotation mark left open?") from error
     if not names:
         raise SourceError(f"{name}: the first line is blank, but must be the header")
     return _unique_names(names, name)
@@ -162,19 +167,39 @@ def _from_arrow(values: pa.ChunkedArray, where: str) -> pd.Series:
     raise SourceError(f"{where}: cannot read values of type {kind}; leave the column out of the file")
 
 
+# Damage shows when the book is opened or only when its rows are read; the parsers of XML raise kinds of SyntaxError.
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    IndexError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    SyntaxError,
+    openpyxl.utils.exceptions.InvalidFileException,
+)
+
+
 def _read_excel(path: Path, name: str, sheet: str | None) -> RawFile:
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError, openpyxl.utils.exceptions.InvalidFileException) as error:
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            if sheet is not None and sheet not in book.sheetnames:
+                raise SourceError(f"{name}: no sheet {sheet!r}{near(sheet, book.sheetnames)}; there are: {', '.join(book.sheetnames)}")
+            rows = [list(row) for row in book[sheet or book.sheetnames[0]].iter_rows(values_only=True)]
+    except _DAMAGES as error:
         raise SourceError(f"{name}: no valid Excel workbook: {error}") from error
-    try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise SourceError(f"{name}: no sheet {sheet!r}{near(sheet, book.sheetnames)}; there are: {', '.join(book.sheetnames)}")
-        rows = [list(row) for row in book[sheet or book.sheetnames[0]].iter_rows(values_only=True)]
-    finally:
-        book.close()
-    if not rows:
-        raise SourceError(f"{name}: the file is empty: it has not even a header")
+    if all(cell is None for row in rows[1:] for cell in row):
+        what = "no rows below its header" if rows and any(cell is not None for cell in rows[0]) else "not even a header"
+        read = sheet or book.sheetnames[0]
+        others = ", ".join(repr(other) for other in book.sheetnames if other != read)
+        raise SourceError(
+            f"{name}: the sheet {read!r} is empty: it has {what}" + (f"; other sheets, to state as sheet: {others}" if others else "")
+        )
     names = ["" if cell is None else str(cell).strip() for cell in rows[0]]
     used = [number for number, column in enumerate(names) if column or any(len(row) > number and row[number] is not None for row in rows)]
     header = _unique_names([names[number] for number in used], name)

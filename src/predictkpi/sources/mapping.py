@@ -31,8 +31,9 @@
         ignore: [Notes]              # columns of the file that no feed uses; "*" for all. Any other unused column is an error
 
 Everything is read as text: ``No`` or ``0012`` in a value map mean what they say. Cells are stripped of blanks at both ends; only an empty
-cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column.
-Instants are converted from ``dates.time_zone`` to the company's; dates without a time of day are not, for a day stays that day.
+cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column of the
+file: ``dates: {format: {opened: "%d.%m.%Y", modified: ISO8601}}``. Instants are converted from ``dates.time_zone`` to the company's; dates
+without a time of day are not, for a day stays that day. Dates before 1900 or after 2261, and numbers from 1e15 on, are rejected.
 
 ``known_at`` is when a row was known, the other time of every fact. Without it a row of the first load of a table was known when it
 happened (undated ones: when it was exported), and what a later load adds or changes is known from its export on. Name a column of the
@@ -58,12 +59,10 @@ import codecs
 import datetime as dt
 import re
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -71,7 +70,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -80,7 +78,6 @@ from pydantic import (
 from predictkpi.core import columns as c
 from predictkpi.core.schema import TableSchema
 from predictkpi.core.types import Company
-from predictkpi.errors import MappingError
 from predictkpi.tables import TABLES, table_schema
 from predictkpi.tables.attributes import OWNERS
 
@@ -104,10 +101,18 @@ def near(name: str, known: list[str]) -> str:
 
 def _is_encoding(name: str) -> str:
     try:
-        codecs.lookup(name)
+        is_text = codecs.lookup(name)._is_text_encoding
     except LookupError:
-        raise ValueError(f"no such encoding: {name!r}; usual ones are utf-8, latin-1, cp1252, utf-16") from None
+        is_text = False
+    if not is_text:  # rot13 and hex are codecs too
+        raise ValueError(f"no such encoding: {name!r}; usual ones are utf-8, latin-1, cp1252, utf-16")
     return name
+
+
+def _is_delimiter(mark: str) -> str:
+    if not mark.isascii() or mark in '"\r\n\0':
+        raise ValueError(f"{mark!r} cannot part fields: write one ASCII character, such as ; or | or a tab")
+    return mark
 
 
 def _is_zone(name: str) -> str:
@@ -144,6 +149,10 @@ class Dates(_Strict):
         for text in value.values() if isinstance(value, dict) else [value]:
             if text is not None and text != "ISO8601" and not ("%y" in text.casefold() and "%" in text):
                 raise ValueError(f"{text!r} is no strptime format with a year, such as %Y-%m-%d, nor ISO8601")
+            try:
+                pd.to_datetime(pd.Series(["2024-01-31"], dtype="str"), format=text, errors="coerce")
+            except (ValueError, re.error) as error:
+                raise ValueError(f"{text!r} is no strptime format: {error}") from None
         return value
 
 
@@ -151,7 +160,7 @@ class Reading(_Strict):
     """How a file is written; what a feed leaves out comes from the defaults."""
 
     encoding: Annotated[str, AfterValidator(_is_encoding)] = "utf-8"
-    delimiter: str = Field(",", min_length=1, max_length=1)
+    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_is_delimiter)] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'"] = ""
     dates: Dates = Dates()
@@ -320,65 +329,3 @@ class Mapping(_Strict):
         if self.exported_at is None or isinstance(self.exported_at, dt.datetime):
             return self.exported_from
         return pd.Timestamp(self.exported_at) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
-
-
-class _Loader(yaml.BaseLoader):
-    """All scalars are text: YAML's own guesses would turn ``on``, ``No`` and ``0012`` into something else."""
-
-
-def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return {**seen.pop("<<", {}), **seen}
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _unique_keys)
-
-_MODELS: dict[str, type[BaseModel]] = {
-    "company": Company,
-    "defaults": Reading,
-    "feeds": Feed,
-    "dates": Dates,
-    "join": Join,
-    "attributes": Attribute,
-}
-
-
-def read_mapping(path: Path) -> Mapping:
-    """The mapping in that file; raises `MappingError` that names the file, the key and what was probably meant."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        data = yaml.load(text, Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path}: the mapping cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise MappingError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Mapping.model_validate(data)
-    except ValidationError as error:
-        lines = [_line(path, dict(found), data) for found in error.errors()]
-        raise MappingError("\n".join(dict.fromkeys(lines))) from error
-
-
-def _line(path: Path, found: dict[str, Any], data: Any) -> str:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
-    message = str(found["msg"]).removeprefix("Value error, ")
-    if found["type"] == "extra_forbidden":
-        parent = next((part for part in reversed(found["loc"][:-1]) if part in _MODELS), "")
-        names = list(_MODELS.get(str(parent), Mapping).model_fields)
-        message = f"no such key{near(str(found['loc'][-1]), names)}; there are: {', '.join(names)}"
-    table = _fed_table(found["loc"], data)
-    return f"{path}: {where}{table}: {message}" if where else f"{path}: {message}"
-
-
-def _fed_table(loc: tuple[int | str, ...], data: Any) -> str:
-    """Which feed that is, for a reader who does not count from zero."""
-    if len(loc) > 1 and loc[0] == "feeds" and isinstance(loc[1], int):
-        feed = data["feeds"][loc[1]]
-        if isinstance(feed, dict):
-            return f" ({feed.get('table', '?')} from {feed.get('file', '?')})"
-    return ""

@@ -56,6 +56,11 @@ class Load:
         """Whether the table holds no row yet; asked before `write`."""
         return self._connection.execute(sa.select(FACT_TABLES[table].c[VERSION_ID]).limit(1)).first() is None
 
+    def count(self, table: str) -> int:
+        """Distinct keys that the table holds; asked before `write`."""
+        keys = sa.select(*(FACT_TABLES[table].c[name] for name in table_schema(table).key)).distinct().subquery()
+        return int(self._connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one())
+
     def newest(self, table: str, columns: list[str]) -> pd.DataFrame:
         """These columns (key first) of the newest version of each key, this load's versions included."""
         held = FACT_TABLES[table]
@@ -130,6 +135,13 @@ def open_load(
     load_id = connection.execute(entry.returning(LOADS.c[LOAD_ID])).scalar_one()
     held = read_company(connection)
     if held is not None:
+        if "name" not in company.model_fields_set:
+            company = company.model_copy(update={"name": held.name})
+        if company.name != held.name != Company().name:
+            raise MappingError(
+                f"{mapping}: company.name is {company.name!r}, but the store holds the books of {held.name!r}; keep another company in "
+                f"another store: set PREDICTKPI_DATABASE_URL and MLFLOW_TRACKING_URI to places of its own"
+            )
         for field in ("currency", "time_zone"):
             ours, theirs = getattr(held, field), getattr(company, field)
             if ours != theirs:

@@ -48,7 +48,10 @@ class Store:
     def migrate(self) -> None:
         """Bring the database to the newest schema; creates the file and its folder where the URL names a SQLite file."""
         if self.url.get_backend_name() == "sqlite" and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DataError(f"{self!r}: the folder of the database cannot be made: {error}") from error
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         head = ScriptDirectory.from_config(config).get_current_head()

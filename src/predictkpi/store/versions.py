@@ -23,6 +23,7 @@ from predictkpi.core.schema import TableSchema
 
 CONTENT_HASH = "content_hash"
 OUTCOME = "outcome"
+IS_NEW = "is_new"
 ACCEPTED, UNCHANGED, REJECTED = "accepted", "unchanged", "rejected"
 
 
@@ -58,20 +59,21 @@ def plan_versions(
 
     Parameters: ``offered`` has the schema's columns and ``known_at`` (empty: not stated) on a unique index, in the order of its files;
     ``stored`` has key, ``known_at`` and ``content_hash`` of every version there is, oldest first; ``origin`` names each offered row for a
-    reader. Returns ``outcome, known_at, content_hash, reason`` on the index of ``offered``.
+    reader. Returns ``outcome, known_at, content_hash, reason, is_new`` (no version of the key is stored) on the index of
+    ``offered``.
     """
     stored, work = _prepare(schema, offered, stored)
     is_first_load = stored.empty
     happened = offered[schema.happened_at] if schema.happened_at and is_first_load else pd.Series(pd.NaT, index=offered.index)
     work["stated"] = offered[c.KNOWN_AT].notna()
     work[c.KNOWN_AT] = offered[c.KNOWN_AT].fillna(happened).fillna(learning.learnt_at).astype("datetime64[us]")
-    work[OUTCOME], work[c.REASON] = "", ""
+    work[OUTCOME], work[c.REASON], work[IS_NEW] = "", "", work["newest_at"].isna()
 
     _settle_repeats(work, origin)
     if not is_first_load:
         _settle_against_stored(work, stored, learning)
     _settle_chains(work, origin)
-    return work[[OUTCOME, c.KNOWN_AT, CONTENT_HASH, c.REASON]]
+    return work[[OUTCOME, c.KNOWN_AT, CONTENT_HASH, c.REASON, IS_NEW]]
 
 
 def _prepare(schema: TableSchema, offered: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

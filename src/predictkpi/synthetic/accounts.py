@@ -27,7 +27,7 @@ def lag_weights() -> Floats:
 def simulate_spend(size: Size, calendar: Calendar, rng: np.random.Generator) -> Floats:
     """Daily spend, shape ``(paid channels, BURN_IN + days)``: the first `BURN_IN` days lie before the books begin."""
     days = np.arange(-BURN_IN, size.days)
-    plan = (1.0 + w.SPEND_GROWTH) ** (days / 365.25) * np.where(calendar.dates(days).dayofweek < 5, 1.2, 0.5)
+    plan = (1.0 + w.SPEND_GROWTH) ** (days / 365.25) * np.where(calendar.dates(days).day_of_week < 5, 1.2, 0.5)
     shape = np.tile(plan, (len(w.PAID_CHANNELS), 1)) * rng.lognormal(-0.02, 0.2, (len(w.PAID_CHANNELS), len(days)))
     for channel in (0, 1):  # campaigns: a third of the four-week spans run at several times the others
         campaign = np.repeat(rng.random(len(days) // 28 + 1) < 1 / 3, 28)[: len(days)]

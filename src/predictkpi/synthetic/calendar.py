@@ -37,11 +37,11 @@ class Calendar:
         """Factor on every customer's daily purchase rate."""
         dates = self.dates(days)
         trend = (1.0 + DEMAND_TREND) ** (np.asarray(days) / 365.25)
-        return _MONTHS[dates.month - 1] * _WEEK[dates.dayofweek] * trend
+        return _MONTHS[dates.month - 1] * _WEEK[dates.day_of_week] * trend
 
     def weekday(self, days: Ints) -> Floats:
         """Factor by day of the week, 1 on average."""
-        return _WEEK[self.dates(days).dayofweek]
+        return _WEEK[self.dates(days).day_of_week]
 
     def price(self, days: Ints) -> Floats:
         """Factor on order values and on the amounts of deals opened that day."""
@@ -50,7 +50,7 @@ class Calendar:
     def deal_creation(self, days: Ints) -> Floats:
         """Factor on the rate at which active customers open deals; none on weekends."""
         dates = self.dates(days)
-        return _DEAL_MONTHS[dates.month - 1] * np.where(dates.dayofweek < 5, 1.4, 0.0)
+        return _DEAL_MONTHS[dates.month - 1] * np.where(dates.day_of_week < 5, 1.4, 0.0)
 
     def pace(self, days: Ints) -> Floats:
         """Factors on the deal hazards, shape ``(len(hazards.Kind), len(days))``: won, lost, then all others; 0 on weekends."""
@@ -58,7 +58,7 @@ class Calendar:
         quarters = dates.to_period("Q")
         rush = (quarters.end_time.normalize() - dates).days < RUSH_DAYS
         lull = (dates - quarters.start_time).days < RUSH_DAYS
-        workday = np.where(dates.dayofweek < 5, 1.0, 0.0)
+        workday = np.where(dates.day_of_week < 5, 1.0, 0.0)
         factors = np.tile(workday, (7, 1))
         factors[0] *= np.where(rush, RUSH, np.where(lull, LULL, 1.0))
         factors[1] *= np.where(rush, 1.4, 1.0)

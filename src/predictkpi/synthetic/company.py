@@ -77,6 +77,6 @@ def make_company(
 def _sales_cost(deals: DealLog, size: Size, calendar: Calendar) -> Floats:
     """The sales force costs the same on every working day of a year, and more each year."""
     days = np.arange(size.days)
-    shape = (1.0 + w.SPEND_GROWTH) ** (days // 365.25) * np.where(calendar.dates(days).dayofweek < 5, 1.0, 0.0)
+    shape = (1.0 + w.SPEND_GROWTH) ** (days // 365.25) * np.where(calendar.dates(days).day_of_week < 5, 1.0, 0.0)
     won = deals.event_amount[deals.event_stage == WON_CODE].sum()
     return w.SALES_COST_SHARE * won * shape / shape.sum()

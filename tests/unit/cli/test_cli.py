@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -219,3 +220,37 @@ def test_evaluation_file__of_the_repository_is_valid():
     for name in predictor_names():
         rule = fold_rule(make_model(name, models_dir).spec, models_dir)
         assert rule.gap in make_model(name, models_dir).spec.horizons
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("command", [("kpis",), ("train", "clv"), ("evaluate", "clv")])
+def test_as_of__beyond_what_is_known_is_refused(cli, command):
+    code, out, err = cli(*command, "--as-of", "2999-01-01")
+    assert (code, out) == (1, "")
+    assert "beyond what is known" in err
+
+
+@pytest.mark.usefixtures("filled")
+def test_models_dir__that_was_asked_for_must_be_there(cli, monkeypatch):
+    monkeypatch.setenv("PREDICTKPI_MODELS_DIR", "nowhere")
+    code, _, err = cli("train", "clv")
+    assert code == 1
+    assert "no folder nowhere" in err
+
+
+def test_settings__a_misspelt_variable_is_an_error_that_names_it(cli, monkeypatch):
+    monkeypatch.setenv("PREDICTKPI_DATABSE_URL", "sqlite:///elsewhere.db")
+    code, _, err = cli("kpis")
+    assert code == 1
+    assert "PREDICTKPI_DATABSE_URL" in err
+    assert "PREDICTKPI_DATABASE_URL" in err
+
+
+def test_serve__says_which_port_is_taken_and_names_another(cli):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = cli("serve", "--port", str(port))
+    assert code == 1
+    assert f"--port {port + 1}" in err

@@ -86,6 +86,121 @@ def test_states__equal_those_of_a_snapshot_of_that_day(snapshot, at):
     pd.testing.assert_frame_equal(found, past, check_exact=False, rtol=1e-12)
 
 
+def rewritten_company():
+    """80 deals whose events become known up to 90 days late, and are corrected or redated up to 150 days later, some of them twice."""
+    rng = np.random.default_rng(5)
+    stages = ["Lead", "Demo", "Offer", "Terms", "won", "lost"]
+    deals, events = [], []
+    for number in range(80):
+        start = pd.Timestamp("2024-01-01") + pd.Timedelta(days=int(rng.integers(0, 200)))
+        deals.append(deal(f"D{number}", start, source=["web", "fair"][number % 2]))
+        for step in range(int(rng.integers(1, 8))):
+            key, known_at = f"D{number}-{step}", start
+            for version in range(1 + int(rng.integers(0, 3)) * int(rng.random() < 0.4)):
+                ds = start + pd.Timedelta(days=int(rng.integers(0, 120)))
+                known_at = max(known_at, ds) + pd.Timedelta(
+                    days=int(rng.integers(0, 90 if version == 0 else 150)) * int(rng.random() < 0.5)
+                )
+                stage, owner = stages[int(rng.integers(0, 6))], ["Ann", "Bob", None][int(rng.integers(0, 3))]
+                events.append(
+                    event(f"D{number}", ds, stage, event_id=key, known_at=known_at, owner=owner, amount=float(rng.integers(1, 9)))
+                )
+    return snapshot_of(deals, events, as_of="2025-12-01")
+
+
+LANDMARKS = pd.date_range("2024-02-01", "2025-09-01", freq="23D")
+
+
+def test_states__equal_those_of_a_snapshot_of_that_day_whatever_was_backdated_or_corrected_since():
+    snapshot = rewritten_company()
+    now = DealHistory(snapshot)
+    for at in LANDMARKS:
+        then, landmark = DealHistory(snapshot.at(at)), microseconds(pd.DatetimeIndex([at]))[0]
+        ids = then.deals.values
+        past = then.states(np.arange(len(ids)), np.full(len(ids), landmark))
+        pd.testing.assert_frame_equal(now.states(now.deals.of(ids), np.full(len(ids), landmark)), past, check_exact=True)
+
+
+def test_stage_order__is_that_of_the_paths_as_they_were_known_then():
+    snapshot = rewritten_company()
+    history, versions = DealHistory(snapshot), snapshot.history("deal_events")
+    written = {key: position for position, key in enumerate(dict.fromkeys(versions["event_id"]))}
+    orders = set()
+    for at in LANDMARKS:
+        path = versions[versions["known_at"] < at].drop_duplicates("event_id", keep="last")
+        path = path[path["ds"] < at].assign(written=path["event_id"].map(written)).sort_values(["ds", "written"])
+        places = {}
+        for _, stages in path.groupby("deal_id")["stage"]:
+            for place, stage in enumerate(stage for stage in dict.fromkeys(stages) if stage not in ("won", "lost")):
+                places.setdefault(stage, []).append(place)
+        mean = pd.Series({stage: np.mean(found) for stage, found in places.items()})
+        order = pd.Series(history.stage_order(microseconds(pd.DatetimeIndex([at])))[0], index=history.stages.values)
+        assert set(order.dropna().index) == set(mean.index)
+        assert (np.diff(mean[order.dropna().sort_values().index]) >= 0).all()
+        orders.add(tuple(order))
+    assert len(orders) > 3
+
+
+def test_stage_order__moves_when_a_backdated_event_is_learnt_and_back_when_it_is_taken_away():
+    events = [event("A", "2025-01-10", "Offer"), event("A", "2025-01-20", "Terms")]
+    events += [event("A", "2025-01-05", "Terms", event_id="late", known_at="2025-03-01")]
+    events += [event("A", "2025-01-25", "Terms", event_id="late", known_at="2025-04-01")]
+    history = DealHistory(snapshot_of([deal("A", "2025-01-01")], events))
+    order = history.stage_order(microseconds(pd.DatetimeIndex(["2025-02-01", "2025-03-01", "2025-03-02", "2025-04-02"])))
+    assert order[:, history.stages.of(["Offer", "Terms"])].tolist() == [[0, 1], [0, 1], [1, 0], [0, 1]]
+
+
+def companions(n):
+    """Deals that a caller adds: they enter the stages backwards, and Ann loses or wins each before it is opened again."""
+    stages = ("Terms", "Offer", "Lead", "never heard of")
+    days = pd.date_range("2025-02-01", periods=len(stages))
+    events = [event(f"R{i}", day, stage, owner="Ann") for i in range(n) for day, stage in zip(days, stages, strict=True)]
+    events += [event(f"R{i}", "2025-02-10", ("won", "lost")[i % 5 == 0], owner="Ann") for i in range(n)]
+    events += [event(f"R{i}", "2025-02-11", "Offer", owner="Ann") for i in range(n)]
+    return [deal(f"R{i}", "2025-02-01", source="web") for i in range(n)], events
+
+
+def added(snapshot, deals, events):
+    return snapshot.with_rows({"deals": frame("deals", deals), "deal_events": frame("deal_events", events)})
+
+
+def test_states__of_an_added_deal_are_those_of_the_same_deal_stored_whoever_else_is_added():
+    snapshot = rewritten_company()
+    of_d7 = [frame[frame["deal_id"] == "D7"].assign(deal_id="R") for frame in (snapshot.history("deals"), snapshot.history("deal_events"))]
+    of_d7[1]["event_id"] = "R" + of_d7[1]["event_id"]
+    others = companions(200)
+    alone = snapshot.with_rows(dict(zip(("deals", "deal_events"), of_d7, strict=True)))
+    together = snapshot.with_rows(
+        {"deals": pd.concat([of_d7[0], frame("deals", others[0])]), "deal_events": pd.concat([of_d7[1], frame("deal_events", others[1])])}
+    )
+    for at in (snapshot.as_of, pd.Timestamp("2025-03-01")):
+        stored = state(snapshot, "D7", at)
+        assert stored["is_known"]
+        for richer in (alone, together, together.at(at)):
+            pd.testing.assert_series_equal(state(richer, "R", at), stored, check_exact=True)
+            pd.testing.assert_series_equal(state(richer, "D7", at), stored, check_exact=True)
+
+
+def test_states__of_added_deals_alone_are_those_among_all_deals():
+    snapshot = rewritten_company()
+    richer = added(snapshot, *companions(20))
+    whole, small = DealHistory(richer), DealHistory(richer, base=DealHistory(snapshot), only_added=True)
+    ids, at = [f"R{i}" for i in range(20)], np.full(20, whole.as_of)
+    assert len(small.deals.values) == 20
+    pd.testing.assert_frame_equal(small.states(small.deals.of(ids), at), whole.states(whole.deals.of(ids), at), check_exact=True)
+
+
+def test_states__of_an_added_deal_take_a_stored_or_an_added_customer_s_segment():
+    stored = [{"customer_id": "C", "segment": "SMB", "known_at": pd.Timestamp("2025-01-01")}]
+    snapshot = snapshot_of([deal("A", "2025-01-01")], PATH, customers=stored)
+    new = frame("customers", [{"customer_id": "N", "segment": "Public", "known_at": pd.Timestamp("2025-01-01")}])
+    deals = frame("deals", [deal("R1", "2025-02-01", customer_id="C"), deal("R2", "2025-02-01", customer_id="N")])
+    assert state(snapshot.with_rows({"deals": deals}), "R1", snapshot.as_of)["segment"] == "SMB"
+    assert pd.isna(state(snapshot.with_rows({"deals": deals}), "R2", snapshot.as_of)["segment"])
+    both = snapshot.with_rows({"deals": deals, "customers": new})
+    assert [state(both, key, snapshot.as_of)["segment"] for key in ("R1", "R2")] == ["SMB", "Public"]
+
+
 def test_states__agree_with_a_naive_loop_over_pairs(snapshot):
     history, events = DealHistory(snapshot), snapshot.history("deal_events")
     rng = np.random.default_rng(0)

@@ -96,6 +96,14 @@ def test_train__as_of_hides_what_came_later(tmp_path, registry, models_dir):
     assert registry.versions("toy")[0]["as_of"] == as_of.isoformat()
 
 
+def test_train__as_of_a_past_day_leaves_a_champion_that_knows_more(tmp_path, registry, models_dir):
+    store = store_of(tmp_path, company.orders())
+    now = run(store, registry, models_dir)
+    past = run(store, registry, models_dir, as_of=store.default_as_of() - pd.DateOffset(months=2))
+    assert past.challenger is not None
+    assert past.champion.version == now.champion.version == registry.champion_version("toy")
+
+
 def test_train__hyperparameters_reach_the_constructor(tmp_path, registry, models_dir):
     (models_dir / "toy.yaml").write_text("factor: 3.0\n")
     report = run(store_of(tmp_path, company.orders()), registry, models_dir)

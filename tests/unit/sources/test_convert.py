@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictkpi.sources.convert import as_instants, as_number, as_text
+from predictkpi.sources.convert import as_instants, as_number, as_text, why_no_number
 from predictkpi.sources.mapping import Dates, Reading
 
 
@@ -35,6 +35,12 @@ def test_as_text__strips_and_spells_whole_numbers_as_ids():
         ({"decimal": ","}, "1234,5", 1234.5),
         ({"decimal": ","}, "1234.5", None),
         ({"decimal": ",", "thousands": "."}, "1.234,5", 1234.5),
+        ({"decimal": ",", "thousands": "."}, "1234,5", 1234.5),
+        ({"decimal": ",", "thousands": "."}, "-1.234.567", -1234567.0),
+        ({"decimal": ",", "thousands": "."}, "12.34", None),
+        ({"thousands": ","}, "5.011,58", None),
+        ({"thousands": ","}, "1,2345", None),
+        ({"thousands": " "}, "1 234.5", 1234.5),
     ],
 )
 @pytest.mark.parametrize("dtype", ["str", "object"])
@@ -42,6 +48,22 @@ def test_as_number__takes_only_the_stated_marks(reading, cell, value, dtype):
     numbers, failed = as_number(pd.Series([cell, None], dtype=dtype), Reading(**reading))
     assert failed.tolist() == [value is None, False]
     assert numbers.fillna(-1).tolist() == [-1 if value is None else value, -1]
+
+
+@pytest.mark.parametrize(
+    ("reading", "cell", "reason"),
+    [
+        ({"thousands": ","}, "5.011,58", "mark in the wrong place: are decimal and thousands swapped?"),
+        ({"thousands": ","}, "a,b", "not a number (decimal '.', thousands ',')"),
+        ({"decimal": ","}, "5.011,58", 'state thousands: "."'),
+        ({}, "5,011.58", 'state thousands: ","'),
+        ({}, "5'011.58", 'state thousands: "\'"'),
+        ({}, "five", "not a number (decimal '.', no thousands mark)"),
+    ],
+)
+def test_why_no_number__names_the_reading_that_would_do(reading, cell, reason):
+    found = why_no_number(text(cell), Reading(**reading)).iloc[0]
+    assert found.endswith(reason)
 
 
 def test_as_number__typed_cells():
@@ -77,6 +99,14 @@ def test_as_instants__converts_instants_but_not_days():
     assert day.values.tolist() == [pd.Timestamp("2024-01-01")]
     offsets = instants(text("2024-01-01T00:00:00Z", "2024-07-01T00:00:00+00:00"), format="ISO8601", to="Europe/Berlin")
     assert offsets.values.tolist() == [pd.Timestamp("2024-01-01 01:00"), pd.Timestamp("2024-07-01 02:00")]
+
+
+def test_as_instants__iso_cells_are_taken_one_by_one():
+    cells = text("2024-01-01", "2024-01-01T10:00:00", "2024-01-01T00:00:00Z", "2024-01-01 10:00+05:30", "20240101", "x", None)
+    found = instants(cells, format="ISO8601", time_zone="America/New_York", to="Europe/Berlin")
+    assert found.failed.tolist() == [False, False, False, False, False, True, False]
+    expected = ["2024-01-01", "2024-01-01 16:00", "2024-01-01 01:00", "2024-01-01 05:30", "2024-01-01"]
+    assert found.values.iloc[:5].tolist() == [pd.Timestamp(instant) for instant in expected]
 
 
 def test_as_instants__hours_that_the_clock_skips_or_shows_twice():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 
 import pandas as pd
 import pytest
@@ -54,6 +55,31 @@ def test_csv__that_cannot_be_read(tmp_path, content, message):
         read(tmp_path, "a.csv")
 
 
+def test_csv__header_cell_without_end(tmp_path):
+    (tmp_path / "a.csv").write_text('id,"' + "x\n" * 100_000)
+    with pytest.raises(SourceError, match=r"a\.csv: the header cannot be read: field larger than field limit"):
+        read(tmp_path, "a.csv")
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/worksheets/sheet1.xml"])
+@pytest.mark.parametrize("broken", [lambda xml: xml[: len(xml) // 2], lambda xml: xml.replace(b"<", b"<<", 9)], ids=["cut", "broken"])
+def test_excel__with_damaged_xml(tmp_path, part, broken):
+    pd.DataFrame({"id": range(50)}).to_excel(tmp_path / "good.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "good.xlsx") as good, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as bad:
+        for name in good.namelist():
+            bad.writestr(name, broken(good.read(name)) if name == part else good.read(name))
+    with pytest.raises(SourceError, match=r"a\.xlsx: no valid Excel workbook"):
+        read(tmp_path, "a.xlsx")
+
+
+def test_excel__names_the_other_sheets_where_the_first_is_empty(tmp_path):
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
+        pd.DataFrame().to_excel(book, sheet_name="Cover", index=False)
+        pd.DataFrame({"id": [1]}).to_excel(book, sheet_name="Deals", index=False)
+    with pytest.raises(SourceError, match=r"the sheet 'Cover' is empty: .*other sheets, to state as sheet: 'Deals'"):
+        read(tmp_path, "a.xlsx")
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.parquet", "a.xlsx"])
 def test_files__damaged(tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04 damaged")
@@ -68,7 +94,7 @@ def test_files__missing_or_of_another_kind(tmp_path):
         read(tmp_path, "order.csv")
     with pytest.raises(SourceError, match=r"save it as \.csv"):
         read(tmp_path, "a.xls")
-    with pytest.raises(SourceError, match="there are: no files"):
+    with pytest.raises(SourceError, match=r"no folder '.*nowhere'"):
         read(tmp_path / "nowhere", "a.csv")
 
 

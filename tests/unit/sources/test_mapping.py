@@ -63,6 +63,16 @@ def test_exported_at__is_local_time_and_a_date_is_a_whole_day(read, text, start,
         ('";"', "semicolon", "defaults.delimiter"),
         ('format: "%Y-%m-%d"', "format: yyyy-mm-dd", "'yyyy-mm-dd' is no strptime format"),
         ("defaults: {", "defaults: {encoding: utf-9, ", "no such encoding: 'utf-9'"),
+        ("defaults: {", "defaults: {encoding: rot13, ", "no such encoding: 'rot13'"),
+        ("defaults: {", "defaults: {encoding: hex, ", "no such encoding: 'hex'"),
+        ("%Y-%m-%d", "%Y-%m-%Q", "'%Y-%m-%Q' is no strptime format: 'Q' is a bad directive"),
+        ("%Y-%m-%d", "%Y-%m-%Y", "'%Y-%m-%Y' is no strptime format"),
+        ("%Y-%m-%d", "%Y-%m-%", "'%Y-%m-%' is no strptime format: stray %"),
+        ('";"', "§", "'§' cannot part fields"),
+        ('";"', "'\"'", "cannot part fields"),
+        ("file: spend.csv", "file: spend.csv\n    ? [a, b]\n    : c", "['a', 'b'] cannot be a key"),
+        ("file: spend.csv", "file: spend.csv\n    <<: foo", "<<: 'foo' is no mapping"),
+        ("feeds:", "deep: " + "[" * 5000 + "]" * 5000 + "\nfeeds:", "nested too deeply"),
         ("table: spend", "table: spent", "feeds[0] (spent from spend.csv): no table named 'spent' (did you mean 'spend'?)"),
         ("channel: source", "chanel: source", "spend has no column 'chanel' (did you mean 'channel'?)"),
         (", cost: amount", "", "spend needs cost"),
@@ -85,6 +95,17 @@ def test_read_mapping__names_the_key_and_the_way_out(read, tmp_path, old, new, m
         read(GOOD.replace(old, new))
     assert message in str(caught.value)
     assert str(tmp_path / "mapping.yaml") in str(caught.value)
+
+
+def test_read_mapping__says_once_what_the_defaults_have_wrong(read):
+    text = (
+        GOOD.replace('"%Y-%m-%d"', '"%Y-%m-%d", time_zone: Berlin')
+        + "  - {table: spend, file: b.csv, columns: {ds: a, channel: b, cost: c}}"
+    )
+    with pytest.raises(MappingError) as caught:
+        read(text)
+    assert str(caught.value).count("no such time zone") == 1
+    assert "defaults.dates.time_zone" in str(caught.value)
 
 
 def test_read_mapping__absent_file(tmp_path):

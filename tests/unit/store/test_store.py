@@ -110,8 +110,24 @@ def test_load__another_companys_books_are_refused(store, changed):
     store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
     with pytest.raises(MappingError, match=next(iter(changed))):
         store.load({}, company=COMPANY.model_copy(update=changed), now=NOW)
-    store.load({}, company=COMPANY.model_copy(update={"name": "Acme SE", "fiscal_year_starts": 4}), now=NOW)
-    assert store.company == Company(name="Acme SE", currency="EUR", time_zone="Europe/Berlin", fiscal_year_starts=4)
+    store.load({}, company=COMPANY.model_copy(update={"fiscal_year_starts": 4}), now=NOW)
+    assert store.company == Company(name="Acme", currency="EUR", time_zone="Europe/Berlin", fiscal_year_starts=4)
+
+
+def test_load__another_company_is_refused_by_its_name(store):
+    store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
+    other = COMPANY.model_copy(update={"name": "Globex", "time_zone": "UTC"})
+    with pytest.raises(MappingError, match=r"'Globex', but .* 'Acme'.*PREDICTKPI_DATABASE_URL and MLFLOW_TRACKING_URI") as caught:
+        store.load({}, company=other, now=NOW)
+    assert "time_zone" not in str(caught.value)
+    store.load({}, company=Company(currency="EUR", time_zone="Europe/Berlin"), now=NOW)
+    assert store.company == COMPANY
+
+
+def test_load__names_a_company_that_had_no_name(store):
+    store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=Company(), now=NOW)
+    store.load({}, company=Company(name="Acme"), now=NOW)
+    assert store.company == Company(name="Acme")
 
 
 def test_default_as_of__is_the_midnight_after_the_newest_fact_that_happened(store):
@@ -168,3 +184,18 @@ def test_store__says_what_is_wrong_with_a_url_but_no_password(url):
     with pytest.raises(SettingsError, match=r"sqlite:///var/predictkpi\.db") as caught:
         Store(url)
     assert "secret" not in str(caught.value)
+
+
+def test_store__that_cannot_be_opened_says_so_in_one_line(tmp_path):
+    (tmp_path / "bad.db").write_text("junk\n" * 1000)
+    (tmp_path / "file").write_text("x")
+    store = Store(f"sqlite:///{tmp_path}/bad.db")
+    for ask in (store.migrate, store.counts, lambda: store.company, lambda: store.load({}, company=COMPANY, now=NOW)):
+        with pytest.raises(DataError, match=r"the database sqlite:///.*bad\.db cannot be used: file is not a database") as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+    store.close()
+    with pytest.raises(DataError, match="cannot be used: unable to open database file"):
+        Store(f"sqlite:///{tmp_path}").migrate()
+    with pytest.raises(DataError, match="the folder of the database cannot be made"):
+        Store(f"sqlite:///{tmp_path}/file/facts.db").migrate()

@@ -205,7 +205,7 @@ def test_deals__wins_rush_at_the_end_of_quarters_and_rest_on_weekends(closed):
     to_end = (won.dt.to_period("Q").dt.end_time.dt.normalize() - won.dt.normalize()).dt.days
     rush, rest = (to_end < 10).sum() / 10, (to_end >= 10).sum() / 81.3
     assert rush > 1.6 * rest
-    assert (closed["ds"].dt.dayofweek < 5).all()
+    assert (closed["ds"].dt.day_of_week < 5).all()
 
 
 def test_deals__good_owners_win_more(large, closed):

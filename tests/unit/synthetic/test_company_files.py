@@ -34,7 +34,7 @@ def test_write_company__is_the_same_each_time(small, tmp_path):
 
 
 def test_write_company__its_mapping_is_one_that_sources_read(small, tmp_path):
-    from predictkpi.sources.mapping import read_mapping
+    from predictkpi.sources import read_mapping
 
     write_company(small, tmp_path)
     mapping = read_mapping(tmp_path / "mapping.yaml")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core.types import Readiness, Status
-from predictkpi.features.deal_history import AGE, DealHistory
+from predictkpi.features.deal_history import AGE
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.curves import LandmarkCurves, age_daily, prior_daily
+from predictkpi.predictors.close_time.histories import Histories
 from predictkpi.predictors.close_time.spec import SPEC
 from predictkpi.predictors.close_time.statistics import predictions
 from predictkpi.predictors.close_time.table import EVENT, cohort_inputs, entry_table, outcomes_of, readiness_of, rung
@@ -25,6 +26,9 @@ class AalenJohansenBaseline(Predictor):
 
     spec = SPEC
     kind = "baseline"
+
+    def __init__(self) -> None:
+        self._histories = Histories()
 
     def readiness(self, snapshot: Snapshot) -> Readiness:
         """See `Predictor.readiness`."""
@@ -42,7 +46,7 @@ class AalenJohansenBaseline(Predictor):
 
     def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """See `Predictor.inputs`; the same columns as the model's."""
-        return cohort_inputs(DealHistory(snapshot), entity_ids)
+        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """See `Predictor.predict_inputs`; uses the age only."""

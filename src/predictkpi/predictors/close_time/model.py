@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,13 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Status
 from predictkpi.errors import ArtifactError
-from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE, DealHistory
+from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.hazard import Boosting, Hazard
+from predictkpi.predictors.close_time.histories import Histories
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM, SPEC
 from predictkpi.predictors.close_time.stacking import blend_weight
@@ -68,7 +68,7 @@ class CloseTimePredictor(Predictor):
         self.bagging_fraction = bagging_fraction
         self.l2 = l2
         self.negatives = negatives
-        self._histories: WeakKeyDictionary[Snapshot, DealHistory] = WeakKeyDictionary()
+        self._histories = Histories()
 
     def readiness(self, snapshot: Snapshot) -> Readiness:
         """See `Predictor.readiness`."""
@@ -91,7 +91,7 @@ class CloseTimePredictor(Predictor):
 
     def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """See `Predictor.inputs`; what one snapshot's deals share is worked out once."""
-        return cohort_inputs(self._history_of(snapshot), entity_ids)
+        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """See `Predictor.predict_inputs`."""
@@ -156,12 +156,6 @@ class CloseTimePredictor(Predictor):
             negatives=self.negatives,
             seed=self.random_state,
         )
-
-    def _history_of(self, snapshot: Snapshot) -> DealHistory:
-        """The indexed history of a snapshot, kept for as long as the snapshot lives: its deals share owner and stage statistics."""
-        if snapshot not in self._histories:
-            self._histories[snapshot] = DealHistory(snapshot)
-        return self._histories[snapshot]
 
     def _caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
         """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""

@@ -22,7 +22,7 @@ def predictions(inputs: pd.DataFrame, daily: Floats, status: npt.NDArray[np.obje
     """
     names = [(horizon, f"cif_{name}") for horizon in HORIZONS for name in CAUSES]
     names += [(LAST_DAY, "p_win"), *((LAST_DAY, name) for name in QUANTILES)]
-    incidences = np.moveaxis(daily[:, :, list(HORIZONS)], 2, 1).reshape(len(daily), -1)
+    incidences = np.moveaxis(daily[:, :, list(HORIZONS)], 2, 1).reshape(len(daily), len(HORIZONS) * len(CAUSES))
     won = daily[:, 0, :]
     values = np.column_stack([incidences, won[:, -1], *(close_quantile(won, level) for level in QUANTILES.values())])
     n, width = len(inputs), len(names)

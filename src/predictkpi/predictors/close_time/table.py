@@ -107,8 +107,11 @@ def _check_open(history: DealHistory, entity_ids: Sequence[str], deal: Ints, is_
 
 
 def readiness_of(snapshot: Snapshot) -> Readiness:
-    """The rung of the ladder that the number of deals seen open and then closed gives."""
+    """The rung of the ladder that the number of deals seen open and then closed gives; none without a single deal."""
     table = entry_table(snapshot)
+    if not len(table) and not len(snapshot.history("deals")) and not len(snapshot.history("deal_events")):
+        nothing = rung(0, 0)
+        return Readiness(status=Status.INSUFFICIENT_DATA, have=nothing.have, need=nothing.need, reason="no deal is known yet")
     return rung(int((table[EVENT] > 0).sum()), len(table))
 
 

@@ -26,7 +26,7 @@ _FIRST_DAY_OF_A_WHOLE_MONTH = 7
 def members_of(snapshot: Snapshot) -> pd.DataFrame:
     """One row per order and series it belongs to: ``unique_id, ds, y``; ``ds`` is the start of its month.
 
-    A customer without that attribute, or absent from customers, belongs to the member "unknown".
+    A customer without that attribute, or absent from customers, belongs to the member "unknown". A dimension with one member is left out.
     """
     orders = snapshot.orders[[c.CUSTOMER_ID, c.DS, c.AMOUNT, c.PRODUCT]]
     attributes = snapshot.customers[[c.CUSTOMER_ID, c.SEGMENT, c.REGION, c.CHANNEL]]
@@ -36,6 +36,8 @@ def members_of(snapshot: Snapshot) -> pd.DataFrame:
     for dimension in DIMENSIONS:
         member = orders[dimension].astype("object")
         member = member.where(member.notna() & (member != ""), UNKNOWN)
+        if member.nunique() < 2:
+            continue  # the only member is the total once more, and would count as evidence twice
         parts.append(booked.assign(**{c.UNIQUE_ID: dimension + "=" + member.map(str)}))
     return pd.concat(parts, ignore_index=True)[[c.UNIQUE_ID, c.DS, c.Y]]
 

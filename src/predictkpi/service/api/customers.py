@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
 
 @router.get(
-    "/{customer_id}/clv",
+    "/{customer_id:path}/clv",
     responses=problems("unknown-entity", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"),
 )
 def customer_clv(

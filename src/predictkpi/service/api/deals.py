@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/deals", tags=["deals"])
 _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
-@router.get("/{deal_id}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
+@router.get("/{deal_id:path}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
 def deal_close_time(
     deal_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])], view: CurrentView
 ) -> PredictionEnvelope:

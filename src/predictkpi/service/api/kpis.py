@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from predictkpi.core.types import Status
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.envelopes import number
+from predictkpi.service.instants import IsoInstant
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.schemas import KpiDetail, KpiList, KpiPoint, KpiSeries, KpiSummary
 from predictkpi.service.view import View
@@ -35,7 +35,7 @@ def kpi_series(
     view: CurrentView,
     freq: Annotated[Freq, Query(description="length of a period; quarters and years are fiscal")] = "M",
     by: Annotated[str | None, Query(description="a dimension of the KPI: one series per member", examples=["segment"])] = None,
-    as_of: Annotated[datetime | None, Query(description="the series as it was known before this instant; now by default")] = None,
+    as_of: Annotated[IsoInstant | None, Query(description="the series as it was known before this instant; now by default")] = None,
 ) -> KpiDetail:
     """One KPI over all complete periods, also as it was known on any past day."""
     definition = get_kpi(kpi)

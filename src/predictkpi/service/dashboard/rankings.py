@@ -89,7 +89,7 @@ def deals(view: View) -> Deals | None:
         return None
     spec = champion.predictor.spec
     wide = champion.table.wide(max(spec.horizons)).reindex(columns=["p_win", "close_q10", "close_q50", "close_q90"])
-    table = wide.join(_current_state(view)).join(_statuses(champion))
+    table = wide.join(_current_state(view)).join(_statuses(champion, max(spec.horizons)))
     table["expected"] = table["p_win"] * table[c.AMOUNT]
     table = table.sort_values(["expected", "p_win"], ascending=False, na_position="last", kind="stable")
     top = table.head(SHOWN_DEALS)
@@ -115,7 +115,7 @@ def customers(view: View) -> Customers | None:
         return None
     table = champion.table.wide(CLV_MONTHS).reindex(columns=["mean", "q10", "q50", "q90", "p_alive", "expected_purchases"])
     known = view.snapshot.customers.set_index(c.CUSTOMER_ID)[[c.SEGMENT]]
-    table = table.join(known).join(_statuses(champion)).sort_values("mean", ascending=False, na_position="last", kind="stable")
+    table = table.join(known).join(_statuses(champion, CLV_MONTHS)).sort_values("mean", ascending=False, na_position="last", kind="stable")
     top, total = table.head(SHOWN_CUSTOMERS), float(table["mean"].sum())
     longest = float(np.nanmax([1.0, *top["q90"].fillna(0.0)]))
     return Customers(
@@ -135,10 +135,11 @@ def _current_state(view: View) -> pd.DataFrame:
     return events.drop_duplicates(c.DEAL_ID, keep="last").set_index(c.DEAL_ID)[[c.STAGE, c.AMOUNT, c.OWNER, c.EXPECTED_CLOSE_ON]]
 
 
-def _statuses(champion: Champion) -> pd.Series:
-    """The lowest rung among each entity's rows; index ``entity_id``."""
+def _statuses(champion: Champion, horizon: int) -> pd.Series:
+    """The lowest rung among each entity's rows of the horizon shown; index ``entity_id``."""
     order = {status.value: rank for rank, status in enumerate(Status)}
     frame = champion.table.frame
+    frame = frame[frame[c.HORIZON] == horizon]
     rank = frame[c.STATUS].map(order).groupby(frame[c.ENTITY_ID]).max()
     return rank.map({rank: name for name, rank in order.items()}).rename(c.STATUS)
 

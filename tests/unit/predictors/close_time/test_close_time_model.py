@@ -164,6 +164,40 @@ def test_predict__of_a_deal_in_a_request_needs_no_stored_row(fitted, snapshot):
     assert "owner is missing" in found["reason"].iloc[0]
 
 
+def test_predict__of_a_deal_in_a_request_does_not_depend_on_the_others_in_it(fitted, snapshot):
+    owner = snapshot.deal_events["owner"].dropna().iloc[0]
+
+    def rows(n):
+        at = snapshot.as_of - pd.Timedelta(days=40)
+        ids = ["request", *(f"other{i}" for i in range(n))]
+        deals = pd.DataFrame({"deal_id": ids, "created_at": at, "known_at": at})
+        steps = [("Proposal", 0)] + [("lost", 5), ("Qualification", 6), ("Proposal", 7)] * bool(n)
+        events = pd.DataFrame(
+            {
+                "event_id": f"{key}@{day}",
+                "deal_id": key,
+                "ds": at + pd.Timedelta(days=day),
+                "stage": stage,
+                "owner": owner,
+                "amount": 5000.0,
+            }
+            for key in ids
+            for stage, day in (steps if key != "request" else steps[:1])
+        )
+        return {"deals": deals, "deal_events": events.assign(known_at=events["ds"])}
+
+    for predictor in (fitted, AalenJohansenBaseline().fit(fitted.training_table(snapshot))):
+        alone = predictor.predict(snapshot.with_rows(rows(0)), entity_ids=["request"])
+        richer = snapshot.with_rows(rows(300))
+        among = predictor.predict(richer, entity_ids=["request", *(f"other{i}" for i in range(300))])
+        assert among["entity_id"].nunique() == 301
+        pd.testing.assert_frame_equal(among.head(len(alone)), alone, check_exact=True)
+        whole, stored = predictor.predict(richer), predictor.predict(snapshot)
+        is_added = ~whole["entity_id"].isin(stored["entity_id"])
+        pd.testing.assert_frame_equal(whole[~is_added].reset_index(drop=True), stored, check_exact=True)
+        assert whole.loc[is_added, "entity_id"].nunique() == 301
+
+
 def test_save__and_load_give_the_same_predictions(fitted, snapshot, tmp_path):
     fitted.save(tmp_path)
     loaded = CloseTimePredictor.load(tmp_path)

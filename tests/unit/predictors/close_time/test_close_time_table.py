@@ -30,6 +30,36 @@ def test_training_table__knows_nothing_from_its_future(snapshot):
     assert (late["duration"].to_numpy() > early["duration"].to_numpy()).any()
 
 
+def rewritten_events(deals):
+    """Paths Lead, Demo, Offer, close; every third deal's Demo is learnt 60 days late, every fourth's Offer is corrected 80 days later."""
+    events = []
+    for number, (key, opened) in enumerate(deals):
+        after = lambda days, opened=opened: opened + pd.Timedelta(days=days)  # noqa: E731
+        late = {"known_at": after(63)} if number % 3 == 0 else {}
+        events += [(key, opened, "Lead"), (key, after(3 if number % 2 else -1), "Demo", {"event_id": f"demo{number}"} | late)]
+        events += [(key, after(20), "Offer", {"event_id": f"offer{number}"})]
+        if number % 4 == 0:
+            events += [(key, after(20), "Demo", {"event_id": f"offer{number}", "known_at": after(100)})]
+        if number % 5:
+            close = {"event_id": f"close{number}", "owner": "Ann"}
+            events += [(key, after(110), "won" if number % 2 else "lost", close)]
+            events += [(key, after(110), "lost", close | {"known_at": after(170)})] if number % 7 == 0 else []
+    return events
+
+
+def test_training_table__features_equal_what_was_served_that_day_whatever_was_rewritten_since(make_snapshot):
+    deals = [(f"D{i}", day) for i, day in enumerate(pd.date_range("2024-01-01", periods=60, freq="3D"))]
+    snapshot = make_snapshot(deals, rewritten_events(deals), as_of="2025-06-01")
+    model = CloseTimePredictor(landmark_budget=10**9, landmark_rate=1.0)
+    rows = model.training_table(snapshot)
+    assert rows["stage_rank"].nunique() > 2
+    days = pd.date_range("2024-05-01", "2024-10-01", freq="17D")
+    for day in days:
+        then = rows[rows["as_of"] == day].drop(columns=[*FEATURES_ONLY, "is_entry"]).reset_index(drop=True)
+        assert len(then) > 5
+        pd.testing.assert_frame_equal(then, model.inputs(snapshot.at(day), entity_ids=then["entity_id"].tolist()), check_exact=True)
+
+
 def test_at_risk__keeps_a_period_only_if_it_ends_within_what_was_observed():
     table = pd.DataFrame({"duration": [4.5, 40.0, 6.0], "event": [1, 0, 2], "observed_days": [100.0, 40.0, 6.5]})
     row, period, outcome = at_risk(table)
