@@ -25,7 +25,7 @@ def weekly(orders: pd.DataFrame, *, end: str) -> tuple[pd.DataFrame, tuple[np.nd
 def cdnow_sample(real_data) -> pd.DataFrame:
     path = real_data("clv", "cdnow", "CDNOW_sample.txt")
     frame = pd.read_csv(path, sep=r"\s+", header=None, names=["master", "customer_id", "ds", "cds", "amount"], dtype={"customer_id": str})
-    return frame.assign(ds=pd.to_datetime(frame["ds"], format="%Y%m%d"))
+    return frame.assign(ds=pd.to_datetime(frame["ds"].astype("str"), format="%Y%m%d"))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def cdnow(real_data) -> pd.DataFrame:
     path = real_data("clv", "cdnow", "CDNOW_master.txt")
     names = ["customer_id", "ds", "cds", "amount"]
     frame = pd.read_csv(path, sep=r"\s+", header=0, names=names, dtype={"customer_id": str})
-    return frame.assign(ds=pd.to_datetime(frame["ds"], format="%Y%m%d"))
+    return frame.assign(ds=pd.to_datetime(frame["ds"].astype("str"), format="%Y%m%d"))
 
 
 def counted(orders: pd.DataFrame) -> pd.DataFrame:

@@ -198,10 +198,7 @@ def _convert(offer: Offer, mapping: Mapping, time_zone: str) -> None:
         if source is None:
             columns[column.name] = _constant(feed, column, mapping, rows.index)
             continue
-        columns[column.name], failed, reason = _typed(offer, column, rows[source], source, time_zone)
-        if column.kind in OUT_OF_RANGE:
-            wide = out_of_range(columns[column.name]) & ~failed
-            failed, reason = failed | wide, reason.mask(wide, OUT_OF_RANGE[column.kind])
+        columns[column.name], failed, reason = _within_range(offer, column, rows[source], source, time_zone)
         new = failed & ~rejected
         if new.any():
             rejects.append(pd.DataFrame({"field": source, "value": as_text(rows.loc[new, source]), "reason": reason[new]}))
@@ -226,19 +223,20 @@ def _attributes(offer: Offer, cells: pd.DataFrame, time_zone: str) -> Offer:
     values: dict[str, pd.Series] = {}
     for source, attribute in offer.feed.attributes.items():
         if attribute.kind == "flag":
-            (typed, failed), reason = as_flag(cells[source]), "neither yes nor no (true, false, yes, no, 1, 0; others under values)"
+            typed, failed = as_flag(cells[source])
+            reason = pd.Series(_NO_FLAG, index=cells.index, dtype="str")
         else:
-            typed, failed, reason = _typed(
-                found, Column(attribute.name, _COLUMN_KINDS[attribute.kind], ""), cells[source], source, time_zone
-            )
+            column = Column(attribute.name, _COLUMN_KINDS[attribute.kind], "")
+            typed, failed, reason = _within_range(found, column, cells[source], source, time_zone)
         if failed.any():
-            bad = pd.DataFrame({"field": source, "value": as_text(cells.loc[failed, source]), "reason": reason})
+            bad = pd.DataFrame({"field": source, "value": as_text(cells.loc[failed, source]), "reason": reason[failed]})
             found.rejects = pd.concat([found.rejects, bad])
         values[source] = typed[~failed]
     found.frame = of_entities(offer.feed, offer.frame, values)
     return found
 
 
+_NO_FLAG = "neither yes nor no (true, false, yes, no, 1, 0; others under values)"
 _COLUMN_KINDS: dict[str, Kind] = {"category": "string", "number": "number", "date": "instant"}
 
 
@@ -264,6 +262,15 @@ def _constant(feed: Feed, column: Column, mapping: Mapping, index: pd.Index) -> 
     if not pd.isna(instant) and not EARLIEST <= pd.Timestamp(instant) <= LATEST:
         raise MappingError(f"{where}: {value!r}: {OUT_OF_RANGE['instant']}")
     return pd.Series(instant, index=index, dtype="datetime64[us]")
+
+
+def _within_range(offer: Offer, column: Column, cells: pd.Series, source: str, time_zone: str) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """`_typed`, where a value beyond all reason has failed too."""
+    typed, failed, reason = _typed(offer, column, cells, source, time_zone)
+    if column.kind not in OUT_OF_RANGE:
+        return typed, failed, reason
+    wide = out_of_range(typed) & ~failed
+    return typed, failed | wide, reason.mask(wide, OUT_OF_RANGE[column.kind])
 
 
 def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zone: str) -> tuple[pd.Series, pd.Series, pd.Series]:

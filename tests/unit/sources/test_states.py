@@ -136,7 +136,8 @@ def test_live__lists_every_deal_that_does_not_stand_as_its_last_event_says(desk)
         {"deal_id": "4", "field": "stage", "event_value": "", "live_value": "new", "amount": 9.0},
         {"deal_id": "4", "field": "amount", "event_value": "", "live_value": "9.0", "amount": 9.0},
     ]
-    assert report.warnings[-1] == "deals.csv: 2 of 4 deals do not stand as their last event says (stage 2, amount 2), worth 79.00 EUR"
+    told = "deals.csv: 2 of 4 deals do not stand as their last event says (stage 2, amount 2), worth 79.00 EUR"
+    assert report.warnings.count(told) == 1
     assert [(feed.accepted, feed.unchanged, feed.rejected) for feed in report.feeds] == [(4, 0, 0), (4, 0, 0), (0, 2, 2)]
     assert report.rejects[["file", "row", "field", "value", "reason"]].iloc[0].tolist() == [
         "deals.csv", 3, "stage", "lost", "the last event of deal 2 says 'new'",

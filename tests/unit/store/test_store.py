@@ -5,7 +5,7 @@ import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
-from predictkpi.errors import DataError, MappingError, SchemaError, SettingsError
+from predictkpi.errors import DataError, MappingError, SchemaError, SettingsError, StoreError
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.store import Store
 from predictkpi.tables import TABLES
@@ -191,11 +191,11 @@ def test_store__that_cannot_be_opened_says_so_in_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     store = Store(f"sqlite:///{tmp_path}/bad.db")
     for ask in (store.migrate, store.counts, lambda: store.company, lambda: store.load({}, company=COMPANY, now=NOW)):
-        with pytest.raises(DataError, match=r"the database sqlite:///.*bad\.db cannot be used: file is not a database") as caught:
+        with pytest.raises(StoreError, match=r"sqlite:///.*bad\.db: file is not a database") as caught:
             ask()
         assert "\n" not in str(caught.value)
     store.close()
-    with pytest.raises(DataError, match="cannot be used: unable to open database file"):
+    with pytest.raises(StoreError, match="unable to open database file"):
         Store(f"sqlite:///{tmp_path}").migrate()
     with pytest.raises(DataError, match="the folder of the database cannot be made"):
         Store(f"sqlite:///{tmp_path}/file/facts.db").migrate()
