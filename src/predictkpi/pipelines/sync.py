@@ -21,6 +21,7 @@ from predictkpi.sources.base import Batch, Mark, Source
 from predictkpi.sources.feed import Offer
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.mapping import near
+from predictkpi.sources.states import MISMATCH_COLUMNS
 from predictkpi.store import Counts, Load, Store
 
 
@@ -51,7 +52,7 @@ ROWS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What became of one sync: its batches, and their feeds and rejects taken together."""
+    """What became of one sync: its batches, and their feeds, rejects and mismatches (see `IngestReport`) taken together."""
 
     company: Company
     batches: int
@@ -59,6 +60,7 @@ class SyncReport:
     rejects: pd.DataFrame
     withdrawn: int
     warnings: list[str] = field(default_factory=list)
+    mismatches: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MISMATCH_COLUMNS))
 
 
 def open_source(rules: Rules, environment: Mapping[str, str] = os.environ) -> Source:
@@ -186,6 +188,7 @@ class _Sums:
         self._feeds: dict[tuple[str, str], FeedReport] = {}
         self._rejects: list[pd.DataFrame] = []
         self._warnings: list[str] = []
+        self._mismatches = [pd.DataFrame(columns=MISMATCH_COLUMNS)]
 
     def add(self, report: IngestReport, rows: int, withdrawn: int) -> None:
         """Take one batch's report in."""
@@ -193,6 +196,7 @@ class _Sums:
         self._batches += 1
         self._withdrawn += withdrawn
         self._warnings += report.warnings
+        self._mismatches.append(report.mismatches)
         if len(report.rejects):
             self._rejects.append(report.rejects)
         for feed in report.feeds:
@@ -215,4 +219,5 @@ class _Sums:
             rejects=rejects,
             withdrawn=self._withdrawn,
             warnings=list(dict.fromkeys(self._warnings)),
+            mismatches=pd.concat(self._mismatches, ignore_index=True),
         )

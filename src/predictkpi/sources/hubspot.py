@@ -63,10 +63,10 @@ class HubSpotSource:
 
     def __init__(self, rules: Rules, environment: Mapping[str, str], *, session: RetryingSession | None = None) -> None:
         self._options = read_options(HubSpotOptions, rules.source or {})
-        objects = fed_objects(rules)
-        for name in objects:
+        for name in (feed.file for feed in rules.feeds):
             if name not in _ADDED:
                 raise MappingError(f"HubSpot: no object {name!r}{near(name, list(_ADDED))}; there are: {', '.join(_ADDED)}")
+        objects = fed_objects(rules, with_deal=(DEALS, HISTORY))
         if KNOWN_AT in used_fields(rules, HISTORY):
             raise MappingError(f"HubSpot: {HISTORY} needs no {KNOWN_AT}: a change of the first pass was known when it happened")
         self._fields = {name: set(used_fields(rules, name)) for name in objects}
