@@ -33,11 +33,11 @@ feeds:
 """
 HEADER = ["id", "day", "customer", "net", "currency", "kind", "learnt"]
 CELLS = {
-    "id": ["1", "2", "3", "", " 1 ", "ü;"],
+    "id": ["1", "2", "3", "", " 1 ", "ü;", "1\0"],
     "day": ["2024-01-01", "2024-02-30", "", "01/02/2024", "2030-01-01", "2024-03-01"],
     "customer": ["ann", "ben", "", 'a "quoted"\nname'],
     "net": ["1", "-2.5", "x", "", "1e400", "inf"],
-    "currency": ["EUR", "", "USD", "eur"],
+    "currency": ["EUR", "", "USD", "eur", "EU\0"],
     "kind": ["order", "refund", "", "other"],
     "learnt": ["", "2024-01-01", "2024-04-01", "2029-01-01", "soon"],
 }

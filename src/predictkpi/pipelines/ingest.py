@@ -18,7 +18,7 @@ from predictkpi.sources import Feed, Mapping, Offer, RawFile, doubts, read_feed,
 from predictkpi.sources.attributes import HAPPENED, is_new
 from predictkpi.sources.checks import in_reporting_currency, not_of_the_future, of_known_deals, with_derived_keys
 from predictkpi.sources.mapping import ALWAYS
-from predictkpi.sources.records import as_records
+from predictkpi.sources.records import as_records, storable
 from predictkpi.sources.states import (
     CURRENT,
     HISTORY,
@@ -351,8 +351,8 @@ def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[st
         rejects.append(own.assign(record=own["row"].map(as_records(offer.raw[offer.raw.index.isin(own["row"])]))))
     listed = pd.concat([NO_REJECTS.assign(record=""), *rejects], ignore_index=True)
     records, listed = listed["record"].astype("str"), listed[REJECT_COLUMNS]
-    listed["value"] = listed["value"].fillna("").astype("str").str.slice(stop=_LONGEST_VALUE)
-    listed = listed.astype({"row": "int64", "file": "str", "table": "str", "field": "str", "reason": "str"})
+    listed = listed.assign(**{name: storable(listed[name].fillna("")) for name in listed if name != "row"}).astype({"row": "int64"})
+    listed["value"] = listed["value"].str.slice(stop=_LONGEST_VALUE)
     warnings = [warning for offer in offers for warning in offer.warnings] + _unfed(offers)
     warnings += [warning for table in tables.values() for warning in table.warnings]
     differ = pd.concat([pd.DataFrame(columns=MISMATCH_COLUMNS), *(found for table in tables.values() for found in table.mismatches)])

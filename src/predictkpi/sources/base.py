@@ -136,6 +136,14 @@ def secret(environment: Mapping[str, str], name: str, *, of: str) -> str:
     return value
 
 
+def cell(value: object) -> str | None:
+    """A value of JSON as text, None where it is empty. Half a character (a cut emoji) is spelt out, for no database takes it."""
+    if value is None or value == "":
+        return None
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def fed_objects(rules: Rules, *, with_deal: Collection[str] = ()) -> list[str]:
     """The objects that the mapping reads, those first that others refer to: rates, customers, deals, their events, what checks these.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.schema import Column, Kind
+from predictkpi.core.schema import NUL_IN_TEXT, Column, Kind, has_nul
 from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources.attributes import of_entities
 from predictkpi.sources.convert import (
@@ -244,9 +244,11 @@ def _constant(feed: Feed, column: Column, mapping: Mapping, index: pd.Index) -> 
     value = feed.constants.get(column.name)
     if column is _KNOWN_AT and feed.known_at == EXPORTED_AT:
         value = EXPORTED_AT
-    if column.kind == "string":
-        return pd.Series(value, index=index, dtype="str")
     where = f"{feed.table} from {feed.file}: {column.name}"
+    if column.kind == "string":
+        if "\0" in (value or ""):
+            raise MappingError(f"{where}: {value!r} {NUL_IN_TEXT}")
+        return pd.Series(value, index=index, dtype="str")
     try:
         if column.kind == "number":
             number = pd.Series(float("nan") if value is None else float(value), index=index, dtype="float64")
@@ -277,7 +279,8 @@ def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zon
     """The typed column, the cells that failed, and for each cell why it would."""
     feed = offer.feed
     if column.kind == "string":
-        return as_text(cells), pd.Series(False, index=cells.index), pd.Series("", index=cells.index, dtype="str")
+        text = as_text(cells)
+        return text, has_nul(text), pd.Series(NUL_IN_TEXT, index=cells.index, dtype="str")
     if column.kind == "number":
         numbers, failed = as_number(cells, feed)
         return numbers, failed, why_no_number(cells[failed], feed).reindex(cells.index)

@@ -26,7 +26,7 @@ import pandas as pd
 from pydantic import Field
 
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, fed_objects, read_options, secret, used_fields
+from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, cell, fed_objects, read_options, secret, used_fields
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.mapping import near
 from predictkpi.sources.retrying import RetryingSession
@@ -227,8 +227,7 @@ def _milliseconds(instant: pd.Timestamp) -> int:
 
 
 def _text(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    cells = {name: [None if row.get(name) in (None, "") else str(row[name]) for row in rows] for name in columns}
-    return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in cells.items()})
+    return pd.DataFrame({name: pd.Series([cell(row.get(name)) for row in rows], dtype="str") for name in columns})
 
 
 def _states(record: dict[str, Any], stages: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,8 @@
 Everything is read as text: ``No`` or ``0012`` in a value map mean what they say. Cells are stripped of blanks at both ends; only an empty
 cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column of the
 file: ``dates: {format: {opened: "%d.%m.%Y", modified: ISO8601}}``. Instants are converted from ``dates.time_zone`` to the company's; dates
-without a time of day are not, for a day stays that day. Dates before 1900 or after 2261, and numbers from 1e15 on, are rejected.
+without a time of day are not, for a day stays that day. Dates before 1900 or after 2261, numbers
+from 1e15 on, and text with a NUL character are rejected.
 
 ``known_at`` is when a row was known, the other time of every fact. Without it a row of the first load of a table was known when it
 happened (undated ones: when it was exported), and what a later load adds or changes is known from its export on. Name a column of the

@@ -21,7 +21,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, fed_objects, read_options, secret, used_fields
+from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, cell, fed_objects, read_options, secret, used_fields
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.retrying import RetryingSession
 from predictkpi.sources.salesforce_history import (
@@ -158,17 +158,17 @@ class SalesforceSource:
         histories = self._histories(salesforce, until, is_bulk=is_bulk) if has_history else None
         for records in pages:
             # The result of a bulk job is in no order, so only its end is a mark.
-            mark = mark if is_bulk or not records else mark.moved(_plain(records[-1][MODSTAMP]))
+            mark = mark if is_bulk or not records else mark.moved(records[-1][MODSTAMP])
             yield self._batch(name, records, mark, histories)
         yield Batch({}, {name: mark.ended(until.isoformat())})
 
     def _batch(self, name: str, records: list[dict[str, Any]], mark: Mark, histories: Histories | None) -> Batch:
-        gone = tuple(str(record[ID]) for record in records if _plain(record[IS_DELETED]) == "true")
-        there = [record for record in records if _plain(record[IS_DELETED]) != "true"]
+        gone = tuple(str(record[ID]) for record in records if cell(record[IS_DELETED]) == "true")
+        there = [record for record in records if cell(record[IS_DELETED]) != "true"]
         began = pd.Timestamp(mark.began) if mark.is_first else None
         for record in there:
             # Changed after the pass began: what is read is not what was known at its creation.
-            is_original = began is not None and pd.Timestamp(_plain(record[MODSTAMP])) < began
+            is_original = began is not None and pd.Timestamp(record[MODSTAMP]) < began
             record[KNOWN_AT] = record[CREATED] if is_original else None
         frames = {name: _frame(there, sorted({*self._fields[name], ID}))} if name in self._fields else {}
         if histories is not None:
@@ -230,18 +230,11 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series([_plain(record.get(name)) or None for record in records], dtype="str") for name in columns})
+    return pd.DataFrame({name: pd.Series([cell(record.get(name)) for record in records], dtype="str") for name in columns})
 
 
 def _in_chunks(ids: list[str]) -> Iterator[list[str]]:
     return (ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE))
-
-
-def _plain(value: object) -> str:
-    """A cell as text: what REST gives as JSON and bulk as CSV reads the same."""
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _literal(instant: pd.Timestamp | None) -> str:

@@ -202,3 +202,12 @@ def test_hubspot__the_mapping_names_objects_and_options_there_are(desk):
         desk.path.write_text(text.replace(old, new))
         with pytest.raises(MappingError, match=message):
             desk.source()
+
+
+def test_hubspot__text_that_no_database_takes_does_not_stop_the_rest(desk, account):
+    account.put("companies", "101", "2023-06-01", name="Cut \ud83d")
+    account.put("companies", "102", "2023-06-01", name="Nul \0")
+    report = desk.sync()
+    assert counts(report)["customers"] == (4, 3, 0, 1)
+    assert report.rejects[["field", "value"]].to_numpy().tolist() == [["name", r"Nul \x00"]]
+    assert desk.facts()["customers"]["name"].tolist() == [r"Cut \ud83d", "Firm 3", "Firm 4"]
