@@ -13,6 +13,7 @@ from predictkpi.errors import SchemaError
 
 Kind = Literal["string", "number", "instant"]
 REJECT_COLUMNS = ["field", "value", "reason"]
+REQUIRED = "required, but empty"
 NUL_IN_TEXT = "holds a NUL character (\\x00), which no database keeps in text"
 
 
@@ -118,7 +119,7 @@ class TableSchema:
             values = frame[column.name]
             if column.required:
                 empty = values.isna() | (values == "") if column.kind == "string" else values.isna()
-                rules.append((column.name, empty, "required, but empty"))
+                rules.append((column.name, empty, REQUIRED))
             if column.minimum is not None:
                 rules.append((column.name, values < column.minimum, f"must not be below {column.minimum:g}"))
             if column.choices:

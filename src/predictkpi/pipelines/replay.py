@@ -74,7 +74,7 @@ def replay(
         if only_attributes and offer.attributes is not None:
             offer = offer.attributes
         held.add(load, offer, _hold_back(store, offer, load))
-        offered.add(load, offer, offer.frame.index.union(offer.rejects.index).unique())
+        offered.add(load, offer, offer.frame.index.union(offer.deletions.index).union(offer.rejects.index).unique())
         offers.append(offer)
     settled = waiting[offered.holds(waiting, rows)]
     held_back = int((held.holds(waiting, rows) & ~offered.holds(waiting, rows)).sum())
@@ -145,13 +145,17 @@ def _hold_back(store: Store, offer: Offer, load_id: int) -> pd.Index:
         is_known = np.where(offer.frame[key].notna(), is_known, is_numbered_alike)
     out = offer.frame.index[is_known].unique()
     offer.frame = offer.frame[~is_known]
+    if len(offer.deletions):
+        is_later = offer.deletions[schema.key[0]].isin(since[schema.key[0]])
+        out = out.union(offer.deletions.index[is_later])
+        offer.deletions = offer.deletions[~is_later]
     if offer.attributes is not None:
         own = offer.attributes
         _hold_back(store, own, load_id)
         own.frame = own.frame[~own.frame.index.isin(out)]
         own.rejects = own.rejects[~own.rejects.index.isin(out)]
         own.rows = len(own.frame) + len(own.rejects)
-    offer.rows = offer.not_selected + len(offer.frame) + len(offer.rejects)
+    offer.rows = offer.not_selected + len(offer.frame) + len(offer.deletions) + len(offer.rejects)
     return out
 
 

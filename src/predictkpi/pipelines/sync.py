@@ -15,7 +15,8 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.pipelines.ingest import NO_REJECTS, FeedReport, IngestReport, OnProgress, Origin, company_of, load_offers, local
+from predictkpi.pipelines.ingest import OnProgress, Origin, company_of, load_offers, local
+from predictkpi.pipelines.ingest_report import NO_REJECTS, FeedReport, IngestReport
 from predictkpi.sources import read_feed, read_mapping
 from predictkpi.sources.base import Batch, Mark, Source
 from predictkpi.sources.feed import Offer
@@ -93,6 +94,8 @@ def sync(
     """
     rules = read_mapping(mapping)
     source = open_source(rules) if source is None else source
+    if source.id_column is not None and any(feed.deleted for feed in rules.feeds):
+        raise MappingError(f"{mapping}: deleted is for files and queries: this source tells itself which records are gone")
     company = company_of(store, rules)
     books = mapping.stem
     marks = {name: Mark.of(text) for name, text in store.marks(books).items()}
@@ -125,7 +128,7 @@ def sync(
             finally_=settled,
         )
         marks.update(batch.marks)
-        sums.add(report, read, settled.withdrawn)
+        sums.add(report, read, settled.withdrawn + report.withdrawn)
     return sums.report()
 
 

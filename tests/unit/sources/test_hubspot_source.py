@@ -204,6 +204,12 @@ def test_hubspot__the_mapping_names_objects_and_options_there_are(desk):
             desk.source()
 
 
+def test_hubspot__tells_itself_what_is_deleted(desk):
+    desk.path.write_text(desk.path.read_text().replace("file: companies", "file: companies\n  deleted: {country: empty}"))
+    with pytest.raises(MappingError, match="this source tells itself which records are gone"):
+        desk.sync()
+
+
 def test_hubspot__text_that_no_database_takes_does_not_stop_the_rest(desk, account):
     account.put("companies", "101", "2023-06-01", name="Cut \ud83d")
     account.put("companies", "102", "2023-06-01", name="Nul \0")

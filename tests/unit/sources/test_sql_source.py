@@ -133,6 +133,20 @@ def test_sql__a_query_that_fails_midway_resumes_at_the_last_batch(desk):
     assert report.rejects["value"].tolist() == ["x"]
 
 
+def test_sql__a_column_may_tell_which_rows_are_deleted(desk):
+    desk.sell((1, "10", "2024-05-01 10:00:00"), (2, "20", "2024-05-02 10:00:00"))
+    text = desk.path.read_text().replace("file: sales,", "file: sales, deleted: {customer: empty},")
+    desk.path.write_text(text)
+    assert counts(desk.sync())["orders"] == (2, 2, 0, 0)
+    desk.run("UPDATE sales SET customer = NULL, updated = '2024-05-03 10:00:00' WHERE id = 1")
+    later = NOW + pd.Timedelta(days=1)
+    report = desk.sync(now=later)
+    assert (counts(report)["orders"], report.withdrawn) == ((2, 1, 1, 0), 1)
+    assert desk.orders() == {"2": 20}
+    assert desk.store.snapshot(later).orders["order_id"].tolist() == ["1", "2"]
+    assert desk.sync(now=later + pd.Timedelta(days=1)).withdrawn == 0
+
+
 class Disturbed:
     """A source that does something after so many batches."""
 
