@@ -122,11 +122,19 @@ class Kpi(ABC):
     """Below this ``n`` a value is `Status.LIMITED`; 0 for sums."""
     when_empty: ClassVar[float] = np.nan
     """Value of a period inside the covered range that no row falls into."""
+    covered_by: ClassVar[str | None] = None
+    """The table whose last fact's month ends the covered range; what comes after it is missing. None: the range ends at ``as_of``."""
     over_time: ClassVar[Literal["sums", "holds", "apart", "matures"]] = "holds"
     """A sum adds up over periods; a level or ratio holds for each shorter one; a value that counts something else in a longer period stands
     apart; a cohort's value still moves after its period's end."""
     is_change: ClassVar[bool] = False
     """Whether a share is a relative change, from -1 up and without a top, and not a part of a whole."""
+
+    @property
+    def grain(self) -> str:
+        """What one value speaks of."""
+        length = {None: "period of any length", "M": "month", "Q": "fiscal quarter"}[self.fixed_freq]
+        return f"one value a {length} and member of a dimension"
 
     @abstractmethod
     def compute(self, view: View) -> pd.DataFrame:
@@ -149,7 +157,7 @@ class Kpi(ABC):
             raise UnknownNameError.among("period length", freq, known=FREQS)
         view = View(snapshot, self.fixed_freq or freq, by)
         cells = view.fill(self.compute(view))
-        value = cells[c.VALUE].fillna(self.when_empty).astype("float64")
+        value = self.filled(view, cells)
         n = cells[c.N].fillna(0).astype("int64")
         is_thin = n < self.least_n
         if IS_PARTIAL in cells:
@@ -159,6 +167,14 @@ class Kpi(ABC):
         rows = bounds.assign(**{c.VALUE: value, c.N: n, c.STATUS: pd.Series(status, index=cells.index, dtype="str")}).reset_index()
         rows = rows.astype({c.MEMBER: "str", c.DS: "datetime64[us]"})
         return rows.assign(**{c.KPI: self.name, c.DIMENSION: by or c.TOTAL}).astype({c.KPI: "str", c.DIMENSION: "str"})[c.KPI_COLUMNS]
+
+    def filled(self, view: View, cells: pd.DataFrame) -> pd.Series:
+        """The values of a full grid of cells, where periods inside the covered range that no row falls into have their value too."""
+        value = cells[c.VALUE].astype("float64")
+        if self.covered_by is None or cells.empty:
+            return value.fillna(self.when_empty)
+        covered_to = (view.snapshot.table(self.covered_by)[c.DS].max().to_period("M") + 1).start_time
+        return value.mask(value.isna() & (starts_of(cells) < covered_to), self.when_empty)
 
 
 def no_cells() -> pd.DataFrame:

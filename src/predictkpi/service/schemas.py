@@ -199,6 +199,7 @@ class KpiDefinition(_Answer):
     title: dict[str, str] = Field(description="by language", examples=[{"en": "Win rate", "de": "Abschlussquote"}])
     family: Literal["revenue", "customers", "sales_cycle", "pipeline"] = Field(description="KPIs that belong side by side")
     formula: str = Field(description="in words")
+    grain: str = Field(description="what one value speaks of", examples=["one value a period of any length and member of a dimension"])
     unit: Unit = Field(examples=["share"])
     better: Literal["up", "down", "none"] = Field(description="the direction that is good", examples=["up"])
     counts: Literal["orders", "customers", "deals"] = Field(description="what `n` counts", examples=["deals"])

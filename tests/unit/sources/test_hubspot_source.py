@@ -61,9 +61,11 @@ def counts(report):
     return {feed.table: (feed.rows - feed.not_selected, feed.accepted, feed.unchanged, feed.rejected) for feed in own}
 
 
-def test_hubspot__history_becomes_full_states_and_the_first_pass_is_dated_back(desk):
+def test_hubspot__history_becomes_full_states_and_the_first_pass_is_dated_back(desk, account):
     report = desk.sync()
     assert counts(report) == {"customers": (4, 4, 0, 0), "deals": (8, 8, 0, 0), "deal_events": (12, 12, 0, 0), "orders": (1, 1, 0, 0)}
+    asked = {tuple(request.json.get("propertiesWithHistory", ())) for request in account.seen("/deals/batch/read")}
+    assert asked == {("amount", "closedate", "dealstage", "hubspot_owner_id")}
     facts = desk.facts()
     first = facts["deal_events"][facts["deal_events"]["deal_id"] == "1"].sort_values("ds")
     assert first["stage"].tolist() == ["Meeting", "Meeting", "won"]

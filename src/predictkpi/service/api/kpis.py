@@ -108,6 +108,7 @@ def _definition(name: str) -> dict[str, Any]:
         "title": dict(kpi.title),
         "family": kpi.family,
         "formula": kpi.formula,
+        "grain": kpi.grain,
         "unit": kpi.unit,
         "better": kpi.better,
         "counts": kpi.counts,
