@@ -151,7 +151,7 @@ def _gathered(batches: Iterator[Batch], id_column: str | None, rows: int) -> Ite
 
 def _offers(rules: Rules, batch: Batch, company: Company) -> list[Offer]:
     fed = [feed for feed in rules.feeds if feed.file in batch.frames and len(batch.frames[feed.file])]
-    return [read_feed(feed, rules, lambda name, sheet: batch.raw(name), time_zone=company.time_zone) for feed in fed]
+    return [read_feed(feed, rules, lambda name, sheet: batch.raw(name), time_zone=company.time_zone, is_whole=False) for feed in fed]
 
 
 class _Settling:

@@ -60,12 +60,16 @@ class Offer:
     deletions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: str) -> Offer:
-    """Rows of the feed's file for its table, in the company's ``time_zone``; raises `SourceError` or `MappingError` if there is no way."""
+def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: str, is_whole: bool = True) -> Offer:
+    """Rows of the feed's file for its table, in the company's ``time_zone``; raises `SourceError` or `MappingError` if there is no way.
+
+    Unless it ``is_whole``, the file is a part of its object: spellings of the mapping that it does not have are no slip.
+    """
     raw = open_file(feed.file, feed.sheet)
     frame, warnings = _joined(feed, _respelled(feed, raw.frame), open_file)
     _check_columns(feed, mapping, raw, frame)
-    warnings += _unused_spellings(feed, [raw.frame, *(open_file(join.file, join.sheet).frame for join in feed.join)])
+    if is_whole:
+        warnings += _unused_spellings(feed, [raw.frame, *(open_file(join.file, join.sheet).frame for join in feed.join)])
     selected = _meeting(feed.when, frame)
     rows = frame[selected]
     bad = raw.bad.assign(field="")[FIELDS]

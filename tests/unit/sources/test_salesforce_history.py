@@ -143,6 +143,7 @@ def test_history__of_every_tracked_field_comes_with_the_deal(tmp_path, org, bulk
     assert len(org.jobs) == (3 if bulk_above == 2 else 0)
     assert report.rejects.empty
     assert report.mismatches.empty
+    assert report.warnings == ["deal_events: no deal has ever the stage 'lost'; stages found: 'New', 'won'; map them under values"]
     own = events[events["deal_id"] == "0061"]
     assert own["owner"].tolist() == ["0051", "0052", "0052", "0052"]
     assert own["expected_close_on"].dt.strftime("%m-%d").tolist() == ["04-01", "04-01", "05-01", "05-01"]
