@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.features.attributes import DealAttributes
 from predictkpi.features.deal_asof import DAY, MISSING, NEVER, Floats, Ints, NewestBefore, RunningSums, microseconds
 from predictkpi.features.deal_stages import stage_places
 from predictkpi.features.event_order import tie_rank
@@ -96,6 +97,7 @@ class DealHistory:
     _customers: Codes
     _customer_versions: NewestBefore
     _segment: Codes
+    _attributes: DealAttributes
     _stage_ranks: RunningSums
     _wins_by_owner: RunningSums
     _wins_by_source: RunningSums
@@ -117,6 +119,7 @@ class DealHistory:
         else:
             self._read_customers(snapshot.living("customers"))
         self._customer = self._customers.of(deals[c.CUSTOMER_ID])
+        self._attributes = DealAttributes(snapshot, base=base._attributes if base is not None else None)
         if base is not None:
             self._stage_ranks = base._stage_ranks
             self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
@@ -238,8 +241,16 @@ class DealHistory:
         frame[ORIGIN] = origin.astype("datetime64[us]")
         return frame.assign(is_known=is_known, is_open=is_known & ~path.is_closed)
 
+    def attributes(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+        """The company's own fields of each (deal code, landmark) pair: see `DealAttributes.at`."""
+        customer = self._customers.text(self._customer_of(self._deal_versions.find(deal, landmark)))
+        return self._attributes.at(self.deals.text(deal), customer, landmark)
+
+    def _customer_of(self, version: Ints) -> Ints:
+        return np.where(version >= 0, self._customer[version], -1) if len(self._customer) else np.full(len(version), -1)
+
     def _segments(self, version: Ints, landmark: Ints) -> pd.Series:
-        customer = np.where(version >= 0, self._customer[version], -1) if len(self._customer) else np.full(len(version), -1)
+        customer = self._customer_of(version)
         found = self._customer_versions.find(customer, landmark)
         codes = self._segment.codes[0]
         return self._segment.text(np.where(found >= 0, codes[found], -1) if len(codes) else found)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from predictkpi.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 STATE = "state.json"
 CURVES = "curves.parquet"
 HAZARD = "hazard.txt"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from predictkpi.features.deal_asof import Floats, Ints
+from predictkpi.features.deal_asof import Floats
 from predictkpi.features.deal_history import CATEGORIES, NUMBERS
+from predictkpi.predictors.close_time.attributes import Attributes, codes
 from predictkpi.predictors.close_time.periods import (
     ENDS,
     PERIOD_FEATURES,
@@ -29,7 +30,6 @@ from predictkpi.predictors.close_time.table import IS_SAMPLED
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-FEATURE_NAMES = [*NUMBERS, *CATEGORIES, *PERIOD_FEATURES]
 ROWS_AT_ONCE = 10_000
 SUPPORT = 30
 """Landmarks that must have been watched to a period's end for its hazard to be learnt; later periods keep the last one's pace."""
@@ -84,13 +84,18 @@ def has_seen_a_year(landmarks: pd.DataFrame) -> bool:
 
 
 class Hazard:
-    """A fitted hazard: a LightGBM booster, its categories, and the last period that was watched."""
+    """A fitted hazard: a LightGBM booster, its categories, the last period that was watched, and the company's own fields it uses."""
 
-    def __init__(self, booster: Booster, categories: dict[str, list[str]], last_period: int) -> None:
-        self.booster, self.categories, self.last_period = booster, categories, last_period
+    def __init__(self, booster: Booster, categories: dict[str, list[str]], last_period: int, attributes: Attributes) -> None:
+        self.booster, self.categories, self.last_period, self.attributes = booster, categories, last_period, attributes
+
+    @property
+    def feature_names(self) -> list[str]:
+        """What each column of the booster is; own fields go by number in its text, since LightGBM forbids some signs in names."""
+        return [*NUMBERS, *CATEGORIES, *self.attributes.names, *PERIOD_FEATURES]
 
     @classmethod
-    def fit(cls, table: pd.DataFrame, settings: Boosting) -> Hazard:
+    def fit(cls, table: pd.DataFrame, settings: Boosting, attributes: Attributes) -> Hazard:
         """Learn from the sampled landmarks of a training table."""
         import lightgbm as lgb
 
@@ -106,17 +111,18 @@ class Hazard:
         calendar = period_features(rows, row, period, calendar_for(rows))
         if not has_seen_a_year(rows):
             calendar[:, QUARTER_FEATURES] = 0.0
-        matrix = np.column_stack([_landmark_matrix(rows, categories)[row], calendar])
+        matrix = np.column_stack([_landmark_matrix(rows, categories, attributes)[row], calendar])
+        own = {name: f"attribute_{number}" for number, name in enumerate(attributes.names)}
         data = lgb.Dataset(
             matrix,
             label=outcome,
             weight=weight,
-            feature_name=FEATURE_NAMES,
-            categorical_feature=list(CATEGORIES),
+            feature_name=[*NUMBERS, *CATEGORIES, *own.values(), *PERIOD_FEATURES],
+            categorical_feature=[*CATEGORIES, *(own[name] for name in attributes.categories)],
             params={"num_threads": 1, "verbosity": -1, "max_bin": 127},
             free_raw_data=True,
         )
-        return cls(lgb.train(settings.lightgbm(), data, num_boost_round=settings.rounds), categories, last_period)
+        return cls(lgb.train(settings.lightgbm(), data, num_boost_round=settings.rounds), categories, last_period, attributes)
 
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Daily cumulative incidences ``(n, 2, LAST_DAY + 1)``."""
@@ -132,7 +138,7 @@ class Hazard:
         if not n:
             return np.zeros((0, 2, n_periods))
         row, period = np.repeat(np.arange(n), n_periods), np.tile(np.arange(n_periods), n)
-        landmark = np.repeat(_landmark_matrix(inputs, self.categories), n_periods, axis=0)
+        landmark = np.repeat(_landmark_matrix(inputs, self.categories, self.attributes), n_periods, axis=0)
         matrix = np.column_stack([landmark, period_features(inputs, row, period, calendar_for(inputs))])
         hazards = np.asarray(self.booster.predict(matrix, num_threads=1)).reshape(n, n_periods, 3)
         hazards = self._beyond(hazards)
@@ -152,13 +158,8 @@ class Hazard:
         return hazards
 
 
-def _landmark_matrix(frame: pd.DataFrame, categories: dict[str, list[str]]) -> Floats:
-    """Numbers as they are, categories as codes; an unknown category is missing."""
+def _landmark_matrix(frame: pd.DataFrame, categories: dict[str, list[str]], attributes: Attributes) -> Floats:
+    """Numbers as they are, categories as codes, the company's own fields; an unknown category is missing."""
     columns = [frame[name].to_numpy(float) for name in NUMBERS]
-    columns += [_codes(frame[name], categories[name]) for name in CATEGORIES]
-    return np.column_stack(columns)
-
-
-def _codes(values: pd.Series, known: list[str]) -> Floats:
-    codes: Ints = pd.Index(known, dtype=object).get_indexer(pd.Index(values.to_numpy(object)))
-    return np.where(codes >= 0, codes, np.nan)
+    columns += [codes(frame[name], categories[name]) for name in CATEGORIES]
+    return np.column_stack([*columns, attributes.matrix(frame)])

@@ -16,10 +16,11 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Status
-from predictkpi.errors import ArtifactError
+from predictkpi.errors import ArtifactError, SettingsError
 from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
+from predictkpi.predictors.close_time.attributes import Attributes
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.hazard import Boosting, Hazard
@@ -56,6 +57,7 @@ class CloseTimePredictor(Predictor):
         bagging_fraction: float = 0.8,
         l2: float = 5.0,
         negatives: float = 0.25,
+        attributes: int = 30,
     ) -> None:
         self.random_state = random_state
         self.landmark_budget = landmark_budget
@@ -68,6 +70,11 @@ class CloseTimePredictor(Predictor):
         self.bagging_fraction = bagging_fraction
         self.l2 = l2
         self.negatives = negatives
+        self.attributes = attributes
+        if attributes < 0:
+            raise SettingsError(
+                f"close_time: attributes={attributes}: must not be below 0, which learns from none of the company's own fields"
+            )
         self._histories = Histories()
 
     def readiness(self, snapshot: Snapshot) -> Readiness:
@@ -84,8 +91,11 @@ class CloseTimePredictor(Predictor):
         self.closed_ = int((first[EVENT] > 0).sum())
         self.deals_ = len(first)
         self.curves_ = LandmarkCurves.fit(table, by_stage=self.closed_ >= LIMITED_FROM)
-        self.hazard_ = Hazard.fit(table, self._boosting()) if self.closed_ >= FULL_FROM else None
-        self.weight_ = blend_weight(table, self._boosting()) if self.hazard_ else 0.0
+        self.hazard_, self.weight_ = None, 0.0
+        if self.closed_ >= FULL_FROM:
+            own = Attributes.choose(table, most=self.attributes)
+            self.hazard_ = Hazard.fit(table, self._boosting(), own)
+            self.weight_ = blend_weight(table, self._boosting(), own)
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
 
@@ -124,6 +134,7 @@ class CloseTimePredictor(Predictor):
         state |= {"closed": self.closed_, "deals": self.deals_, "weight": self.weight_, "expected_fields": self.expected_fields_}
         if self.hazard_:
             state |= {"categories": self.hazard_.categories, "last_period": self.hazard_.last_period}
+            state["attributes"] = self.hazard_.attributes.to_state()
         text = self.hazard_.booster.model_to_string() if self.hazard_ else None
         artifact.write(folder, kind=self.kind, state=state, curves=self.curves_.frame(), booster=text)
 
@@ -168,6 +179,10 @@ class CloseTimePredictor(Predictor):
                 if name != FURTHEST_STAGE:
                     known = inputs[name].isna() | inputs[name].isin(self.hazard_.categories[name])
                     notes.append((~known.to_numpy(bool), f"{name} was never seen in training"))
+            own = self.hazard_.attributes
+            absent = own.absent(inputs)
+            notes += [(np.ones(len(inputs), bool), f"{name}, which the model learnt from, is no longer known") for name in absent]
+            notes += [(inputs[name].isna().to_numpy(), f"{name} is missing") for name in own.expected if name not in absent]
             if self.hazard_.last_period < len(ENDS) - 1:
                 seen = int(ENDS[self.hazard_.last_period])
                 notes.append(
@@ -187,4 +202,4 @@ def _read_hazard(folder: Path, state: dict[str, Any]) -> Hazard:
         booster = lgb.Booster(model_str=artifact.read_booster(folder))
     except lgb.basic.LightGBMError as error:
         raise ArtifactError(f"{folder}: LightGBM cannot read its model: {error}") from error
-    return Hazard(booster, state["categories"], state["last_period"])
+    return Hazard(booster, state["categories"], state["last_period"], Attributes.from_state(state["attributes"]))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.features.deal_asof import Floats
+from predictkpi.predictors.close_time.attributes import Attributes
 from predictkpi.predictors.close_time.curves import LandmarkCurves
 from predictkpi.predictors.close_time.hazard import Boosting, Hazard
 from predictkpi.predictors.close_time.spec import HORIZONS
@@ -22,14 +23,14 @@ PRIOR_SPREAD = 0.15
 """Standard deviation of the weight before any evidence: a measured weight counts by how much surer it is."""
 
 
-def blend_weight(table: pd.DataFrame, settings: Boosting) -> float:
+def blend_weight(table: pd.DataFrame, settings: Boosting, attributes: Attributes) -> float:
     """Weight of the hazard in the blend, in [0, 1]."""
     deals = np.sort(table[c.ENTITY_ID].unique())
     chosen = np.random.default_rng(settings.seed).random(len(deals)) < HELD_OUT
     is_held = table[c.ENTITY_ID].isin(deals[chosen]).to_numpy()
     kept = table[~is_held].reset_index(drop=True)
     held = table[is_held & table[IS_SAMPLED].to_numpy(bool)].reset_index(drop=True)
-    hazard = Hazard.fit(kept, settings).daily(held)[:, 0]
+    hazard = Hazard.fit(kept, settings, attributes).daily(held)[:, 0]
     curves = LandmarkCurves.fit(kept, by_stage=True).daily(held)[:, 0]
     return shrunk_weight(held, hazard, curves)
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predictkpi.errors import ArtifactError
+from predictkpi.predictors.close_time.attributes import Attributes
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.model import CloseTimePredictor
@@ -118,7 +119,7 @@ def _quarter_splits(hazard):
 
 def test_fit__speaks_of_quarter_ends_only_after_a_year(fitted, training_rows):
     young = training_rows[training_rows["as_of"] < training_rows["as_of"].min() + pd.Timedelta(days=360)]
-    assert _quarter_splits(Hazard.fit(young, fitted._boosting())) == 0
+    assert _quarter_splits(Hazard.fit(young, fitted._boosting(), Attributes())) == 0
     assert _quarter_splits(fitted.hazard_) > 0
 
 
