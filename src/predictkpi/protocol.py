@@ -76,11 +76,11 @@ class Predictor(ABC):
         return self
 
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """Signed contributions in the headline statistic's unit that add up to prediction minus baseline.
+        """Signed contributions in a statistic's unit; with the row named ``baseline``, all rows of a statistic add up to the prediction.
 
-        Columns ``entity_id, as_of, horizon, feature, contribution``. Empty where the model has none to give.
+        Columns ``entity_id, as_of, horizon, statistic, feature, contribution``. Empty where the model has none to give.
         """
-        return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, "feature", "contribution"])
+        return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"])
 
     def predict(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """Predictions for the cohort at ``snapshot.as_of``; columns `columns.PREDICTION_COLUMNS`, version still empty."""

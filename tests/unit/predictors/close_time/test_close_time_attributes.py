@@ -52,7 +52,7 @@ def test_fit__gains_nothing_from_a_field_that_is_filled_at_the_close(company):
 
 
 def test_fit__says_what_it_refuses_and_why(fitted):
-    own = fitted.hazard_.attributes
+    own = fitted.hazard_.design.attributes
     assert own.names == ["deal.fit", "deal.goes_live", "deal.has_budget", "customer.industry", "deal.tier"]
     assert own.categories["deal.tier"] == ["gold", "silver", "tin"]
     assert set(own.refused) == {"deal.closed_by", "deal.closing_note", "deal.loss_reason"}
@@ -114,8 +114,11 @@ def test_predict__bears_fields_that_went_and_ignores_those_that_came(fitted, com
 def test_save_load__keeps_the_fields_and_their_values(fitted, company, tmp_path):
     fitted.save(tmp_path)
     loaded = CloseTimePredictor.load(tmp_path)
-    assert loaded.hazard_.attributes == fitted.hazard_.attributes
-    assert json.loads((tmp_path / "state.json").read_text())["attributes"]["refused"].keys() == fitted.hazard_.attributes.refused.keys()
+    assert loaded.hazard_.design.attributes == fitted.hazard_.design.attributes
+    assert (
+        json.loads((tmp_path / "state.json").read_text())["design"]["attributes"]["refused"].keys()
+        == fitted.hazard_.design.attributes.refused.keys()
+    )
     pd.testing.assert_frame_equal(loaded.predict(company.snapshot()), fitted.predict(company.snapshot()), check_exact=True)
 
 

@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from predictkpi.errors import ArtifactError
-from predictkpi.predictors.close_time.attributes import Attributes
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.model import CloseTimePredictor
-from predictkpi.predictors.close_time.stacking import shrunk_weight
+from predictkpi.predictors.close_time.stacking import PRIOR_WEIGHT, shrunk_weight
 from predictkpi.predictors.close_time.statistics import close_quantile
 
 FEW_TREES = {"rounds": 15, "landmark_budget": 4000}
@@ -113,13 +112,13 @@ def test_fit__forgets_what_it_learnt_before(fitted, training_rows, snapshot, man
 
 def _quarter_splits(hazard):
     booster = hazard.booster
-    splits = dict(zip(booster.feature_name(), booster.feature_importance(), strict=True))
+    splits = dict(zip(hazard.feature_names, booster.feature_importance(), strict=True))
     return splits["days_to_quarter_end"] + splits["rush_share"]
 
 
 def test_fit__speaks_of_quarter_ends_only_after_a_year(fitted, training_rows):
     young = training_rows[training_rows["as_of"] < training_rows["as_of"].min() + pd.Timedelta(days=360)]
-    assert _quarter_splits(Hazard.fit(young, fitted._boosting(), Attributes())) == 0
+    assert _quarter_splits(Hazard.fit(young, fitted._boosting(), fitted.hazard_.design)) == 0
     assert _quarter_splits(fitted.hazard_) > 0
 
 
@@ -203,7 +202,13 @@ def test_save__and_load_give_the_same_predictions(fitted, snapshot, tmp_path):
     fitted.save(tmp_path)
     loaded = CloseTimePredictor.load(tmp_path)
     pd.testing.assert_frame_equal(loaded.predict(snapshot), fitted.predict(snapshot), check_exact=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.parquet", "hazard.txt", "state.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "curves.parquet",
+        "direct.txt",
+        "hazard.txt",
+        "state.json",
+        "usual_deal.parquet",
+    ]
 
 
 @pytest.mark.parametrize("deals", [0, 120])
@@ -241,14 +246,14 @@ def test_close_quantile__is_where_that_share_of_the_wins_has_come():
     assert np.isnan(close_quantile(won, 0.5)[2])
 
 
-def test_blend_weight__goes_to_who_is_right_and_stays_at_half_without_evidence():
+def test_shrunk_weight__goes_to_who_is_right_and_stays_at_the_prior_without_evidence():
     rng = np.random.default_rng(0)
     chance = rng.uniform(0.1, 0.9, 3000)
     won = rng.random(3000) < chance
     held = pd.DataFrame({"entity_id": [f"d{i}" for i in range(3000)], "event": won.astype(int), "duration": 3.0, "observed_days": 400.0})
     right, flat = np.repeat(chance[:, None], 181, axis=1), np.full((3000, 181), 0.5)
     assert shrunk_weight(held, right, flat) > 0.9
-    assert shrunk_weight(held, flat, right) < 0.1
+    assert shrunk_weight(held, flat, right) < 0.15
     noisy = [right + rng.normal(0, 0.1, (3000, 1)) for _ in range(2)]
-    assert shrunk_weight(held, *noisy) == pytest.approx(0.5, abs=0.15)
-    assert shrunk_weight(held, flat, flat) == 0.5
+    assert 0.4 < shrunk_weight(held, *noisy) < PRIOR_WEIGHT
+    assert shrunk_weight(held, flat, flat) == PRIOR_WEIGHT
