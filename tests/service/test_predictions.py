@@ -159,6 +159,7 @@ def test_payload__unknown_to_the_store_is_answered(served, deal):
         ({"owner": "Nobody Known"}, "owner 'Nobody Known'"),
         ({"source": "carrier pigeon", "region": "Moon"}, "source 'carrier pigeon'"),
         ({"amount": None}, "amount is missing"),
+        ({"attributes": {"shoe_size": 43}}, "attribute 'shoe_size'"),
     ],
 )
 def test_payload__with_something_unknown_is_answered_with_a_lower_status(served, deal, change, told):

@@ -38,13 +38,12 @@ class AttributeHistory:
         self.kinds: dict[str, str]
         if base is None:
             rows = _rows_of(snapshot.history("attributes"), table)
-            newest = rows.drop_duplicates(c.NAME, keep="last").sort_values(c.NAME)
-            self.kinds = {str(name): str(kind) for name, kind in zip(newest[c.NAME], newest[c.KIND], strict=True)}
+            self.kinds = kinds_of(rows)
             self._layers = [_Versions(rows, self.kinds)]
         else:
-            self.kinds = base.kinds
-            added = _rows_of(snapshot.added["attributes"], table) if "attributes" in snapshot.added else None
-            self._layers = [*base._layers, _Versions(added, self.kinds)] if added is not None and len(added) else base._layers
+            self.kinds, self._layers = base.kinds, base._layers
+            if self.kinds and "attributes" in snapshot.added:
+                self._layers = [*base._layers, _Versions(_rows_of(snapshot.added["attributes"], table), self.kinds)]
         self._texts = [name for name, kind in self.kinds.items() if kind == "category"]
         self._numbers = [name for name in self.kinds if name not in self._texts]
 
@@ -121,6 +120,12 @@ class _Versions:
         entity = self._entities.get_indexer(pd.Index(entity_ids))
         code = np.where(entity[:, None] >= 0, entity[:, None] * len(self._names) + np.arange(len(self._names)), -1)
         return self._newest.find(code.ravel(), np.repeat(landmark, len(self._names))).reshape(code.shape)
+
+
+def kinds_of(attributes: pd.DataFrame) -> dict[str, str]:
+    """Kind of each field, sorted by name, that was learnt last; ``attributes`` are versions of one table's fields, oldest first."""
+    newest = attributes.drop_duplicates(c.NAME, keep="last").sort_values(c.NAME)
+    return {str(name): str(kind) for name, kind in zip(newest[c.NAME], newest[c.KIND], strict=True)}
 
 
 def _rows_of(attributes: pd.DataFrame, table: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.errors import DealClosedError
 from predictkpi.service.envelopes import envelope
+from predictkpi.service.own_fields import own_field_rows
 from predictkpi.service.problems import FieldError, InvalidRequestError
 from predictkpi.service.schemas import DealEventIn, DealIn, PredictionEnvelope
 from predictkpi.service.view import Champion, View
@@ -26,24 +27,27 @@ class PreparedDeal:
     label: str
     deal: dict[str, Any]
     events: list[dict[str, Any]]
+    attributes: list[dict[str, Any]]
     caveats: tuple[str, ...]
 
 
 def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") -> PreparedDeal:
     """Check a deal against the calendar and against what the store knows.
 
-    Raises `InvalidRequestError` for instants that cannot be, `DealClosedError` for a deal that is won or lost.
+    Raises `InvalidRequestError` for instants that cannot be and for values that are not of their attribute's kind, `DealClosedError` for
+    a deal that is won or lost.
     """
     created = view.local(payload.created_at)
     events = sorted(payload.events or [_only_event(payload)], key=lambda event: view.local(event.at))
     wrong = _impossible_instants(payload, created, view, pointer=pointer)
     if not wrong and payload.events and events[-1].stage != payload.stage:
         wrong = [FieldError(f"must be the stage of the newest event ({events[-1].stage!r}), got {payload.stage!r}", f"{pointer}/stage")]
-    if wrong:
-        raise InvalidRequestError(wrong)
+    row_id = f"request#{index}"
+    own, misread, news = own_field_rows(payload.attributes, view, row_id=row_id, known_at=created, pointer=f"{pointer}/attributes")
+    if wrong or misread:
+        raise InvalidRequestError([*wrong, *misread])
     if payload.stage.casefold() in c.CLOSED_STAGES:
         raise DealClosedError(f"the deal in the request is closed: its stage is {payload.stage!r}")
-    row_id = f"request#{index}"
     deal = {name: getattr(payload, name, None) for name in table_schema("deals").column_names}
     deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
     return PreparedDeal(
@@ -52,7 +56,8 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
         label=payload.name or payload.deal_id or "deal in the request",
         deal=deal,
         events=[_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)],
-        caveats=tuple(_caveats(payload, view.known_values)),
+        attributes=own,
+        caveats=(*_caveats(payload, view.known_values), *news),
     )
 
 
@@ -63,6 +68,7 @@ def predict(prepared: Sequence[PreparedDeal], champion: Champion, view: View) ->
     rows = {
         "deals": _frame("deals", [deal.deal for deal in prepared]),
         "deal_events": _frame("deal_events", [event for deal in prepared for event in deal.events]),
+        "attributes": _frame("attributes", [row for deal in prepared for row in deal.attributes]),
     }
     predicted = champion.predictor.predict(view.snapshot.with_rows(rows), entity_ids=[deal.row_id for deal in prepared])
     by_id = dict(iter(predicted.groupby(c.ENTITY_ID, sort=False)))

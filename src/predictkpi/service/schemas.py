@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SkipValidation, WithJsonSchema
 
 from predictkpi.core.types import Status
 from predictkpi.service.instants import IsoInstant
 
 Unit = Literal["currency", "probability", "days", "months", "count", "share", "ratio"]
 MAX_BATCH = 10_000
+MAX_TEXT = 2000
 
 
 class _Answer(BaseModel):
@@ -89,6 +90,33 @@ class PredictionList(_Answer):
     items: list[PredictionEnvelope]
 
 
+def _plain(value: object) -> bool | float | str | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_TEXT:
+        return value.strip()
+    if isinstance(value, int | float) and abs(value) < 1e15:
+        return float(value)
+    raise ValueError(f"must be a number between -1e15 and 1e15, true or false, text of at most {MAX_TEXT} signs, or null")
+
+
+OwnValue = Annotated[
+    bool | float | str | None,
+    PlainValidator(_plain),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": -1e15, "exclusiveMaximum": 1e15},
+                {"type": "boolean"},
+                {"type": "string", "maxLength": MAX_TEXT},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""A value of one of the company's own fields; whether it is of that field's kind is for the store to say."""
+
+
 class DealEventIn(BaseModel):
     """One change of the deal. What it leaves out is as stated for the deal itself."""
 
@@ -140,6 +168,12 @@ class DealIn(BaseModel):
     team: str | None = Field(None, max_length=200, description="sales team")
     customer_id: str | None = Field(None, max_length=200, description="the account; need not be known to the store")
     expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date")
+    attributes: dict[Annotated[str, Field(max_length=200)], OwnValue] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description="values of your own fields of deals, by the name the mapping gives them: a number, true or false, an ISO date, or text",
+        examples=[{"lead_score": 71, "has_budget": True}],
+    )
     events: list[DealEventIn] = Field(
         default_factory=list,
         max_length=1000,

@@ -19,6 +19,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.core.types import Company, ModelRef
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
+from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
 from predictkpi.protocol import Predictor
 from predictkpi.service.envelopes import envelope
@@ -175,6 +176,14 @@ class View:
         seen = {column: deals[column] for column in (c.SOURCE, c.PRODUCT, c.REGION, c.TEAM)}
         seen |= {column: events[column] for column in (c.STAGE, c.OWNER)}
         return {column: frozenset(values.dropna().unique()) for column, values in seen.items()}
+
+    @cached_property
+    def deal_attributes(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """The company's own fields of deals: kind of each (category, number, date, flag), and which values a category has had."""
+        rows = self.snapshot.living("attributes")
+        rows = rows[rows[c.TABLE] == "deals"]
+        texts = rows[(rows[c.KIND] == "category") & rows[c.VALUE].notna()].groupby(c.NAME)[c.VALUE].unique()
+        return {name: (kind, frozenset(texts.get(name, ()))) for name, kind in kinds_of(rows).items()}
 
     @cached_property
     def _names(self) -> dict[str, dict[str, str]]:
