@@ -25,7 +25,7 @@ class _Frozen(BaseModel):
 class Company(_Frozen):
     """Whose books these are: the one currency, time zone and fiscal year that every number below is stated in."""
 
-    name: str = Field("company", description="shown on the dashboard")
+    name: str = Field("company", pattern=r"^[^\x00]*$", description="shown on the dashboard")
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
     time_zone: str = Field("UTC", description="IANA name; every instant in the store is local time of this zone")
     fiscal_year_starts: int = Field(1, ge=1, le=12, description="first month of the fiscal year")

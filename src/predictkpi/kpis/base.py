@@ -17,9 +17,12 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import FREQS, Freq, complete_periods, cutoff_of, pandas_freq, period_start
 from predictkpi.core.types import Status
 from predictkpi.errors import UnknownNameError
+from predictkpi.features.event_order import in_event_order
 from predictkpi.snapshot import Snapshot
 
 CUSTOMER_DIMENSIONS = (c.SEGMENT, c.REGION, c.INDUSTRY, c.CHANNEL)
+SELLER_DIMENSIONS = (c.OWNER, c.TEAM, c.SOURCE)
+"""Dimensions that an order has from the deal it comes from."""
 UNKNOWN = "unknown"
 """Member of rows whose dimension is empty, or whose customer is missing."""
 
@@ -55,15 +58,24 @@ class View:
         return complete_periods(first, self.snapshot.as_of, self.freq, fiscal_year_starts=self._fiscal_year_starts)
 
     def members(self, frame: pd.DataFrame) -> pd.Series:
-        """The member each row belongs to: from the frame's own column, else from its customer, else `UNKNOWN`."""
+        """The member each row belongs to: from the frame's own column, else from its deal or customer, else `UNKNOWN`."""
         if self.by is None:
             return pd.Series(c.TOTAL, index=frame.index, dtype="str")
         if self.by in frame.columns:
             found = frame[self.by]
+        elif self.by in SELLER_DIMENSIONS:
+            found = frame[c.DEAL_ID].map(self._of_deals(self.by))
         else:
             found = frame[c.CUSTOMER_ID].map(self.snapshot.customers.set_index(c.CUSTOMER_ID)[self.by])
         found = found.astype("str")
         return found.where(found.notna() & (found != ""), UNKNOWN)
+
+    def _of_deals(self, dimension: str) -> pd.Series:
+        """The dimension's value by deal, as it stands at ``as_of``."""
+        if dimension in self.snapshot.deals:
+            return self.snapshot.deals.set_index(c.DEAL_ID)[dimension]
+        newest = in_event_order(self.snapshot.deal_events).drop_duplicates(c.DEAL_ID, keep="last")
+        return newest.set_index(c.DEAL_ID)[dimension]
 
     def group(self, frame: pd.DataFrame, happened_at: str) -> Any:
         """A pandas groupby of the rows by member and by the period that holds ``happened_at``."""

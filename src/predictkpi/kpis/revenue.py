@@ -10,11 +10,14 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.kpis.acquisition import acquisitions
-from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, Kpi, View, no_cells, starts_of
+from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, SELLER_DIMENSIONS, Kpi, View, no_cells, starts_of
 
 
 class Revenue(Kpi):
-    """Net booked revenue. A period inside the covered range without orders is a true zero."""
+    """Net booked revenue. A period inside the covered range without orders is a true zero.
+
+    By owner, team or source: those of the deal that the order comes from, as it stands; an order without a deal is of unknown ones.
+    """
 
     name = "revenue"
     title: ClassVar[dict[str, str]] = {"en": "Revenue", "de": "Umsatz"}
@@ -24,7 +27,7 @@ class Revenue(Kpi):
     better = "up"
     counts = "orders"
     needs = ("orders",)
-    dimensions = (*CUSTOMER_DIMENSIONS, c.PRODUCT)
+    dimensions = (*CUSTOMER_DIMENSIONS, c.PRODUCT, *SELLER_DIMENSIONS)
     least_n = 0
     when_empty = 0.0
     over_time = "sums"

@@ -12,7 +12,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
 from predictkpi.store.frames import insert_frame, read_frame
-from predictkpi.store.marks import withdraw, write_marks
+from predictkpi.store.marks import read_statements, withdraw, write_marks, write_statements
 from predictkpi.store.rejects import settle_rejects, write_rejects
 from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, VERSION_ID
 from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, plan_versions
@@ -100,6 +100,14 @@ class Load:
         """State that records are gone (or back) from this load on; asked after `write`. See `marks.withdraw`."""
         known_at = self.learning.learnt_at
         return withdraw(self._connection, table, column, ids, known_at=known_at, load_id=self.load_id, is_withdrawn=is_withdrawn)
+
+    def statements(self, table: str, column: str) -> pd.DataFrame:
+        """What earlier loads stated of records that are gone or back; see `marks.read_statements`."""
+        return read_statements(self._connection, table, column)
+
+    def state(self, table: str, column: str, said: pd.DataFrame) -> None:
+        """Append such statements; see `marks.write_statements`."""
+        write_statements(self._connection, table, column, said, load_id=self.load_id)
 
     def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
         """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""

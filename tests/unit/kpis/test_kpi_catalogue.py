@@ -162,14 +162,23 @@ def test_revenue__members_sum_to_total(facts_of, by, freq):
     rng = np.random.default_rng(5)
     days = pd.Timestamp("2021-01-10") + pd.to_timedelta(rng.integers(0, 600 * 86_400, 500), unit="s")
     orders = [
-        {"ds": day, "customer_id": str(rng.integers(40)), "amount": float(rng.normal(50, 60)), "product": rng.choice(["a", "b", ""])}
+        {
+            "ds": day,
+            "customer_id": str(rng.integers(40)),
+            "amount": float(rng.normal(50, 60)),
+            "product": rng.choice(["a", "b", ""]),
+            "deal_id": str(rng.integers(20)),
+        }
         for day in days
     ]
+    deals = [{"deal_id": str(i), "team": rng.choice(["u", "v", ""]), "source": rng.choice(["u", "v", ""])} for i in range(15)]
+    events = [{"deal_id": str(i), "ds": days[i], "stage": "won", "owner": rng.choice(["u", "v", ""])} for i in range(15)]
     customers = [
         {"customer_id": str(i), **{d: rng.choice(["u", "v", "w", ""]) for d in ("segment", "region", "industry", "channel")}}
         for i in range(30)
     ]
-    snapshot = Snapshot(facts_of(fiscal_year_starts=7, orders=orders, customers=customers), pd.Timestamp("2022-08-20"))
+    facts = facts_of(fiscal_year_starts=7, orders=orders, customers=customers, deals=deals, deal_events=events)
+    snapshot = Snapshot(facts, pd.Timestamp("2022-08-20"))
     total = get_kpi("revenue").series(snapshot, freq=freq)
     members = get_kpi("revenue").series(snapshot, freq=freq, by=by)
     assert members[c.MEMBER].nunique() > 2
