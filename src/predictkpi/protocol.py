@@ -21,6 +21,9 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.snapshot import Snapshot
 
+MODEL, BASELINE = "model", "baseline"
+"""Names of the two candidates that the gate compares."""
+
 
 class Predictor(ABC):
     """A model or a baseline of one predictor. The constructor only stores settings; learned state ends in ``_``.
@@ -30,6 +33,8 @@ class Predictor(ABC):
 
     spec: ClassVar[Spec]
     kind: ClassVar[Literal["model", "baseline"]] = "model"
+    takes_model_table: ClassVar[bool] = False
+    """A baseline that learns the same from its model's training table as from its own: a backtest then makes only one."""
 
     @abstractmethod
     def readiness(self, snapshot: Snapshot) -> Readiness:
@@ -72,8 +77,12 @@ class Predictor(ABC):
         """Read what `save` wrote; raises `ArtifactError` for anything else."""
 
     def baseline(self) -> Predictor:
-        """The unfitted baseline every report shows beside this model; a baseline is its own."""
+        """The unfitted baseline that the gate compares this model with, and that serves in its place; a baseline is its own."""
         return self
+
+    def baselines(self) -> dict[str, Predictor]:
+        """All unfitted baselines that reports show beside this model, by name; `baseline` is among them as `BASELINE`."""
+        return {BASELINE: self.baseline()}
 
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Signed contributions in a statistic's unit; with the row named ``baseline``, all rows of a statistic add up to the prediction.

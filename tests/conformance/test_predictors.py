@@ -17,14 +17,14 @@ from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
-CANDIDATES = [(name, kind) for name in predictor_names() for kind in ("model", "baseline")]
+CANDIDATES = [(name, kind) for name in predictor_names() for kind in ("model", *predictor_class(name)().baselines())]
 KEY = [c.ENTITY_ID, c.HORIZON, c.STATISTIC]
 
 
 def make(name: str, kind: str) -> Predictor:
     """An unfitted candidate with default settings."""
     model = predictor_class(name)()
-    return model if kind == "model" else model.baseline()
+    return model if kind == "model" else model.baselines()[kind]
 
 
 def future_is_changed(company, as_of: pd.Timestamp) -> MemoryFacts:
@@ -162,6 +162,26 @@ def test_fit__is_deterministic_and_forgets_what_it_knew(candidate, fitted, past,
     again.fit(again.training_table(earlier))
     again.fit(again.training_table(past))
     pd.testing.assert_frame_equal(again.predict(past), fitted.predict(past))
+
+
+def test_baseline__learns_the_same_from_the_models_table(candidate, fitted, past):
+    name, kind = candidate
+    again = make(name, kind)
+    if not again.takes_model_table:
+        assert (kind == "model") == (again.kind == "model")
+        return
+    assert again.kind == "baseline"
+    again.fit(predictor_class(name)().training_table(past))
+    pd.testing.assert_frame_equal(again.predict(past), fitted.predict(past))
+
+
+@pytest.mark.parametrize("name", predictor_names())
+def test_baselines__hold_the_one_that_the_gate_compares_with(name):
+    model = predictor_class(name)()
+    found = model.baselines()
+    assert type(found["baseline"]) is type(model.baseline())
+    assert "model" not in found
+    assert all(baseline.kind == "baseline" and baseline.spec is model.spec for baseline in found.values())
 
 
 def test_backtest_equals_serving__one_path_for_both(fitted, snapshot, as_of, sample_store):

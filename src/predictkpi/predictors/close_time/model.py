@@ -22,6 +22,7 @@ from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
+from predictkpi.predictors.close_time.baselines import further_baselines
 from predictkpi.predictors.close_time.boosting import Boosting
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.design import Design
@@ -147,6 +148,12 @@ class CloseTimePredictor(Predictor):
     def baseline(self) -> Predictor:
         """One Aalen-Johansen curve for all deals."""
         return AalenJohansenBaseline()
+
+    def baselines(self) -> dict[str, Predictor]:
+        """See `Predictor.baselines`: also curves by stage, what a CRM computes, and the rep's own date."""
+        return super().baselines() | further_baselines(
+            landmark_budget=self.landmark_budget, landmark_rate=self.landmark_rate, random_state=self.random_state
+        )
 
     def save(self, folder: Path) -> None:
         """Write settings, curves and booster."""
