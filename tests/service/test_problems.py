@@ -59,11 +59,19 @@ def test_wrong_parameter__is_422_and_named(problem, path, params, name):
     assert [item["parameter"] for item in found["errors"]] == [name]
 
 
+DEAL = {"created_at": "2025-11-01T09:00:00", "stage": "Proposal", "amount": 10}
+
+
+@pytest.mark.parametrize("horizons", ["0", "181", "7,500", "", "7,", "soon", "-7", "7.5", "9" * 500, "٣0x"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/deals/D-1/close-time"), ("POST", "/v1/deals/close-time")])
+def test_horizons__out_of_range_are_422_and_say_what_there_is(problem, method, path, horizons):
+    found = problem(422, method, path, params={"horizons": horizons}, json=DEAL if method == "POST" else None)
+    assert [item["parameter"] for item in found["errors"]] == ["horizons"]
+    assert "any from 1 to 180 days" in found["detail"]
+
+
 def test_future_as_of__is_422(problem):
     assert problem(422, "GET", "/v1/kpis/revenue", params={"as_of": "2199-01-01"})["type"] == "/problems/future-access"
-
-
-DEAL = {"created_at": "2025-11-01T09:00:00", "stage": "Proposal", "amount": 10}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.errors import DealClosedError
-from predictkpi.service.envelopes import envelope
+from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.problems import FieldError, InvalidRequestError
-from predictkpi.service.schemas import DealEventIn, DealIn, PredictionEnvelope
+from predictkpi.service.schemas import Curve, DealEventIn, DealIn, PredictionEnvelope
 from predictkpi.service.view import Champion, View
 from predictkpi.tables import table_schema
 
@@ -56,7 +56,14 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
     )
 
 
-def predict(prepared: Sequence[PreparedDeal], champion: Champion, view: View) -> list[PredictionEnvelope]:
+def predict(
+    prepared: Sequence[PreparedDeal],
+    champion: Champion,
+    view: View,
+    *,
+    horizons: Sequence[int] | None = None,
+    with_curve: bool = False,
+) -> list[PredictionEnvelope]:
     """Predictions for prepared deals (distinct ``row_id``), in their order, by the way every stored deal takes."""
     if not prepared:
         return []
@@ -64,9 +71,13 @@ def predict(prepared: Sequence[PreparedDeal], champion: Champion, view: View) ->
         "deals": _frame("deals", [deal.deal for deal in prepared]),
         "deal_events": _frame("deal_events", [event for deal in prepared for event in deal.events]),
     }
-    predicted = champion.predictor.predict(view.snapshot.with_rows(rows), entity_ids=[deal.row_id for deal in prepared])
-    by_id = dict(iter(predicted.groupby(c.ENTITY_ID, sort=False)))
     spec, company = champion.predictor.spec, view.company
+    snapshot, ids = view.snapshot.with_rows(rows), [deal.row_id for deal in prepared]
+    by_id = dict(iter(champion.predictor.predict(snapshot, entity_ids=ids, horizons=horizons).groupby(c.ENTITY_ID, sort=False)))
+    curves: dict[Hashable, Curve] = {}
+    if with_curve:
+        whole = champion.predictor.predict(snapshot, entity_ids=ids, horizons=spec.askable)
+        curves = {row_id: curve_of(part) for row_id, part in whole.groupby(c.ENTITY_ID, sort=False)}
     return [
         envelope(
             by_id[deal.row_id],
@@ -76,6 +87,7 @@ def predict(prepared: Sequence[PreparedDeal], champion: Champion, view: View) ->
             entity_id=deal.entity_id,
             label=deal.label,
             caveats=deal.caveats,
+            curve=curves.get(deal.row_id),
         )
         for deal in prepared
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
@@ -60,6 +60,26 @@ class Prediction(_Answer):
         description="statistic -> number, in the unit that `units` gives; null where the model has no number to give",
         examples=[{"cif_won": 0.31, "cif_lost": 0.12}],
     )
+    dates: dict[str, date | None] = Field(
+        default_factory=dict,
+        description="statistic -> calendar day, for each statistic in days: as_of + value",
+        examples=[{"close_q50": "2026-02-11"}],
+    )
+    notes: dict[str, str] = Field(
+        default_factory=dict,
+        description="statistic -> what is odd about it: why it is null, or how it was counted",
+        examples=[{"p_slip": "the expected close date has passed, so the deal has slipped"}],
+    )
+
+
+class Curve(_Answer):
+    """The statistics that every horizon has, at each of them: day by day from 1 to the longest."""
+
+    horizons: list[int] = Field(description="counts of time_unit after as_of: 1, 2, 3, ...", examples=[[1, 2, 3]])
+    values: dict[str, list[float | None]] = Field(
+        description="statistic -> one number per horizon; for a deal cif_won and cif_lost never fall, and with p_open add up to 1",
+        examples=[{"cif_won": [0.001, 0.004, 0.009], "cif_lost": [0.002, 0.004, 0.007], "p_open": [0.997, 0.992, 0.984]}],
+    )
 
 
 class PredictionEnvelope(_Answer):
@@ -80,6 +100,7 @@ class PredictionEnvelope(_Answer):
     )
     reason: str = Field(description="why the status is not full; empty when it is", examples=[""])
     predictions: list[Prediction] = Field(description="ascending horizons")
+    curve: Curve | None = Field(None, description="where it was asked for")
 
 
 class PredictionList(_Answer):

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from predictkpi.core.types import Readiness, Status
+from predictkpi.core.types import Status
 from predictkpi.features.deal_history import AGE
+from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.curves import LandmarkCurves, age_daily, prior_daily
-from predictkpi.predictors.close_time.histories import Histories
-from predictkpi.predictors.close_time.spec import SPEC
-from predictkpi.predictors.close_time.statistics import predictions
-from predictkpi.predictors.close_time.table import EVENT, cohort_inputs, entry_table, outcomes_of, readiness_of, rung
-from predictkpi.protocol import Predictor
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.table import EVENT, entry_table, rung
 from predictkpi.snapshot import Snapshot
 
 
-class AalenJohansenBaseline(Predictor):
+class AalenJohansenBaseline(IncidencePredictor):
     """Cumulative incidences conditional on the age of the deal, with competing outcomes, censoring and delayed entry."""
 
-    spec = SPEC
     kind = "baseline"
-
-    def __init__(self) -> None:
-        self._histories = Histories()
-
-    def readiness(self, snapshot: Snapshot) -> Readiness:
-        """See `Predictor.readiness`."""
-        return readiness_of(snapshot)
 
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """One row per deal: its entry; see `table.training_table`."""
@@ -44,21 +34,15 @@ class AalenJohansenBaseline(Predictor):
         self.closed_ = int((table.loc[table["is_entry"].astype(bool), EVENT] > 0).sum())
         return self
 
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; the same columns as the model's."""
-        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
+    def daily(self, inputs: pd.DataFrame) -> Floats:
+        """See `IncidencePredictor.daily`; uses the age only."""
+        return age_daily(self.curves_.overall, inputs[AGE].to_numpy(float)) if self.closed_ else prior_daily(len(inputs))
 
-    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """See `Predictor.predict_inputs`; uses the age only."""
-        n = len(inputs)
-        daily = age_daily(self.curves_.overall, inputs[AGE].to_numpy(float)) if self.closed_ else prior_daily(n)
+    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+        """See `IncidencePredictor.caveats`."""
         status = Status.BASELINE if self.closed_ else Status.PRIOR
         reason = "one curve for all deals, given their age" if self.closed_ else rung(0, 0).reason
-        return predictions(inputs, daily, np.full(n, status.value, object), np.full(n, reason, object))
-
-    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """See `Predictor.outcomes`."""
-        return outcomes_of(later, as_of)
+        return np.full(len(inputs), status.value, object), np.full(len(inputs), reason, object)
 
     def save(self, folder: Path) -> None:
         """Write the curve."""

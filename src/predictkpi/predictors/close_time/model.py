@@ -6,7 +6,6 @@ from 300 on the hazard joins with a weight learnt on deals held out (see `stacki
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import Readiness, Status
+from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, SettingsError
 from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
@@ -24,12 +23,11 @@ from predictkpi.predictors.close_time.attributes import Attributes
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.hazard import Boosting, Hazard
-from predictkpi.predictors.close_time.histories import Histories
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
 from predictkpi.predictors.close_time.periods import ENDS
-from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM, SPEC
+from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
 from predictkpi.predictors.close_time.stacking import blend_weight
-from predictkpi.predictors.close_time.statistics import predictions
-from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, cohort_inputs, outcomes_of, readiness_of, rung, training_table
+from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, rung, training_table
 from predictkpi.protocol import Predictor, worst
 from predictkpi.snapshot import Snapshot
 
@@ -38,10 +36,8 @@ FEW_CLOSED = 10.0
 """Closed deals that the general assumption is worth against the curve of very few."""
 
 
-class CloseTimePredictor(Predictor):
+class CloseTimePredictor(IncidencePredictor):
     """When each open deal will close, and whether it will be won. Settings are explained in models/close_time.yaml."""
-
-    spec = SPEC
 
     def __init__(
         self,
@@ -59,6 +55,7 @@ class CloseTimePredictor(Predictor):
         negatives: float = 0.25,
         attributes: int = 30,
     ) -> None:
+        super().__init__()
         self.random_state = random_state
         self.landmark_budget = landmark_budget
         self.landmark_rate = landmark_rate
@@ -75,11 +72,6 @@ class CloseTimePredictor(Predictor):
             raise SettingsError(
                 f"close_time: attributes={attributes}: must not be below 0, which learns from none of the company's own fields"
             )
-        self._histories = Histories()
-
-    def readiness(self, snapshot: Snapshot) -> Readiness:
-        """See `Predictor.readiness`."""
-        return readiness_of(snapshot)
 
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """One row per landmark of a deal; see `table.training_table`."""
@@ -99,15 +91,6 @@ class CloseTimePredictor(Predictor):
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
 
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; what one snapshot's deals share is worked out once."""
-        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
-
-    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """See `Predictor.predict_inputs`."""
-        status, reason = self._caveats(inputs)
-        return predictions(inputs, self.daily(inputs), status, reason)
-
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Cumulative incidences of won and lost before each day 0..180 after as_of: ``(n, 2, 181)``."""
         if not self.closed_:
@@ -119,10 +102,6 @@ class CloseTimePredictor(Predictor):
         if self.hazard_ is None:
             return curves
         return self.weight_ * self.hazard_.daily(inputs) + (1.0 - self.weight_) * curves
-
-    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """See `Predictor.outcomes`."""
-        return outcomes_of(later, as_of)
 
     def baseline(self) -> Predictor:
         """One Aalen-Johansen curve for all deals."""
@@ -168,7 +147,7 @@ class CloseTimePredictor(Predictor):
             seed=self.random_state,
         )
 
-    def _caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
         """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""
         ladder = rung(self.closed_, self.deals_)
         reasons = np.full(len(inputs), ladder.reason, object)
