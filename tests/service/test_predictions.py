@@ -206,7 +206,11 @@ def test_payload__unknown_to_the_store_is_answered(served, deal):
         ({"stage": "Daydreaming"}, "stage 'Daydreaming'"),
         ({"owner": "Nobody Known"}, "owner 'Nobody Known'"),
         ({"source": "carrier pigeon", "region": "Moon"}, "source 'carrier pigeon'"),
+        ({"product": "Perpetuum mobile"}, "product 'Perpetuum mobile'"),
         ({"amount": None}, "amount is missing"),
+        ({"owner": None}, "owner is missing"),
+        ({"stage": None}, "stage is missing: answered from deals of all stages"),
+        ({"created_at": None}, "created_at is missing: its age counts from as_of"),
     ],
 )
 def test_payload__with_something_unknown_is_answered_with_a_lower_status(served, deal, change, told):
@@ -215,6 +219,35 @@ def test_payload__with_something_unknown_is_answered_with_a_lower_status(served,
     assert answer.json()["status"] != "full"
     assert told in answer.json()["reason"]
     assert answer.json()["predictions"][0]["values"]["cif_won"] is not None
+
+
+def test_payload__without_amount_has_every_chance_but_no_expected_value(served, deal):
+    full, bare = (served.client.post("/v1/deals/close-time", json=sent).json() for sent in (deal, deal | {"amount": None}))
+    last = bare["predictions"][-1]
+    assert last["values"]["expected_value"] is None
+    assert last["notes"]["expected_value"] == "amount is missing"
+    assert 0 < last["values"]["p_win"] < 1
+    whole = full["predictions"][-1]["values"]
+    assert whole["expected_value"] == pytest.approx(whole["p_win"] * deal["amount"])
+
+
+def test_payload__of_a_stored_deal_without_what_its_events_say_is_answered_alike(served, open_deals, snapshot):
+    deal = payload_of(open_deals.index[-1], snapshot)
+    whole = served.client.post("/v1/deals/close-time", json=deal).json()
+    without_stage = served.client.post("/v1/deals/close-time", json={k: v for k, v in deal.items() if k != "stage"}).json()
+    assert without_stage == whole
+    first = min(event["at"] for event in deal["events"])
+    since_first = served.client.post("/v1/deals/close-time", json=deal | {"created_at": first}).json()
+    without_date = served.client.post("/v1/deals/close-time", json=deal | {"created_at": None}).json()
+    assert "its age counts from its first event" in without_date["reason"]
+    assert without_date["status"] != "full"
+    assert [item["values"] for item in without_date["predictions"]] == [item["values"] for item in since_first["predictions"]]
+
+
+def test_payload__without_a_stage_is_answered_from_deals_of_all_stages(served, deal):
+    told = served.client.post("/v1/deals/close-time", json=deal | {"stage": None}).json()
+    unheard = served.client.post("/v1/deals/close-time", json=deal | {"stage": "Daydreaming"}).json()
+    assert [item["values"] for item in told["predictions"]] == [item["values"] for item in unheard["predictions"]]
 
 
 def test_payload__instants_with_an_offset_are_taken_to_the_company_s_time_zone(served, deal, company):
@@ -228,7 +261,7 @@ def test_batch__answers_or_refuses_each_deal_by_itself(served, deal, snapshot):
     deals = [
         deal,
         deal | {"stage": "won"},
-        {"stage": "Proposal"},
+        {"amount": 5.0},
         "no deal",
         deal | {"created_at": "2999-01-01"},
         deal | {"deal_id": "last"},

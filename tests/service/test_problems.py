@@ -87,6 +87,9 @@ def test_future_as_of__is_422(problem):
         (DEAL | {"events": [{"at": "2024-11-02", "stage": "Proposal"}]}, ["#/events/0/at"]),
         (DEAL | {"events": [{"at": "2025-11-02", "stage": "Proposal"}, {"at": "2999-11-02", "stage": "Proposal"}]}, ["#/events/1/at"]),
         ([], ["#"]),
+        (None, ["#"]),
+        ({"amount": 5, "owner": "Ann"}, ["#/created_at", "#/stage"]),
+        ({"events": [{"at": "2999-11-02", "stage": "Proposal"}]}, ["#/events/0/at"]),
     ],
 )
 def test_wrong_deal__is_422_with_pointers(problem, body, pointers):
@@ -97,6 +100,16 @@ def test_wrong_deal__is_422_with_pointers(problem, body, pointers):
 @pytest.mark.parametrize("stage", ["won", "lost", "Won"])
 def test_closed_payload__is_409(problem, stage):
     assert problem(409, "POST", "/v1/deals/close-time", json=DEAL | {"stage": stage})["type"] == "/problems/deal-closed"
+
+
+def test_closed_payload__by_its_newest_event_is_409(problem):
+    events = [{"at": "2025-11-01", "stage": "Proposal"}, {"at": "2025-11-05", "stage": "lost"}]
+    problem(409, "POST", "/v1/deals/close-time", json={"events": events})
+
+
+def test_no_payload__is_422_and_says_so(problem):
+    found = problem(422, "POST", "/v1/deals/close-time")
+    assert [item["pointer"] for item in found["errors"]] == ["#"]
 
 
 def test_broken_json__is_400(problem):

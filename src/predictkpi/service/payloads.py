@@ -16,6 +16,10 @@ from predictkpi.service.schemas import Curve, DealEventIn, DealIn, PredictionEnv
 from predictkpi.service.view import Champion, View
 from predictkpi.tables import table_schema
 
+NO_STAGE = "(none)"
+"""Stands for a stage that the request does not name: like any stage never heard of, it says nothing."""
+NOTHING_SAID = "name at least the stage or when the deal was created: of a deal without both nothing is known"
+
 
 @dataclass(frozen=True)
 class PreparedDeal:
@@ -32,17 +36,22 @@ class PreparedDeal:
 def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") -> PreparedDeal:
     """Check a deal against the calendar and against what the store knows.
 
-    Raises `InvalidRequestError` for instants that cannot be, `DealClosedError` for a deal that is won or lost.
+    What a CRM may lack (amount, owner, stage, creation date) is answered all the same, with a caveat. Raises `InvalidRequestError` for
+    instants that cannot be and for a request that says nothing of the deal, `DealClosedError` for a deal that is won or lost.
     """
-    created = view.local(payload.created_at)
-    events = sorted(payload.events or [_only_event(payload)], key=lambda event: view.local(event.at))
+    if payload.stage is None and payload.created_at is None and not payload.events:
+        raise InvalidRequestError([FieldError(NOTHING_SAID, f"{pointer}/{name}") for name in (c.CREATED_AT, c.STAGE)])
+    history = sorted(payload.events, key=lambda event: view.local(event.at))
+    created = _created(payload, history, view)
+    stage = payload.stage or (history[-1].stage if history else NO_STAGE)
     wrong = _impossible_instants(payload, created, view, pointer=pointer)
-    if not wrong and payload.events and events[-1].stage != payload.stage:
-        wrong = [FieldError(f"must be the stage of the newest event ({events[-1].stage!r}), got {payload.stage!r}", f"{pointer}/stage")]
+    if not wrong and history and history[-1].stage != stage:
+        wrong = [FieldError(f"must be the stage of the newest event ({history[-1].stage!r}), got {stage!r}", f"{pointer}/stage")]
     if wrong:
         raise InvalidRequestError(wrong)
-    if payload.stage.casefold() in c.CLOSED_STAGES:
-        raise DealClosedError(f"the deal in the request is closed: its stage is {payload.stage!r}")
+    if stage.casefold() in c.CLOSED_STAGES:
+        raise DealClosedError(f"the deal in the request is closed: its stage is {stage!r}")
+    events = history or [DealEventIn(at=created, stage=stage, amount=None, expected_close_on=None, owner=None)]
     row_id = f"request#{index}"
     deal = {name: getattr(payload, name, None) for name in table_schema("deals").column_names}
     deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
@@ -93,13 +102,16 @@ def predict(
     ]
 
 
-def _only_event(payload: DealIn) -> DealEventIn:
-    return DealEventIn(at=payload.created_at, stage=payload.stage, amount=None, expected_close_on=None, owner=None)
+def _created(payload: DealIn, history: Sequence[DealEventIn], view: View) -> pd.Timestamp:
+    """When the deal was opened, or the latest it can have been."""
+    if payload.created_at is not None:
+        return view.local(payload.created_at)
+    return view.local(history[0].at) if history else view.as_of - pd.Timedelta(microseconds=1)
 
 
 def _impossible_instants(payload: DealIn, created: pd.Timestamp, view: View, *, pointer: str) -> list[FieldError]:
     known = f"as_of ({view.as_of.isoformat()}), up to which the data reaches"
-    if created >= view.as_of:
+    if payload.created_at is not None and created >= view.as_of:
         return [FieldError(f"must lie before {known}", f"{pointer}/created_at")]
     wrong = []
     for position, event in enumerate(payload.events):
@@ -129,12 +141,18 @@ def _event_row(payload: DealIn, event: DealEventIn, view: View, event_id: str) -
 
 def _caveats(payload: DealIn, known: Mapping[str, frozenset[str]]) -> list[str]:
     found = []
+    if payload.created_at is None:
+        found.append(f"created_at is missing: its age counts from {'its first event' if payload.events else 'as_of'}")
+    if payload.stage is None and not payload.events:
+        found.append("stage is missing: answered from deals of all stages")
     for column, values in known.items():
         given = getattr(payload, column)
         if given is not None and given not in values:
             found.append(f"{column} {given!r} was never seen in the data and counts as unknown")
     if payload.amount is None and not any(event.amount is not None for event in payload.events):
         found.append("amount is missing")
+    if known[c.OWNER] and not any([payload.owner, *(event.owner for event in payload.events)]):
+        found.append("owner is missing")
     return found
 
 

@@ -151,8 +151,18 @@ class DealIn(BaseModel):
 
     deal_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
     name: str | None = Field(None, max_length=400, description="returned as label")
-    created_at: IsoInstant = Field(description="when the deal was opened; local time of the company, or with an offset")
-    stage: str = Field(min_length=1, max_length=200, description="the stage it is in now, spelled as in the store")
+    created_at: IsoInstant | None = Field(
+        None,
+        description="when the deal was opened; local time of the company, or with an offset. Without it the deal counts as opened at its "
+        "first event, or just before as_of, and the answer is `limited`",
+    )
+    stage: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="the stage it is in now, spelled as in the store. Without it that of the newest event counts; without any the answer "
+        "rests on deals of all stages and is `limited`",
+    )
     amount: float | None = Field(None, ge=0, lt=1e15, strict=True, allow_inf_nan=False, description="deal value in the reporting currency")
     owner: str | None = Field(None, max_length=200, description="the rep")
     source: str | None = Field(None, max_length=200, description="where the lead came from")
