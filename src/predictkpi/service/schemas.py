@@ -110,6 +110,41 @@ class PredictionList(_Answer):
     items: list[PredictionEnvelope]
 
 
+class Spread(_Answer):
+    """A total's distribution, from joint draws."""
+
+    mean: float
+    q10: float = Field(description="stays below this with probability .1")
+    q50: float = Field(description="the median")
+    q90: float = Field(description="stays below this with probability .9; q10 to q90 is the 80 % interval")
+
+
+class PortfolioGroup(_Answer):
+    """Open deals that belong together."""
+
+    group: str = Field(description="member of the dimension, '(none)' without one; 'total' for all", examples=["Dana Fields"])
+    open_deals: int
+    open_amount: float = Field(description="sum of the amounts of the open deals")
+    without_amount: int = Field(description="open deals without an amount: they count among the wins, and bring no amount")
+    weighted_amount: float = Field(description="sum of chance to be won in time x amount")
+    amount: Spread = Field(description="amount won in time")
+    wins: Spread = Field(description="deals won in time")
+
+
+class Portfolio(_Answer):
+    """What the open deals will bring."""
+
+    as_of: datetime
+    until: datetime = Field(description="exclusive end of the time in which deals must be won to count")
+    currency: str
+    by: str | None = Field(description="the dimension of the groups")
+    model: Model
+    statuses: dict[Status, int] = Field(description="rung of the ladder -> open deals on it", examples=[{"full": 190, "limited": 8}])
+    reason: str = Field(description="what is most often said of a deal below full; empty where all are full")
+    total: PortfolioGroup
+    groups: list[PortfolioGroup] = Field(description="one per member, sorted; their draws add up to the total's; empty without `by`")
+
+
 class DealEventIn(BaseModel):
     """One change of the deal. What it leaves out is as stated for the deal itself."""
 

@@ -33,6 +33,7 @@ COMMANDS = [
     "models",
     "promote",
     "forecast",
+    "pipeline",
     "score",
 ]
 

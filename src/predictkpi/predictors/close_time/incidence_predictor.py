@@ -12,6 +12,7 @@ import pandas as pd
 from predictkpi.core.types import Readiness
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time.histories import Histories
+from predictkpi.predictors.close_time.level import DEFAULT_SPREAD
 from predictkpi.predictors.close_time.spec import SPEC
 from predictkpi.predictors.close_time.statistics import predictions
 from predictkpi.predictors.close_time.table import cohort_inputs, outcomes_of, readiness_of
@@ -23,6 +24,8 @@ class IncidencePredictor(Predictor):
     """A close-time predictor: whoever says `daily` and `caveats` gives every statistic at every horizon."""
 
     spec = SPEC
+    level_spread_: float = DEFAULT_SPREAD
+    """Standard deviation of the common log-odds shock of all deals; see `level`."""
 
     def __init__(self) -> None:
         self._histories = Histories()

@@ -24,6 +24,7 @@ from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.hazard import Boosting, Hazard
 from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
 from predictkpi.predictors.close_time.stacking import blend_weight
@@ -88,6 +89,7 @@ class CloseTimePredictor(IncidencePredictor):
             own = Attributes.choose(table, most=self.attributes)
             self.hazard_ = Hazard.fit(table, self._boosting(), own)
             self.weight_ = blend_weight(table, self._boosting(), own)
+        self.level_spread_ = level_spread(table, self.daily) if self.closed_ >= LIMITED_FROM else DEFAULT_SPREAD
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
 
@@ -111,6 +113,7 @@ class CloseTimePredictor(IncidencePredictor):
         """Write settings, curves and booster."""
         state: dict[str, Any] = {"settings": self._settings()}
         state |= {"closed": self.closed_, "deals": self.deals_, "weight": self.weight_, "expected_fields": self.expected_fields_}
+        state["level_spread"] = self.level_spread_
         if self.hazard_:
             state |= {"categories": self.hazard_.categories, "last_period": self.hazard_.last_period}
             state["attributes"] = self.hazard_.attributes.to_state()
@@ -125,6 +128,7 @@ class CloseTimePredictor(IncidencePredictor):
             found = cls(**state["settings"])
             found.closed_, found.deals_, found.weight_ = state["closed"], state["deals"], state["weight"]
             found.expected_fields_ = state["expected_fields"]
+            found.level_spread_ = state.get("level_spread", DEFAULT_SPREAD)
             found.curves_ = LandmarkCurves.from_frame(curves)
             found.hazard_ = _read_hazard(folder, state) if "categories" in state else None
         except (KeyError, TypeError) as error:
