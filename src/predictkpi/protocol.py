@@ -19,6 +19,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Spec, Status
+from predictkpi.errors import SettingsError
 from predictkpi.snapshot import Snapshot
 
 MODEL, BASELINE = "model", "baseline"
@@ -60,6 +61,18 @@ class Predictor(ABC):
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Predictions for a frame made by `inputs`: ``entity_id, as_of, horizon, statistic, value, status, reason``."""
 
+    def predict_at(self, inputs: pd.DataFrame, horizons: Sequence[int]) -> pd.DataFrame:
+        """As `predict_inputs`, for these horizons only; raises `SettingsError` for one that is not in ``spec.askable``."""
+        self.check_horizons(horizons)
+        predictions = self.predict_inputs(inputs)
+        return predictions[predictions[c.HORIZON].isin(list(horizons))].reset_index(drop=True)
+
+    def check_horizons(self, horizons: Sequence[int]) -> None:
+        """Raise `SettingsError` for the first horizon that cannot be asked for."""
+        for horizon in horizons:
+            if horizon not in self.spec.askable:
+                raise SettingsError(f"{self.spec.name}: no horizon {horizon}: {self.spec.horizons_in_words}")
+
     @abstractmethod
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """What came true for the cohort of ``as_of``, as known in ``later``.
@@ -91,9 +104,15 @@ class Predictor(ABC):
         """
         return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"])
 
-    def predict(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """Predictions for the cohort at ``snapshot.as_of``; columns `columns.PREDICTION_COLUMNS`, version still empty."""
-        predictions = self.predict_inputs(self.inputs(snapshot, entity_ids=entity_ids))
+    def predict(
+        self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None, horizons: Sequence[int] | None = None
+    ) -> pd.DataFrame:
+        """Predictions for the cohort at ``snapshot.as_of``; columns `columns.PREDICTION_COLUMNS`, version still empty.
+
+        ``horizons``: see `predict_at`; by default those of the spec.
+        """
+        inputs = self.inputs(snapshot, entity_ids=entity_ids)
+        predictions = self.predict_inputs(inputs) if horizons is None else self.predict_at(inputs, horizons)
         return predictions.assign(**{c.PREDICTOR: self.spec.name, c.MODEL_VERSION: ""})[c.PREDICTION_COLUMNS]
 
 

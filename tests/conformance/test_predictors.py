@@ -11,7 +11,7 @@ import yaml
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Spec, Status
-from predictkpi.errors import ArtifactError, InsufficientDataError, UnknownEntityError
+from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError, UnknownEntityError
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
@@ -284,3 +284,13 @@ def test_close_time__has_an_empty_cohort_where_no_deal_is_open(company, as_of):
     snapshot = Snapshot(_nothing_open(company, as_of), as_of)
     assert make("close_time", "model").readiness(snapshot).status == Status.FULL
     assert make("close_time", "model").inputs(snapshot).empty
+
+
+def test_predict_at__chosen_horizons_is_the_same_answer_and_refuses_others(fitted, past):
+    inputs, chosen = fitted.inputs(past), fitted.spec.horizons[1:3]
+    whole = fitted.predict_inputs(inputs)
+    expected = whole[whole[c.HORIZON].isin(chosen)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fitted.predict_at(inputs, chosen), expected, check_exact=True)
+    for horizon in (0, max(fitted.spec.horizons) + 1):
+        with pytest.raises(SettingsError, match=f"no horizon {horizon}"):
+            fitted.predict_at(inputs, [horizon])

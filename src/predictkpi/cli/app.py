@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import alerts, checks, data, demo, forecasts, lifecycle, serve, sync, targets
+from predictkpi.cli import alerts, checks, data, demo, forecasts, lifecycle, pipeline, serve, sync, targets
 
 _debug = False
 
@@ -55,6 +55,7 @@ for command, panel in (
     (lifecycle.models, MODELS),
     (lifecycle.promote, MODELS),
     (forecasts.forecast, ANSWERS),
+    (pipeline.pipeline, ANSWERS),
     (forecasts.score, ANSWERS),
 ):
     app.command(rich_help_panel=panel)(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SkipValidation, WithJsonSchema
@@ -61,6 +61,26 @@ class Prediction(_Answer):
         description="statistic -> number, in the unit that `units` gives; null where the model has no number to give",
         examples=[{"cif_won": 0.31, "cif_lost": 0.12}],
     )
+    dates: dict[str, date | None] = Field(
+        default_factory=dict,
+        description="statistic -> calendar day, for each statistic in days: as_of + value",
+        examples=[{"close_q50": "2026-02-11"}],
+    )
+    notes: dict[str, str] = Field(
+        default_factory=dict,
+        description="statistic -> what is odd about it: why it is null, or how it was counted",
+        examples=[{"p_slip": "the expected close date has passed, so the deal has slipped"}],
+    )
+
+
+class Curve(_Answer):
+    """The statistics that every horizon has, at each of them: day by day from 1 to the longest."""
+
+    horizons: list[int] = Field(description="counts of time_unit after as_of: 1, 2, 3, ...", examples=[[1, 2, 3]])
+    values: dict[str, list[float | None]] = Field(
+        description="statistic -> one number per horizon; for a deal cif_won and cif_lost never fall, and with p_open add up to 1",
+        examples=[{"cif_won": [0.001, 0.004, 0.009], "cif_lost": [0.002, 0.004, 0.007], "p_open": [0.997, 0.992, 0.984]}],
+    )
 
 
 class PredictionEnvelope(_Answer):
@@ -81,6 +101,7 @@ class PredictionEnvelope(_Answer):
     )
     reason: str = Field(description="why the status is not full; empty when it is", examples=[""])
     predictions: list[Prediction] = Field(description="ascending horizons")
+    curve: Curve | None = Field(None, description="where it was asked for")
 
 
 class PredictionList(_Answer):
@@ -115,6 +136,41 @@ OwnValue = Annotated[
     ),
 ]
 """A value of one of the company's own fields; whether it is of that field's kind is for the store to say."""
+
+
+class Spread(_Answer):
+    """A total's distribution, from joint draws."""
+
+    mean: float
+    q10: float = Field(description="stays below this with probability .1")
+    q50: float = Field(description="the median")
+    q90: float = Field(description="stays below this with probability .9; q10 to q90 is the 80 % interval")
+
+
+class PortfolioGroup(_Answer):
+    """Open deals that belong together."""
+
+    group: str = Field(description="member of the dimension, '(none)' without one; 'total' for all", examples=["Dana Fields"])
+    open_deals: int
+    open_amount: float = Field(description="sum of the amounts of the open deals")
+    without_amount: int = Field(description="open deals without an amount: they count among the wins, and bring no amount")
+    weighted_amount: float = Field(description="sum of chance to be won in time x amount")
+    amount: Spread = Field(description="amount won in time")
+    wins: Spread = Field(description="deals won in time")
+
+
+class Portfolio(_Answer):
+    """What the open deals will bring."""
+
+    as_of: datetime
+    until: datetime = Field(description="exclusive end of the time in which deals must be won to count")
+    currency: str
+    by: str | None = Field(description="the dimension of the groups")
+    model: Model
+    statuses: dict[Status, int] = Field(description="rung of the ladder -> open deals on it", examples=[{"full": 190, "limited": 8}])
+    reason: str = Field(description="what is most often said of a deal below full; empty where all are full")
+    total: PortfolioGroup
+    groups: list[PortfolioGroup] = Field(description="one per member, sorted; their draws add up to the total's; empty without `by`")
 
 
 class DealEventIn(BaseModel):
@@ -158,8 +214,18 @@ class DealIn(BaseModel):
 
     deal_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
     name: str | None = Field(None, max_length=400, description="returned as label")
-    created_at: IsoInstant = Field(description="when the deal was opened; local time of the company, or with an offset")
-    stage: str = Field(min_length=1, max_length=200, description="the stage it is in now, spelled as in the store")
+    created_at: IsoInstant | None = Field(
+        None,
+        description="when the deal was opened; local time of the company, or with an offset. Without it the deal counts as opened at its "
+        "first event, or just before as_of, and the answer is `limited`",
+    )
+    stage: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="the stage it is in now, spelled as in the store. Without it that of the newest event counts; without any the answer "
+        "rests on deals of all stages and is `limited`",
+    )
     amount: float | None = Field(None, ge=0, lt=1e15, strict=True, allow_inf_nan=False, description="deal value in the reporting currency")
     owner: str | None = Field(None, max_length=200, description="the rep")
     source: str | None = Field(None, max_length=200, description="where the lead came from")

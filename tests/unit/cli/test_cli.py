@@ -34,6 +34,7 @@ COMMANDS = [
     "models",
     "promote",
     "forecast",
+    "pipeline",
     "score",
 ]
 

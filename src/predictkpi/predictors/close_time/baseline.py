@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from predictkpi.core.types import Readiness, Spec, Status
+from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError
 from predictkpi.features.deal_history import AGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.curves import LandmarkCurves, age_daily, prior_daily
-from predictkpi.predictors.close_time.histories import Histories
-from predictkpi.predictors.close_time.spec import SPEC
-from predictkpi.predictors.close_time.statistics import predictions
-from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, cohort_inputs, entry_table, outcomes_of, readiness_of, rung
-from predictkpi.protocol import Predictor
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, entry_table, rung
 from predictkpi.snapshot import Snapshot
 
 
-class CloseTimeBaseline(Predictor):
-    """What baselines of close time share: inputs, outcomes and files. A subclass learns a frame of numbers and draws daily curves.
+class CloseTimeBaseline(IncidencePredictor):
+    """What baselines of close time share: their rung and their files. A subclass learns a frame of numbers and draws daily curves.
 
     Each learns from the model's training table as well as from its own.
     """
 
-    spec: ClassVar[Spec] = SPEC
     kind: ClassVar[Literal["model", "baseline"]] = "baseline"
     takes_model_table: ClassVar[bool] = True
     how: ClassVar[str]
     """What it goes by, as the reason of its predictions says it."""
 
     closed_: int
-
-    def __init__(self) -> None:
-        self._histories = Histories()
 
     @abstractmethod
     def learned_daily(self, inputs: pd.DataFrame) -> Floats:
@@ -53,28 +46,15 @@ class CloseTimeBaseline(Predictor):
     def restore(self, frame: pd.DataFrame) -> None:
         """Inverse of `learned_frame`."""
 
-    def readiness(self, snapshot: Snapshot) -> Readiness:
-        """See `Predictor.readiness`."""
-        return readiness_of(snapshot)
-
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; the same columns as the model's."""
-        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
-
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Cumulative incidences ``(n, 2, 181)``; a labelled assumption where no close was seen yet."""
         return self.learned_daily(inputs) if self.closed_ else prior_daily(len(inputs))
 
-    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """See `Predictor.predict_inputs`."""
+    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+        """See `IncidencePredictor.caveats`."""
         status = Status.BASELINE if self.closed_ else Status.PRIOR
         reason = self.how if self.closed_ else rung(0, 0).reason
-        n = len(inputs)
-        return predictions(inputs, self.daily(inputs), np.full(n, status.value, object), np.full(n, reason, object))
-
-    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """See `Predictor.outcomes`."""
-        return outcomes_of(later, as_of)
+        return np.full(len(inputs), status.value, object), np.full(len(inputs), reason, object)
 
     def save(self, folder: Path) -> None:
         """Write what was learnt."""

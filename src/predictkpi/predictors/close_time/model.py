@@ -6,7 +6,6 @@ from 300 on the mean of a hazard and a direct classifier joins, with a weight le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import Readiness, Status
+from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, SettingsError
 from predictkpi.features.deal_activities import LAST_ACTIVITY
 from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
@@ -29,12 +28,13 @@ from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.direct import Direct
 from predictkpi.predictors.close_time.explain import EXPLAINED_HORIZON, Explainer, UsualDeal
 from predictkpi.predictors.close_time.hazard import Hazard
-from predictkpi.predictors.close_time.histories import Histories
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
 from predictkpi.predictors.close_time.periods import ENDS
-from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM, SPEC
+from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
 from predictkpi.predictors.close_time.stacking import settle
-from predictkpi.predictors.close_time.statistics import close_quantile, predictions
-from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, cohort_inputs, outcomes_of, readiness_of, rung, training_table
+from predictkpi.predictors.close_time.statistics import close_quantile
+from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, rung, training_table
 from predictkpi.protocol import Predictor, worst
 from predictkpi.snapshot import Snapshot
 
@@ -43,10 +43,8 @@ FEW_CLOSED = 10.0
 """Closed deals that the general assumption is worth against the curve of very few."""
 
 
-class CloseTimePredictor(Predictor):
+class CloseTimePredictor(IncidencePredictor):
     """When each open deal will close, and whether it will be won. Settings are explained in models/close_time.yaml."""
-
-    spec = SPEC
 
     def __init__(
         self,
@@ -64,6 +62,7 @@ class CloseTimePredictor(Predictor):
         negatives: float = 0.25,
         attributes: int = 30,
     ) -> None:
+        super().__init__()
         self.random_state = random_state
         self.landmark_budget = landmark_budget
         self.landmark_rate = landmark_rate
@@ -80,11 +79,6 @@ class CloseTimePredictor(Predictor):
             raise SettingsError(
                 f"close_time: attributes={attributes}: must not be below 0, which learns from none of the company's own fields"
             )
-        self._histories = Histories()
-
-    def readiness(self, snapshot: Snapshot) -> Readiness:
-        """See `Predictor.readiness`."""
-        return readiness_of(snapshot)
 
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """One row per landmark of a deal; see `table.training_table`."""
@@ -104,17 +98,9 @@ class CloseTimePredictor(Predictor):
             self.direct_ = Direct.fit(table, settings.with_rounds(stack.direct_rounds), design)
             self.weight_ = stack.weight
             self.usual_ = UsualDeal.of(table, self.hazard_, self.direct_, self.curves_)
+        self.level_spread_ = level_spread(table, self.daily) if self.closed_ >= LIMITED_FROM else DEFAULT_SPREAD
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
-
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; what one snapshot's deals share is worked out once."""
-        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
-
-    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """See `Predictor.predict_inputs`."""
-        status, reason = self._caveats(inputs)
-        return predictions(inputs, self.daily(inputs), status, reason)
 
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Cumulative incidences of won and lost before each day 0..180 after as_of: ``(n, 2, 181)``."""
@@ -141,10 +127,6 @@ class CloseTimePredictor(Predictor):
         median = np.nan_to_num(close_quantile(won, 0.5))
         return explainer.explain(inputs, won=won[:, EXPLAINED_HORIZON], median=median)
 
-    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """See `Predictor.outcomes`."""
-        return outcomes_of(later, as_of)
-
     def baseline(self) -> Predictor:
         """One Aalen-Johansen curve for all deals."""
         return AalenJohansenBaseline()
@@ -159,6 +141,7 @@ class CloseTimePredictor(Predictor):
         """Write settings, curves and booster."""
         state: dict[str, Any] = {"settings": self._settings()}
         state |= {"closed": self.closed_, "deals": self.deals_, "weight": self.weight_, "expected_fields": self.expected_fields_}
+        state["level_spread"] = self.level_spread_
         boosters = {}
         if self.hazard_ and self.direct_:
             state |= {"design": self.hazard_.design.to_state()}
@@ -175,6 +158,7 @@ class CloseTimePredictor(Predictor):
             found = cls(**state["settings"])
             found.closed_, found.deals_, found.weight_ = state["closed"], state["deals"], state["weight"]
             found.expected_fields_ = state["expected_fields"]
+            found.level_spread_ = state.get("level_spread", DEFAULT_SPREAD)
             found.curves_ = LandmarkCurves.from_frame(curves)
             found.hazard_, found.direct_ = _read_learners(folder, state) if "design" in state else (None, None)
             if found.hazard_:
@@ -199,7 +183,7 @@ class CloseTimePredictor(Predictor):
             seed=self.random_state,
         )
 
-    def _caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
         """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""
         ladder = rung(self.closed_, self.deals_)
         reasons = np.full(len(inputs), ladder.reason, object)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -10,35 +11,37 @@ from pydantic import ValidationError
 from predictkpi.errors import PredictKpiError
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
+from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
 from predictkpi.service.payloads import PreparedDeal, predict, prepare
 from predictkpi.service.problems import PROBLEM_TYPES
 from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
-from predictkpi.service.view import Champion, View
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
+DealId = Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])]
 _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
 @router.get("/{deal_id:path}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
-def deal_close_time(
-    deal_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])], view: CurrentView
-) -> PredictionEnvelope:
+def deal_close_time(deal_id: DealId, view: CurrentView, horizons: Horizons = None, curve: WithCurve = False) -> PredictionEnvelope:
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
-    return view.predict("close_time", deal_id)
+    wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
+    return view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
 
 
 @router.post("/close-time", responses=problems("malformed-json", *_PROBLEMS))
-def payload_close_time(deal: DealIn, view: CurrentView) -> PredictionEnvelope:
+def payload_close_time(deal: DealIn, view: CurrentView, horizons: Horizons = None, curve: WithCurve = False) -> PredictionEnvelope:
     """A deal in the request, which the store need not know. Only what the request says is used about it."""
     champion = view.champion("close_time")
-    return predict([prepare(deal, view)], champion, view)[0]
+    wanted = chosen_horizons(champion.predictor.spec, horizons)
+    return predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve)[0]
 
 
 @router.post("/close-time/batch", responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")))
-def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request) -> BatchOut:
+def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request, horizons: Horizons = None) -> BatchOut:
     """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request."""
     champion = view.champion("close_time")
+    wanted = chosen_horizons(champion.predictor.spec, horizons)
     answers = _Answers(request.url.path, request_id_of(request))
     prepared: list[tuple[int, PreparedDeal]] = []
     for index, raw in enumerate(batch.deals):
@@ -49,7 +52,11 @@ def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request) ->
             answers.refuse_fields(index, error)
         except PredictKpiError as error:
             answers.refuse(index, error)
-    _predict_all(prepared, champion, view, answers)
+
+    def answer(deals: Sequence[PreparedDeal]) -> list[PredictionEnvelope]:
+        return predict(deals, champion, view, horizons=wanted)
+
+    _predict_all(prepared, answer, answers)
     items = [answers.items[index] for index in range(len(batch.deals))]
     failed = sum(item.problem is not None for item in items)
     return BatchOut(as_of=view.as_of, succeeded=len(items) - failed, failed=failed, items=items)
@@ -79,14 +86,16 @@ class _Answers:
         self.items[index] = BatchItem(index=index, problem=problem)
 
 
-def _predict_all(prepared: list[tuple[int, PreparedDeal]], champion: Champion, view: View, answers: _Answers) -> None:
+def _predict_all(
+    prepared: list[tuple[int, PreparedDeal]], answer: Callable[[Sequence[PreparedDeal]], list[PredictionEnvelope]], answers: _Answers
+) -> None:
     """All at once; if the model refuses the batch, one by one, so that only the deal it refuses goes without."""
     try:
-        for (index, _), prediction in zip(prepared, predict([deal for _, deal in prepared], champion, view), strict=True):
+        for (index, _), prediction in zip(prepared, answer([deal for _, deal in prepared]), strict=True):
             answers.accept(index, prediction)
     except PredictKpiError:
         for index, deal in prepared:
             try:
-                answers.accept(index, predict([deal], champion, view)[0])
+                answers.accept(index, answer([deal])[0])
             except PredictKpiError as error:
                 answers.refuse(index, error)
