@@ -34,6 +34,7 @@ COMMANDS = [
     "promote",
     "forecast",
     "pipeline",
+    "changes",
     "score",
 ]
 
