@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import pandas as pd
 import pytest
 
 from predictkpi.cli import main
@@ -93,3 +94,17 @@ def test_pipeline__refuses_what_makes_no_sense(cli, arguments, told):
     code, out, err = cli("pipeline", *arguments)
     assert (code, out) == (1, "")
     assert told in err
+
+
+def test_changes__agree_with_the_api(cli, get, open_deals, snapshot):
+    created = snapshot.deals.set_index("deal_id")["created_at"].reindex(open_deals.index)
+    ids = [open_deals.index[created < snapshot.as_of - pd.Timedelta(days=8)][-1], created.idxmax()]
+    code, out, err = cli("changes", *ids, "--format", "json")
+    assert code == 0, err
+    for row in json.loads(out):
+        answer = get(f"/v1/deals/{row['entity_id']}/close-time/changes")
+        assert (row["now"], row["before"]) == (answer["now"], answer["before"])
+        assert row["notes"] == "; ".join(answer["notes"])
+    code, out, err = cli("changes", *ids)
+    assert code == 0, err
+    assert all(name in out for name in (*ids, "before", "data", "time", "model"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import alerts, checks, data, demo, forecasts, lifecycle, pipeline, serve, sync, targets
+from predictkpi.cli import alerts, changes, checks, data, demo, forecasts, lifecycle, pipeline, serve, sync, targets
 
 _debug = False
 
@@ -56,6 +56,7 @@ for command, panel in (
     (lifecycle.promote, MODELS),
     (forecasts.forecast, ANSWERS),
     (pipeline.pipeline, ANSWERS),
+    (changes.changes, ANSWERS),
     (forecasts.score, ANSWERS),
 ):
     app.command(rich_help_panel=panel)(command)

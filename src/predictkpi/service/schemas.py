@@ -138,6 +138,31 @@ OwnValue = Annotated[
 """A value of one of the company's own fields; whether it is of that field's kind is for the store to say."""
 
 
+class ChangeParts(_Answer):
+    """What the change is made of, each a difference of probabilities; they add up to the change."""
+
+    data: float = Field(description="what has been learnt since: the deal's events, and its owner's, source's and customer's")
+    time: float = Field(description="time passing: the facts of a week ago, looked at as of now")
+    model: float = Field(description="a new model version; 0 where the same one served, or where the one of then is not known")
+
+
+class DealChange(_Answer):
+    """What has moved a deal's chance to be won within 90 days since a week ago."""
+
+    entity_id: str = Field(examples=["D-1042"])
+    label: str = Field(description="the deal's name for people")
+    as_of: datetime
+    since: datetime = Field(description="a week before as_of")
+    horizon: int = Field(description="days", examples=[90])
+    now: float = Field(description="P(won within 90 days of as_of)")
+    before: float | None = Field(description="P(won within 90 days of then), as answered then; null where the deal was not open then")
+    change: float | None = Field(description="now - before")
+    parts: ChangeParts | None
+    model: Model
+    version_before: str | None = Field(description="version that scored last before then; null where none did")
+    notes: list[str] = Field(description="what a reader must know of these numbers")
+
+
 class Spread(_Answer):
     """A total's distribution, from joint draws."""
 

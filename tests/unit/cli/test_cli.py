@@ -35,6 +35,7 @@ COMMANDS = [
     "promote",
     "forecast",
     "pipeline",
+    "changes",
     "score",
 ]
 

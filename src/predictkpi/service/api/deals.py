@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
 
 from predictkpi.errors import PredictKpiError
-from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.pipelines.changes import week_change
+from predictkpi.predictors.close_time.changes import HORIZON, Week
+from predictkpi.service.dependencies import CurrentView, ServingState, problems
+from predictkpi.service.envelopes import model_of
 from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
 from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
 from predictkpi.service.payloads import PreparedDeal, predict, prepare
 from predictkpi.service.problems import PROBLEM_TYPES
-from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
+from predictkpi.service.schemas import BatchItem, BatchOut, ChangeParts, DealBatchIn, DealChange, DealIn, PredictionEnvelope, Problem
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
@@ -27,6 +30,32 @@ def deal_close_time(deal_id: DealId, view: CurrentView, horizons: Horizons = Non
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
     wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
     return view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
+
+
+@router.get("/{deal_id:path}/close-time/changes", responses=problems("unknown-entity", *_PROBLEMS))
+def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> DealChange:
+    """What has moved an open deal's chance to be won within 90 days since a week ago: its data, time passing, a new model version."""
+    champion = view.champion("close_time")
+    week = cast(Week, view.page("week", lambda view: Week.before(view.snapshot)))
+    found = week_change(serving.store, serving.registry, deal_id, week, predictor=champion.predictor, ref=champion.ref)
+    change = found.change
+    parts = None
+    if change.before is not None and change.data is not None and change.time is not None and change.model is not None:
+        parts = ChangeParts(data=change.data, time=change.time, model=change.model)
+    return DealChange(
+        entity_id=deal_id,
+        label=view.label("deal", deal_id),
+        as_of=change.as_of,
+        since=change.since,
+        horizon=HORIZON,
+        now=change.now,
+        before=change.before,
+        change=None if change.before is None else change.now - change.before,
+        parts=parts,
+        model=model_of(champion.ref),
+        version_before=found.version_before,
+        notes=list(found.notes),
+    )
 
 
 @router.post("/close-time", responses=problems("malformed-json", *_PROBLEMS))
