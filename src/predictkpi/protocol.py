@@ -104,6 +104,10 @@ class Predictor(ABC):
         """
         return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"])
 
+    def reason_title(self, feature: str, language: str = "en") -> str:
+        """A ``feature`` of `explain` in plain words, in English or German."""
+        return feature
+
     def predict(
         self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None, horizons: Sequence[int] | None = None
     ) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import alerts, changes, checks, data, demo, forecasts, lifecycle, pipeline, serve, sync, targets
+from predictkpi.cli import alerts, changes, checks, data, demo, forecasts, lifecycle, pipeline, reasons, serve, sync, targets
 
 _debug = False
 
@@ -57,6 +57,7 @@ for command, panel in (
     (forecasts.forecast, ANSWERS),
     (pipeline.pipeline, ANSWERS),
     (changes.changes, ANSWERS),
+    (reasons.reasons, ANSWERS),
     (forecasts.score, ANSWERS),
 ):
     app.command(rich_help_panel=panel)(command)

@@ -17,7 +17,7 @@ SHRINKAGE_OF_AMOUNTS = 1.0
 """Deals that the mean amount of all deals is worth in the mean of a customer's: amounts differ more between customers than within."""
 BUYER_NUMBERS = ("customer_edge", "customer_deals", "amount_edge")
 """Shrunk win rate of the customer minus that of all; its deals closed before; log ratio of a deal's first amount to those of the customer's
-other deals."""
+earlier deals."""
 
 
 class Buyers:
@@ -29,27 +29,29 @@ class Buyers:
         known = own.buyer[deal] >= 0
         self._closes = RunningSums(own.buyer[deal][known], np.maximum(instant, own.buyer_since[deal])[known], values[known])
         counted = np.column_stack([np.ones(len(own.first)), np.nan_to_num(own.first)])
-        priced, bought = own.since < NEVER, own.since_of_buyer < NEVER
-        self._amounts = RunningSums(own.buyer[bought], own.since_of_buyer[bought], counted[bought])
+        priced = own.since < NEVER
+        bought = priced & (own.buyer >= 0)
+        self._amounts = RunningSums(own.buyer[bought], np.maximum(own.since, own.buyer_since)[bought], counted[bought])
         self._all_amounts = RunningSums(np.zeros(int(priced.sum()), np.int64), own.since[priced], counted[priced])
 
-    def numbers(self, buyer: Ints, landmark: Ints, *, base: Floats, first: Floats, own: Own) -> dict[str, Floats]:
-        """`BUYER_NUMBERS` of deals of these customers: the base win rate, first log amounts known, and what the sums hold of the deals."""
+    def numbers(self, buyer: Ints, landmark: Ints, *, base: Floats, first: Floats, since: Ints) -> dict[str, Floats]:
+        """`BUYER_NUMBERS` of deals of these customers: the base win rate, first log amounts, and since when those are known.
+
+        Amounts are held against what was known before a deal's own, so that it is never held against itself, stored or in a request.
+        """
         closed, won = self._closes.before(buyer, landmark).T
         edge = (won + SHRINKAGE_OF_WINS * base) / (closed + SHRINKAGE_OF_WINS) - base
-        itself = np.column_stack([np.ones(len(buyer)), np.nan_to_num(own.first)])
-        is_in = (own.since_of_buyer < landmark) & (own.buyer == buyer)
-        others = self._amounts.before(buyer, landmark) - itself * is_in[:, None]
-        everybody = self._all_amounts.before(np.zeros(len(buyer), np.int64), landmark)
+        until = np.minimum(since, landmark)
+        earlier, everybody = self._amounts.before(buyer, until), self._all_amounts.before(np.zeros(len(buyer), np.int64), until)
         usual = np.divide(everybody[:, 1], everybody[:, 0], out=np.full(len(buyer), np.nan), where=everybody[:, 0] > 0)
-        mean = (others[:, 1] + SHRINKAGE_OF_AMOUNTS * usual) / (others[:, 0] + SHRINKAGE_OF_AMOUNTS)
+        mean = (earlier[:, 1] + SHRINKAGE_OF_AMOUNTS * usual) / (earlier[:, 0] + SHRINKAGE_OF_AMOUNTS)
         return dict(zip(BUYER_NUMBERS, (edge, closed, first - mean), strict=True))
 
 
 class Own:
     """By deal code: its customer as first stated, and its first amount (log1p) as first known. What was learnt first stays the first.
 
-    ``since``: when the amount counts among all, ``since_of_buyer``: among its customer's; `NEVER` where it does not.
+    ``buyer_since`` and ``since`` say when each became known; `NEVER` where it is not.
     """
 
     def __init__(self, history: DealHistory, customer: Ints) -> None:
@@ -65,15 +67,3 @@ class Own:
         order = np.lexsort((effective, history.deal[rows]))
         deals, at = np.unique(history.deal[rows][order], return_index=True)
         self.first[deals], self.since[deals] = np.log1p(history.amount[rows[order][at]]), effective[order][at]
-        self.since_of_buyer = np.where(self.buyer >= 0, np.maximum(self.since, self.buyer_since), NEVER)
-
-    def leave_out(self, is_new: np.ndarray) -> None:
-        """Deals that the sums do not hold: those that a caller added to a snapshot."""
-        self.since_of_buyer[is_new] = NEVER
-
-    def of(self, deal: Ints) -> Own:
-        """The same by row."""
-        part = object.__new__(Own)
-        for name, values in vars(self).items():
-            setattr(part, name, values[deal])
-        return part

@@ -107,7 +107,6 @@ class DealHistory:
             self._stage_ranks = base._stage_ranks
             self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
             self._buyers = base._buyers
-            self._own.leave_out(base.deals.of(self.deals.values) < 0)
         else:
             self._stage_ranks = stage_places(self)
             self._track_records()
@@ -208,7 +207,7 @@ class DealHistory:
         numbers["owner_edge"] = _shrunk(self._wins_by_owner.before(path.owner, landmark), base) - base
         numbers["source_edge"] = _shrunk(self._wins_by_source.before(source, landmark), base) - base
         numbers |= self._buyers.numbers(
-            self._buyer_of(version), landmark, base=base, first=numbers.pop("first_amount"), own=self._own.of(deal)
+            self._buyer_of(version), landmark, base=base, first=numbers.pop("first_amount"), since=self._own.since[deal]
         )
         activity, last_activity = self._activities.numbers(deal, landmark)
         numbers |= activity

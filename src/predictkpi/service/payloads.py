@@ -13,7 +13,8 @@ from predictkpi.errors import DealClosedError
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.own_fields import own_field_rows
 from predictkpi.service.problems import FieldError, InvalidRequestError
-from predictkpi.service.schemas import Curve, DealEventIn, DealIn, PredictionEnvelope
+from predictkpi.service.reasons import LanguageCode, reasons_of
+from predictkpi.service.schemas import ActivityIn, Curve, DealEventIn, DealIn, PredictionEnvelope
 from predictkpi.service.view import Champion, View
 from predictkpi.tables import table_schema
 
@@ -32,6 +33,7 @@ class PreparedDeal:
     deal: dict[str, Any]
     events: list[dict[str, Any]]
     attributes: list[dict[str, Any]]
+    activities: list[dict[str, Any]]
     caveats: tuple[str, ...]
 
 
@@ -66,6 +68,7 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
         deal=deal,
         events=[_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)],
         attributes=own,
+        activities=[_activity_row(activity, view, f"{row_id}@activity{number}") for number, activity in enumerate(payload.activities)],
         caveats=(*_caveats(payload, view.known_values), *news),
     )
 
@@ -77,6 +80,7 @@ def predict(
     *,
     horizons: Sequence[int] | None = None,
     with_curve: bool = False,
+    reasons_in: LanguageCode | None = None,
 ) -> list[PredictionEnvelope]:
     """Predictions for prepared deals (distinct ``row_id``), in their order, by the way every stored deal takes."""
     if not prepared:
@@ -84,6 +88,7 @@ def predict(
     rows = {
         "deals": _frame("deals", [deal.deal for deal in prepared]),
         "deal_events": _frame("deal_events", [event for deal in prepared for event in deal.events]),
+        "activities": _frame("activities", [row for deal in prepared for row in deal.activities]),
         "attributes": _frame("attributes", [row for deal in prepared for row in deal.attributes]),
     }
     spec, company = champion.predictor.spec, view.company
@@ -93,6 +98,7 @@ def predict(
     if with_curve:
         whole = champion.predictor.predict(snapshot, entity_ids=ids, horizons=spec.askable)
         curves = {row_id: curve_of(part) for row_id, part in whole.groupby(c.ENTITY_ID, sort=False)}
+    reasons = reasons_of(champion.predictor, snapshot, ids, language=reasons_in) if reasons_in else {}
     return [
         envelope(
             by_id[deal.row_id],
@@ -103,7 +109,7 @@ def predict(
             label=deal.label,
             caveats=deal.caveats,
             curve=curves.get(deal.row_id),
-        )
+        ).model_copy(update={"reasons": reasons.get(deal.row_id)})
         for deal in prepared
     ]
 
@@ -127,6 +133,9 @@ def _impossible_instants(payload: DealIn, created: pd.Timestamp, view: View, *, 
             wrong.append(FieldError(f"must lie before {known}", f"{where}/at"))
         if at < created:
             wrong.append(FieldError(f"must not lie before created_at ({created.isoformat()})", f"{where}/at"))
+    for position, activity in enumerate(payload.activities):
+        if view.local(activity.at) >= view.as_of:
+            wrong.append(FieldError(f"must lie before {known}", f"{pointer}/activities/{position}/at"))
     return wrong
 
 
@@ -141,6 +150,18 @@ def _event_row(payload: DealIn, event: DealEventIn, view: View, event_id: str) -
         c.CURRENCY: None,
         c.EXPECTED_CLOSE_ON: view.local(expected) if expected else None,
         c.OWNER: event.owner or payload.owner,
+        c.KNOWN_AT: at,
+    }
+
+
+def _activity_row(activity: ActivityIn, view: View, activity_id: str) -> dict[str, Any]:
+    at = view.local(activity.at)
+    row: dict[str, Any] = dict.fromkeys(table_schema("activities").column_names)
+    return row | {
+        c.ACTIVITY_ID: activity_id,
+        c.DEAL_ID: activity_id.rpartition("@")[0],
+        c.DS: at,
+        c.KIND: activity.kind,
         c.KNOWN_AT: at,
     }
 

@@ -15,11 +15,13 @@ MAX_BATCH = 10_000
 MAX_TEXT = 2000
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What every answer has in common: no field beyond the documented ones."""
+
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class ProblemItem(_Answer):
+class ProblemItem(Answer):
     """One wrong value."""
 
     detail: str = Field(description="what is wrong with it", examples=["must not be after as_of (2026-01-01T00:00:00)"])
@@ -42,7 +44,7 @@ class Problem(BaseModel):
     missing: list[str] | None = Field(None, description="what the service still lacks, while it is not ready")
 
 
-class Model(_Answer):
+class Model(Answer):
     """Which model version gave the answer."""
 
     name: str = Field(description="registered name, the predictor's", examples=["close_time"])
@@ -51,7 +53,7 @@ class Model(_Answer):
     reason: str = Field(description="why a baseline is served; empty for a model", examples=[""])
 
 
-class Prediction(_Answer):
+class Prediction(Answer):
     """All numbers for one horizon."""
 
     horizon: int = Field(description="count of time_unit after as_of", examples=[30])
@@ -73,7 +75,7 @@ class Prediction(_Answer):
     )
 
 
-class Curve(_Answer):
+class Curve(Answer):
     """The statistics that every horizon has, at each of them: day by day from 1 to the longest."""
 
     horizons: list[int] = Field(description="counts of time_unit after as_of: 1, 2, 3, ...", examples=[[1, 2, 3]])
@@ -83,7 +85,17 @@ class Curve(_Answer):
     )
 
 
-class PredictionEnvelope(_Answer):
+class Reason(Answer):
+    """What speaks for or against an entity, in a statistic's unit; with the one named ``baseline`` they add up to the prediction."""
+
+    statistic: str = Field(examples=["cif_won"])
+    horizon: int = Field(description="counts of time_unit after as_of", examples=[90])
+    name: str = Field(description="key of the reason; ``baseline`` is where all start from", examples=["time_in_stage"])
+    title: str = Field(description="in plain words, in the language asked for", examples=["time in the stage"])
+    contribution: float = Field(description="signed, in the statistic's unit: -.04 takes 4 percentage points off", examples=[-0.04])
+
+
+class PredictionEnvelope(Answer):
     """The one shape of every prediction, whatever the predictor."""
 
     predictor: str = Field(examples=["close_time"])
@@ -102,9 +114,12 @@ class PredictionEnvelope(_Answer):
     reason: str = Field(description="why the status is not full; empty when it is", examples=[""])
     predictions: list[Prediction] = Field(description="ascending horizons")
     curve: Curve | None = Field(None, description="where it was asked for")
+    reasons: list[Reason] | None = Field(
+        None, description="where they were asked for, by statistic, the weightiest first; empty where the model has none to give"
+    )
 
 
-class PredictionList(_Answer):
+class PredictionList(Answer):
     """Several predictions as of the same instant."""
 
     as_of: datetime
@@ -138,66 +153,6 @@ OwnValue = Annotated[
 """A value of one of the company's own fields; whether it is of that field's kind is for the store to say."""
 
 
-class ChangeParts(_Answer):
-    """What the change is made of, each a difference of probabilities; they add up to the change."""
-
-    data: float = Field(description="what has been learnt since: the deal's events, and its owner's, source's and customer's")
-    time: float = Field(description="time passing: the facts of a week ago, looked at as of now")
-    model: float = Field(description="a new model version; 0 where the same one served, or where the one of then is not known")
-
-
-class DealChange(_Answer):
-    """What has moved a deal's chance to be won within 90 days since a week ago."""
-
-    entity_id: str = Field(examples=["D-1042"])
-    label: str = Field(description="the deal's name for people")
-    as_of: datetime
-    since: datetime = Field(description="a week before as_of")
-    horizon: int = Field(description="days", examples=[90])
-    now: float = Field(description="P(won within 90 days of as_of)")
-    before: float | None = Field(description="P(won within 90 days of then), as answered then; null where the deal was not open then")
-    change: float | None = Field(description="now - before")
-    parts: ChangeParts | None
-    model: Model
-    version_before: str | None = Field(description="version that scored last before then; null where none did")
-    notes: list[str] = Field(description="what a reader must know of these numbers")
-
-
-class Spread(_Answer):
-    """A total's distribution, from joint draws."""
-
-    mean: float
-    q10: float = Field(description="stays below this with probability .1")
-    q50: float = Field(description="the median")
-    q90: float = Field(description="stays below this with probability .9; q10 to q90 is the 80 % interval")
-
-
-class PortfolioGroup(_Answer):
-    """Open deals that belong together."""
-
-    group: str = Field(description="member of the dimension, '(none)' without one; 'total' for all", examples=["Dana Fields"])
-    open_deals: int
-    open_amount: float = Field(description="sum of the amounts of the open deals")
-    without_amount: int = Field(description="open deals without an amount: they count among the wins, and bring no amount")
-    weighted_amount: float = Field(description="sum of chance to be won in time x amount")
-    amount: Spread = Field(description="amount won in time")
-    wins: Spread = Field(description="deals won in time")
-
-
-class Portfolio(_Answer):
-    """What the open deals will bring."""
-
-    as_of: datetime
-    until: datetime = Field(description="exclusive end of the time in which deals must be won to count")
-    currency: str
-    by: str | None = Field(description="the dimension of the groups")
-    model: Model
-    statuses: dict[Status, int] = Field(description="rung of the ladder -> open deals on it", examples=[{"full": 190, "limited": 8}])
-    reason: str = Field(description="what is most often said of a deal below full; empty where all are full")
-    total: PortfolioGroup
-    groups: list[PortfolioGroup] = Field(description="one per member, sorted; their draws add up to the total's; empty without `by`")
-
-
 class DealEventIn(BaseModel):
     """One change of the deal. What it leaves out is as stated for the deal itself."""
 
@@ -210,6 +165,15 @@ class DealEventIn(BaseModel):
     )
     expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date after the change")
     owner: str | None = Field(None, max_length=200, description="the rep who owns the deal after the change")
+
+
+class ActivityIn(BaseModel):
+    """A call, email, meeting or the like about the deal."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    at: IsoInstant = Field(description="when it took place", examples=["2025-12-01T14:00:00"])
+    kind: str = Field(min_length=1, max_length=200, description="spelled as in the store", examples=["call"])
 
 
 class DealIn(BaseModel):
@@ -271,6 +235,9 @@ class DealIn(BaseModel):
         description="the deal's changes so far, in any order; the newest must be in `stage`. Without it the deal counts as in `stage` "
         "since created_at",
     )
+    activities: list[ActivityIn] = Field(
+        default_factory=list, max_length=1000, description="what was done about the deal so far; without any it counts as untouched"
+    )
 
 
 class DealBatchIn(BaseModel):
@@ -281,7 +248,7 @@ class DealBatchIn(BaseModel):
     deals: list[Annotated[DealIn, SkipValidation]] = Field(min_length=1, max_length=MAX_BATCH)
 
 
-class BatchItem(_Answer):
+class BatchItem(Answer):
     """What came of one deal of the batch: a prediction or a problem, never both."""
 
     index: int = Field(description="position in the request", examples=[0])
@@ -289,7 +256,7 @@ class BatchItem(_Answer):
     problem: Problem | None = None
 
 
-class BatchOut(_Answer):
+class BatchOut(Answer):
     """One item per deal, in the order of the request."""
 
     as_of: datetime
@@ -298,7 +265,7 @@ class BatchOut(_Answer):
     items: list[BatchItem]
 
 
-class KpiPoint(_Answer):
+class KpiPoint(Answer):
     """One complete period."""
 
     ds: datetime = Field(description="first instant of the period")
@@ -310,14 +277,14 @@ class KpiPoint(_Answer):
     target: float | None = Field(None, description="what was promised for the period, where somebody did")
 
 
-class KpiSeries(_Answer):
+class KpiSeries(Answer):
     """One member of a dimension over time."""
 
     member: str = Field(description="'total' without a dimension", examples=["total"])
     points: list[KpiPoint]
 
 
-class KpiDefinition(_Answer):
+class KpiDefinition(Answer):
     """What a KPI is."""
 
     name: str = Field(examples=["win_rate"])
@@ -342,7 +309,7 @@ class KpiSummary(KpiDefinition):
     trend: list[KpiPoint] = Field(description="up to 12 complete periods, oldest first")
 
 
-class KpiList(_Answer):
+class KpiList(Answer):
     """The catalogue."""
 
     as_of: datetime
@@ -368,7 +335,7 @@ class ModelVersion(BaseModel):
     is_champion: bool = Field(description="carries the alias `champion`: this one is served")
 
 
-class PredictorModels(_Answer):
+class PredictorModels(Answer):
     """One predictor with its versions."""
 
     predictor: str
@@ -378,19 +345,19 @@ class PredictorModels(_Answer):
     versions: list[ModelVersion] = Field(description="newest first")
 
 
-class ModelList(_Answer):
+class ModelList(Answer):
     """Every predictor of the catalogue."""
 
     items: list[PredictorModels]
 
 
-class Live(_Answer):
+class Live(Answer):
     """The process answers."""
 
     status: Literal["live"] = "live"
 
 
-class Ready(_Answer):
+class Ready(Answer):
     """Data and champions are there."""
 
     status: Literal["ready"] = "ready"

@@ -23,6 +23,7 @@ from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.reasons import DEAL_AGE, STAGE, TIME_IN_STAGE, reason_of
 from predictkpi.predictors.close_time.spec import LAST_DAY
+from predictkpi.protocol import BASELINE
 
 EXPLAINED_HORIZON = 90
 STEPS = 8
@@ -90,7 +91,7 @@ class Explainer:
                 found[number] += self._values(ways, bends, high) - self._values(ways, bends, low)
         total = np.stack([won, median]) - start
         found += _shared_out(total - found.sum(axis=0), found)
-        return _long(inputs, [*names, "baseline"], np.concatenate([found, start[None]]))
+        return _long(inputs, [*names, BASELINE], np.concatenate([found, start[None]]))
 
     def _bends(self, inputs: pd.DataFrame) -> dict[str, Floats]:
         """By reason, what it adds to the curve at the period ends ``(n, 2, n_periods)``: age first, then the stage, then the time in it."""

@@ -31,6 +31,7 @@ from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
 from predictkpi.predictors.close_time.periods import ENDS
+from predictkpi.predictors.close_time.reasons import title_of
 from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
 from predictkpi.predictors.close_time.stacking import settle
 from predictkpi.predictors.close_time.statistics import close_quantile
@@ -126,6 +127,10 @@ class CloseTimePredictor(IncidencePredictor):
         explainer = Explainer(self.hazard_, self.direct_, self.curves_, self.weight_, self.usual_)
         median = np.nan_to_num(close_quantile(won, 0.5))
         return explainer.explain(inputs, won=won[:, EXPLAINED_HORIZON], median=median)
+
+    def reason_title(self, feature: str, language: str = "en") -> str:
+        """See `Predictor.reason_title`."""
+        return title_of(feature, language)
 
     def baseline(self) -> Predictor:
         """One Aalen-Johansen curve for all deals."""

@@ -10,6 +10,7 @@ from predictkpi.features.deal_activities import ACTIVITY_NUMBERS, LAST_ACTIVITY
 from predictkpi.features.deal_buyers import BUYER_NUMBERS
 from predictkpi.features.deal_history import AGE, FURTHEST_STAGE, IN_STAGE, TO_EXPECTED
 from predictkpi.features.deal_tallies import ACTIVITIES, STAGES
+from predictkpi.protocol import BASELINE
 
 STAGE, TIME_IN_STAGE, DEAL_AGE = "stage", "time_in_stage", "age"
 
@@ -25,6 +26,7 @@ class Reason:
 
 
 REASONS = (
+    Reason(BASELINE, {"en": "the usual open deal", "de": "der übliche offene Deal"}),
     Reason(
         STAGE,
         {"en": "stage and the way to it", "de": "Phase und der Weg dorthin"},

@@ -11,13 +11,15 @@ from pydantic import ValidationError
 from predictkpi.errors import PredictKpiError
 from predictkpi.pipelines.changes import week_change
 from predictkpi.predictors.close_time.changes import HORIZON, Week
+from predictkpi.service.deal_schemas import ChangeParts, DealChange
 from predictkpi.service.dependencies import CurrentView, ServingState, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
 from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
 from predictkpi.service.payloads import PreparedDeal, predict, prepare
 from predictkpi.service.problems import PROBLEM_TYPES
-from predictkpi.service.schemas import BatchItem, BatchOut, ChangeParts, DealBatchIn, DealChange, DealIn, PredictionEnvelope, Problem
+from predictkpi.service.reasons import Language, WithReasons, reasons_of
+from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
@@ -26,10 +28,21 @@ _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion
 
 
 @router.get("/{deal_id:path}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
-def deal_close_time(deal_id: DealId, view: CurrentView, horizons: Horizons = None, curve: WithCurve = False) -> PredictionEnvelope:
+def deal_close_time(
+    deal_id: DealId,
+    view: CurrentView,
+    horizons: Horizons = None,
+    curve: WithCurve = False,
+    reasons: WithReasons = False,
+    language: Language = "en",
+) -> PredictionEnvelope:
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
     wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
-    return view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
+    answer = view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
+    if not reasons:
+        return answer
+    predictor = view.champion("close_time").predictor
+    return answer.model_copy(update={"reasons": reasons_of(predictor, view.snapshot, [deal_id], language=language)[deal_id]})
 
 
 @router.get("/{deal_id:path}/close-time/changes", responses=problems("unknown-entity", *_PROBLEMS))
@@ -59,11 +72,18 @@ def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> D
 
 
 @router.post("/close-time", responses=problems("malformed-json", *_PROBLEMS))
-def payload_close_time(deal: DealIn, view: CurrentView, horizons: Horizons = None, curve: WithCurve = False) -> PredictionEnvelope:
+def payload_close_time(
+    deal: DealIn,
+    view: CurrentView,
+    horizons: Horizons = None,
+    curve: WithCurve = False,
+    reasons: WithReasons = False,
+    language: Language = "en",
+) -> PredictionEnvelope:
     """A deal in the request, which the store need not know. Only what the request says is used about it."""
     champion = view.champion("close_time")
     wanted = chosen_horizons(champion.predictor.spec, horizons)
-    return predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve)[0]
+    return predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve, reasons_in=language if reasons else None)[0]
 
 
 @router.post("/close-time/batch", responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")))

@@ -14,11 +14,11 @@ from predictkpi.errors import UnknownNameError
 from predictkpi.predictors.close_time.portfolio import FILTERS, GROUP, OpenDeals
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.protocol import worst
+from predictkpi.service.deal_schemas import Portfolio, PortfolioGroup, Spread
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.instants import IsoInstant
 from predictkpi.service.problems import InvalidRequestError
-from predictkpi.service.schemas import Portfolio, PortfolioGroup, Spread
 from predictkpi.service.view import View
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
