@@ -4,10 +4,16 @@ A landmark sees a field as it was known then, so what was filled in at the close
 holds only present values counts, on its first load, as known when each deal was: a loss reason then looks as old as the deal. So the
 value that each deal claims to have had at its first landmark is put to two tests: the probe for leaks (`hygiene.leaks`), and whether
 deals that are still open have the field at all, as often as those that have closed.
+
+A field that says nothing does harm: it is the same at all landmarks of a deal, and trees learn deals by heart from it (twenty fields of
+noise raised the squared distance from the true chances of sample companies by 40 %). So each must tell deals apart in a test of its own,
+by one landmark a deal, with martingale residuals of what was to be expected at its stage and age (Therneau & Grambsch, Modeling
+Survival Data, 2000, ch. 4).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -19,12 +25,17 @@ from scipy import stats
 from predictkpi.core import columns as c
 from predictkpi.features.attributes import OF_CUSTOMERS, OF_DEALS
 from predictkpi.features.deal_asof import Floats, Ints
-from predictkpi.features.deal_outcomes import WINS
+from predictkpi.features.deal_history import AGE
+from predictkpi.features.deal_outcomes import LOSSES, WINS
 from predictkpi.hygiene.leaks import LEAK, probe_leaks
 from predictkpi.predictors.close_time.table import DURATION, EVENT, IS_ENTRY, IS_SAMPLED
 
 FEWEST_LANDMARKS, LEAST_SHARE = 30, 0.05
 """A field must be filled in so many of the landmarks that are learnt from, and in this share of them."""
+CHANCE = 0.01
+"""How often a field that says nothing may pass for one that does."""
+BANDS = 5
+"""Bands of a number, and of the age of deals, of as many deals each."""
 MOST_LEVELS, FEWEST_DEALS_A_LEVEL = 50, 5
 """Values of a category that are kept: the most frequent ones, each of at least so many deals; any other counts as missing."""
 OPEN_IS_FILLED = 0.5
@@ -49,14 +60,20 @@ class Attributes:
 
     @classmethod
     def choose(cls, table: pd.DataFrame, *, most: int) -> Self:
-        """From a training table: the ``most`` best filled of the fields that have support and do not know the outcome."""
+        """From a training table: the ``most`` telling ones of the fields that have support, of which none may know the outcome."""
         names = [str(name) for name in table if str(name).startswith((OF_DEALS, OF_CUSTOMERS))]
         rows = table[table[IS_SAMPLED].to_numpy(bool)]
         levels = {name: _levels(rows[name], rows[c.ENTITY_ID]) for name in names if _is_text(table[name])}
         filled = {name: rows[name].isin(levels[name]) if name in levels else rows[name].notna() for name in names}
         refused = {name: reason for name in names if (reason := _too_thin(rows[name], filled[name], levels.get(name)))}
-        kept = sorted((name for name in names if name not in refused), key=lambda name: -int(filled[name].sum()))
-        refused |= dict.fromkeys(kept[most:], f"{most} fields are better filled")
+        by_chance = by_chance_of(rows, {name: levels.get(name) for name in names if name not in refused})
+        refused |= {
+            name: f"tells no more than a field that says nothing could by chance (p = {p:.2g})"
+            for name, p in by_chance.items()
+            if p >= CHANCE
+        }
+        kept = sorted((name for name in names if name not in refused), key=lambda name: by_chance[name])
+        refused |= dict.fromkeys(kept[most:], f"{most} fields are more telling")
         refused |= _leaks(table[table[IS_ENTRY].to_numpy(bool)], kept[:most])
         kept = sorted(name for name in kept[:most] if name not in refused)
         return cls(
@@ -121,6 +138,45 @@ def _too_thin(values: pd.Series, filled: pd.Series, levels: list[str] | None) ->
         return f"{what} in {count} landmarks ({share:.1%}): at least {FEWEST_LANDMARKS} and {LEAST_SHARE:.0%} needed"
     distinct = len(levels) if levels is not None else values.nunique()
     return "the same in every landmark" if distinct == 1 and filled.all() else ""
+
+
+def by_chance_of(rows: pd.DataFrame, levels: Mapping[str, list[str] | None]) -> dict[str, float]:
+    """For each field the probability that values which say nothing of wins or losses would tell deals as far apart as its own do."""
+    one = rows.sample(frac=1.0, random_state=0).drop_duplicates(c.ENTITY_ID)
+    residuals = [_residuals(one, cause) for cause in (WINS, LOSSES)]
+    found = {}
+    for name, known in levels.items():
+        if known is None:
+            bands = pd.qcut(one[name], BANDS, labels=False, duplicates="drop")
+        else:
+            bands = pd.Series(codes(one[name], known), index=one.index)
+        band = np.unique(bands.fillna(-1.0).to_numpy(float), return_inverse=True)[1]
+        found[name] = min(1.0, 2.0 * min(_p_of_bands(values, band) for values in residuals))
+    return found
+
+
+def _residuals(rows: pd.DataFrame, cause: int) -> Floats:
+    """Closes by this cause (1 or 0) minus those expected, by the time it was watched, of a deal in its stage and about as old."""
+    out = np.zeros(len(rows))
+    old = pd.qcut(rows[AGE], BANDS, labels=False, duplicates="drop").fillna(-1).to_numpy()
+    for at in pd.DataFrame({"stage": rows[c.STAGE].fillna("").to_numpy(), "old": old}).groupby(["stage", "old"]).indices.values():
+        days, happened = rows[DURATION].to_numpy(float)[at], (rows[EVENT] == cause).to_numpy(float)[at]
+        times, inverse = np.unique(days, return_inverse=True)
+        at_risk = len(at) - np.searchsorted(np.sort(days), times)
+        out[at] = happened - np.cumsum(np.bincount(inverse, weights=happened) / at_risk)[inverse]
+    return out
+
+
+def _p_of_bands(values: Floats, band: Ints) -> float:
+    """F test of one mean for all bands."""
+    count = np.bincount(band)
+    groups, free = len(count), len(values) - len(count)
+    if groups < 2 or free < 1:
+        return 1.0
+    means = np.bincount(band, weights=values) / count
+    within = float(((values - means[band]) ** 2).sum()) / free
+    between = float((count * (means - values.mean()) ** 2).sum()) / (groups - 1)
+    return float(stats.f.sf(between / within, groups - 1, free)) if within > 0 else 1.0
 
 
 def _leaks(first: pd.DataFrame, names: list[str]) -> dict[str, str]:

@@ -11,11 +11,11 @@ import pandas as pd
 from predictkpi.features.deal_asof import Floats
 from predictkpi.features.deal_history import CATEGORIES, NUMBERS
 from predictkpi.features.deal_tallies import ACTIVITIES, STAGES
-from predictkpi.predictors.close_time.attributes import FEWEST_LANDMARKS, Attributes, codes
+from predictkpi.predictors.close_time.attributes import CHANCE, FEWEST_LANDMARKS, Attributes, by_chance_of, codes
 from predictkpi.predictors.close_time.table import IS_SAMPLED
 
 LEAST_SHARE = 0.01
-"""A kind of activity or a stage is told apart if it had happened at this share of the landmarks."""
+"""A kind of activity or a stage is told apart if it had happened at this share of the landmarks, and tells more than chance would."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class Design:
         rows = table[table[IS_SAMPLED].to_numpy(bool)]
         least = max(FEWEST_LANDMARKS, LEAST_SHARE * len(rows))
         tallied = [str(name) for name in table if str(name).startswith((f"{STAGES}.", f"{ACTIVITIES}."))]
+        told = by_chance_of(rows, {name: None for name in tallied if rows[name].notna().sum() >= least})
         return cls(
             categories={name: sorted(rows[name].dropna().unique().tolist()) for name in CATEGORIES},
-            tallies=tuple(name for name in tallied if rows[name].notna().sum() >= least),
+            tallies=tuple(name for name, p in told.items() if p < CHANCE),
             attributes=Attributes.choose(table, most=most_attributes),
         )
 

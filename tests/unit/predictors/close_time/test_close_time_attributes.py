@@ -53,38 +53,58 @@ def test_fit__gains_nothing_from_a_field_that_is_filled_at_the_close(company):
 
 def test_fit__says_what_it_refuses_and_why(fitted):
     own = fitted.hazard_.design.attributes
-    assert own.names == ["deal.fit", "deal.goes_live", "deal.has_budget", "customer.industry", "deal.tier"]
+    assert own.names == ["deal.fit", "customer.industry", "deal.tier"]
     assert own.categories["deal.tier"] == ["gold", "silver", "tin"]
-    assert set(own.refused) == {"deal.closed_by", "deal.closing_note", "deal.loss_reason"}
+    assert set(own.refused) == {"deal.closed_by", "deal.closing_note", "deal.goes_live", "deal.has_budget", "deal.loss_reason"}
+    assert "by chance" in own.refused["deal.goes_live"], "days to a date tell the age of a deal, but no more"
+    assert "by chance" in own.refused["deal.has_budget"], "known after three days, it tells the age of a deal, but no more"
     assert "0 landmarks" in own.refused["deal.closing_note"]
     assert "odds that differ" in own.refused["deal.loss_reason"]
     assert own.refused["deal.closed_by"] == ("filled when a deal closes, or no longer kept: there in 100% of closed and 0% of open deals")
 
 
-def test_choose__keeps_the_best_filled_and_the_usual_values(table):
+def test_choose__keeps_the_most_telling_and_the_usual_values(table):
     some, n = np.random.default_rng(0), len(table)
-    deal = table[c.ENTITY_ID].astype("category").cat.codes.to_numpy()
+    deal, deals = pd.factorize(table[c.ENTITY_ID])
+    won = np.bincount(deal, weights=table["event"] == 1) > 0
+    hint, weak = won + some.normal(0, 1.5, len(deals)), won + some.normal(0, 4, len(deals))
     wide = table.drop(columns=[name for name in table if name.startswith(("deal.", "customer."))]).assign(
         **{
-            "deal.many": pd.Series([f"v{number % 70:02d}" for number in deal], dtype="str"),
+            "deal.many": pd.Series([f"v{int(12 * hint[number])}" for number in deal], dtype="str"),
             "deal.own_id": table[c.ENTITY_ID],
             "deal.same": 1.0,
-            "deal.half": np.where(some.random(n) < 0.5, some.random(n), np.nan),
-            "deal.rare": np.where(some.random(n) < 0.02, some.random(n), np.nan),
-            "customer.whole": some.random(n),
+            "deal.noise": some.random(len(deals))[deal],
+            "deal.weak": weak[deal],
+            "deal.rare": np.where(some.random(n) < 0.02, hint[deal], np.nan),
+            "customer.telling": np.where(some.random(n) < 0.9, hint[deal], np.nan),
         }
     )
     own = Attributes.choose(wide, most=2)
-    assert own.names == ["customer.whole", "deal.many"]
+    assert own.names == ["customer.telling", "deal.many"]
     assert len(own.categories["deal.many"]) == 50
-    assert own.expected == ("customer.whole", "deal.many")
-    told = {"deal.half": "2 fields", "deal.own_id": "value of enough deals", "deal.same": "the same", "deal.rare": "at least 30 and 5%"}
+    assert own.expected == ("deal.many",)
+    told = {
+        "deal.noise": "by chance",
+        "deal.own_id": "value of enough deals",
+        "deal.rare": "at least 30 and 5%",
+        "deal.same": "the same",
+        "deal.weak": "2 fields are more telling",
+    }
     assert set(own.refused) == set(told)
     for name, text in told.items():
         assert text in own.refused[name]
+    assert "deal.weak" in Attributes.choose(wide, most=3).names
     assert Attributes.choose(wide, most=0).names == []
     with pytest.raises(SettingsError, match="attributes=-1"):
         CloseTimePredictor(attributes=-1)
+
+
+def test_choose__lets_a_field_that_says_nothing_pass_as_seldom_as_it_says(table):
+    bare = table.drop(columns=[name for name in table if name.startswith(("deal.", "customer."))])
+    some, (deal, deals) = np.random.default_rng(1), pd.factorize(table[c.ENTITY_ID])
+    noise = pd.DataFrame({f"deal.n{number:03d}": some.normal(size=len(deals))[deal] for number in range(200)})
+    passed = len(Attributes.choose(pd.concat([bare, noise], axis=1), most=200).names)
+    assert passed <= 7, "2 of 200 are expected at 1 %, more than 7 once in 1,000 times"
 
 
 def test_training_table__holds_each_field_as_it_was_served_that_day(company, table):
