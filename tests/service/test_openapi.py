@@ -26,6 +26,8 @@ def test_document__lists_the_api(document):
         "/v1/deals/{deal_id}/close-time",
         "/v1/deals/close-time",
         "/v1/deals/close-time/batch",
+        "/v1/deals/portfolio",
+        "/v1/deals/{deal_id}/close-time/changes",
         "/v1/models",
         "/health/live",
         "/health/ready",

@@ -34,6 +34,8 @@ COMMANDS = [
     "models",
     "promote",
     "forecast",
+    "pipeline",
+    "changes",
     "score",
 ]
 

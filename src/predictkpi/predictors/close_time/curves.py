@@ -90,14 +90,21 @@ class LandmarkCurves:
 
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Daily incidences of each row of a frame of inputs."""
-        found = age_daily(self.overall, inputs[AGE].to_numpy(float))
+        return self.parts(inputs)[-1]
+
+    def parts(self, inputs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+        """Daily incidences by what is looked at: the age alone, then also the stage, then also the days in it."""
+        overall = age_daily(self.overall, inputs[AGE].to_numpy(float))
+        of_stage, of_cell = overall.copy(), overall.copy()
         if not self.stages:
-            return found
+            return overall, of_stage, of_cell
         for key, rows in cells(inputs.reset_index(drop=True)).groupby(["stage", "band"]).groups.items():
             at, cell = np.asarray(rows), _cell(key)
-            for curve, weight in filter(None, (self.stages.get(cell[0]), self.cells.get(cell))):
-                found[at] = weight * curve + (1.0 - weight) * found[at]
-        return found
+            if held := self.stages.get(cell[0]):
+                of_stage[at] = of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * overall[at]
+            if held := self.cells.get(cell):
+                of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * of_cell[at]
+        return overall, of_stage, of_cell
 
     def frame(self) -> pd.DataFrame:
         """All curves in one long table, as `from_frame` reads it."""
