@@ -6,20 +6,22 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.periods import Freq, shift
+from predictkpi.core.periods import Freq
 from predictkpi.features.deal_asof import DAY, Floats, microseconds
 from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.predictors.close_time.table import FISCAL
 
+MONTHS: dict[Freq, int] = {"M": 1, "Q": 3, "Y": 12}
+"""Length of a period."""
+
 
 def days_to_period_end(inputs: pd.DataFrame, freq: Freq) -> Floats:
     """Days ``(n,)`` from each row's as_of to the end of the month or fiscal quarter or year that holds it; always above 0."""
-    at = pd.Series(pd.DatetimeIndex(inputs[c.AS_OF]))
-    pairs = pd.MultiIndex.from_arrays([at, inputs[FISCAL].to_numpy(np.int64)])
-    codes, unique = pd.factorize(pairs)
-    days = [(shift(as_of, 1, freq, fiscal_year_starts=int(first_month)) - as_of) / pd.Timedelta(days=1) for as_of, first_month in unique]
-    return np.asarray(days, float)[codes]
+    at = np.asarray(inputs[c.AS_OF], dtype="datetime64[us]")
+    month, length = at.astype("datetime64[M]"), MONTHS[freq]
+    passed = (month.astype(np.int64) - (inputs[FISCAL].to_numpy(np.int64) - 1)) % length
+    return ((month + (length - passed)).astype("datetime64[us]") - at).astype(np.int64) / DAY
 
 
 def days_to_slip(inputs: pd.DataFrame) -> Floats:

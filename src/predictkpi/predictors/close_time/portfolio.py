@@ -32,7 +32,7 @@ NONE = "(none)"
 GROUP = "group"
 LEVELS = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 DRAWS = 2000
-DEALS_AT_ONCE = 1000
+DEALS_AT_ONCE = 64
 """Deals drawn at a time: bounds memory, changes nothing."""
 
 

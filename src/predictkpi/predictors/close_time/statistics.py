@@ -10,6 +10,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
+from predictkpi.features.deal_asof import Ints
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time.deadlines import days_to_period_end, days_to_slip, within
 from predictkpi.predictors.close_time.spec import BY_HORIZON, HORIZONS, LAST_DAY, PERIOD_CHANCES, QUANTILES
@@ -22,6 +23,7 @@ OVERDUE = "the expected close date has passed, so the deal has slipped"
 FAR_DATE = f"the expected close date lies more than {LAST_DAY} days ahead: counted up to day {LAST_DAY}"
 FAR_PERIOD = f"the period ends more than {LAST_DAY} days ahead: counted up to day {LAST_DAY}, as p_win is"
 
+REMARKS = ("", NEVER_WON, NO_AMOUNT, NO_EXPECTED_DATE, OVERDUE, FAR_DATE, FAR_PERIOD)
 Texts = npt.NDArray[np.object_]
 
 
@@ -32,33 +34,35 @@ def predictions(inputs: pd.DataFrame, daily: Floats, status: Texts, reason: Text
     horizon `LAST_DAY`, where it is among ``horizons``. A row says in its reason what is odd about its own statistic; a missing value is
     ``insufficient_data``, whatever the deal's status.
     """
+    n = len(inputs)
     names = [(horizon, name) for horizon in horizons for name in BY_HORIZON]
     won, lost = (daily[:, cause, list(horizons)] for cause in (0, 1))
-    values = list(np.stack([won, lost, np.maximum(1.0 - (won + lost), 0.0)], axis=2).reshape(len(daily), len(names)).T)
-    remarks = [_remarks(len(daily))] * len(values)
+    values = [np.stack([won, lost, np.maximum(1.0 - (won + lost), 0.0)], axis=2).reshape(n, len(names))]
+    remarks = [np.zeros((n, len(names)), np.int64)]
     for name, value, remark in _whole_deal(inputs, daily[:, 0, :]) if LAST_DAY in horizons else ():
         names.append((LAST_DAY, name))
-        values.append(value)
-        remarks.append(remark)
-    n, width = len(inputs), len(names)
-    flat = np.column_stack(values).ravel()
+        values.append(value[:, None])
+        remarks.append(remark[:, None])
+    flat, width = np.column_stack(values).ravel(), len(names)
     missing = np.isnan(flat)
+    deal, column = np.repeat(np.arange(n), width), np.tile(np.arange(width), n)
+    statuses, status_texts = pd.factorize(np.asarray(status, object))
     return pd.DataFrame(
         {
-            c.ENTITY_ID: np.repeat(inputs[c.ENTITY_ID].to_numpy(object), width),
-            c.AS_OF: np.repeat(inputs[c.AS_OF].to_numpy(), width),
-            c.HORIZON: np.tile(np.asarray([horizon for horizon, _ in names], np.int64), n),
-            c.STATISTIC: np.tile(np.asarray([name for _, name in names], object), n),
+            c.ENTITY_ID: _text(inputs[c.ENTITY_ID], deal),
+            c.AS_OF: inputs[c.AS_OF].to_numpy()[deal],
+            c.HORIZON: np.asarray([horizon for horizon, _ in names], np.int64)[column],
+            c.STATISTIC: _text([name for _, name in names], column),
             c.VALUE: flat,
-            c.STATUS: np.where(missing, Status.INSUFFICIENT_DATA.value, np.repeat(status, width)),
-            c.REASON: _joined(np.repeat(reason, width), np.column_stack(remarks).ravel(), missing),
+            c.STATUS: _text([Status.INSUFFICIENT_DATA.value, *status_texts], np.where(missing, 0, statuses[deal] + 1)),
+            c.REASON: _reasons(reason, deal, np.column_stack(remarks).ravel(), missing),
         },
         columns=COLUMNS,
     )
 
 
-def _whole_deal(inputs: pd.DataFrame, won: Floats) -> Iterator[tuple[str, Floats, Texts]]:
-    """Name, values ``(n,)`` and remarks of each statistic of the whole deal; ``won`` is ``(n, LAST_DAY + 1)``."""
+def _whole_deal(inputs: pd.DataFrame, won: Floats) -> Iterator[tuple[str, Floats, Ints]]:
+    """Name, values ``(n,)`` and remarks (numbers in `REMARKS`) of each statistic of the whole deal; ``won`` is ``(n, LAST_DAY + 1)``."""
     n = len(won)
     yield "p_win", won[:, -1], _remarks(n)
     for name, level in QUANTILES.items():
@@ -74,20 +78,24 @@ def _whole_deal(inputs: pd.DataFrame, won: Floats) -> Iterator[tuple[str, Floats
     yield "expected_value", won[:, -1] * amount, _remarks(n, (np.isnan(amount), NO_AMOUNT))
 
 
-def _remarks(n: int, *found: tuple[npt.NDArray[np.bool_], str]) -> Texts:
-    """One text per deal, empty where nothing is odd."""
-    texts = np.full(n, "", object)
+def _remarks(n: int, *found: tuple[npt.NDArray[np.bool_], str]) -> Ints:
+    """One number in `REMARKS` per deal."""
+    numbers = np.zeros(n, np.int64)
     for applies, text in found:
-        texts[applies] = text
-    return texts
+        numbers[applies] = REMARKS.index(text)
+    return numbers
 
 
-def _joined(reason: Texts, remark: Texts, missing: npt.NDArray[np.bool_]) -> Texts:
-    """The deal's reason and the statistic's own remark; of a missing value only why it is missing."""
-    joined = np.where(missing, remark, reason)
-    for row in np.flatnonzero((remark != "") & ~missing):
-        joined[row] = f"{reason[row]}; {remark[row]}" if reason[row] else remark[row]
-    return joined
+def _reasons(reason: Texts, deal: Ints, remark: Ints, missing: npt.NDArray[np.bool_]) -> pd.api.extensions.ExtensionArray:
+    """Per row the deal's reason and the statistic's own remark; of a missing value only why it is missing."""
+    codes, texts = pd.factorize(np.asarray(reason, object))
+    table = ["; ".join(filter(None, (text, odd))) for text in ("", *texts) for odd in REMARKS]
+    return _text(table, np.where(missing, 0, codes[deal] + 1) * len(REMARKS) + remark)
+
+
+def _text(values: Sequence[str] | pd.Series, codes: Ints) -> pd.api.extensions.ExtensionArray:
+    """The values of these codes as a column of text: millions of rows of few values."""
+    return pd.array(np.asarray(values, object), dtype="str").take(codes)
 
 
 def close_quantile(won: Floats, level: float) -> Floats:
