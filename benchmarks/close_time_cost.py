@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
@@ -101,27 +101,34 @@ def served(n_scored: int, n_trained: int) -> dict[str, float]:
 
     model, _ = trained(n_trained)
     snapshot = Snapshot(make_facts(n_scored, open_only=True), end())
-    started = time.perf_counter()
+    started, started_cpu = time.perf_counter(), time.process_time()
     predictions = model.predict_inputs(model.inputs(snapshot))
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     scored = predictions[c.ENTITY_ID].nunique()
     base = Snapshot(make_facts(n_trained), end())
     model.inputs(base)
     some = Snapshot(make_facts(PAYLOADS, open_only=True, seed=1), end())
-    events, took = some.history("deal_events"), {"request": [], "features": [], "prediction": []}
+    events, took, of_cpu = some.history("deal_events"), {"request": [], "features": [], "prediction": []}, []
     for deal in some.deals[c.DEAL_ID]:
         rows = {"deals": some.deals[some.deals[c.DEAL_ID] == deal].assign(**{c.KNOWN_AT: end() - pd.Timedelta(seconds=1)})}
         rows["deal_events"] = events[events[c.DEAL_ID] == deal]
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         extended = base.with_rows(rows)
         read = time.perf_counter()
         inputs = model.inputs(extended, entity_ids=[deal])
         featured = time.perf_counter()
         model.predict_inputs(inputs)
+        of_cpu.append((time.process_time() - start_cpu) * 1e3)
         for name, duration in zip(took, np.diff([start, read, featured, time.perf_counter()]), strict=True):
             took[name].append(duration * 1e3)
     total = np.sum(list(took.values()), axis=0)
-    found = {"scored": float(scored), "scored_seconds": seconds, "payload_ms": float(np.median(total))}
+    found = {
+        "scored": float(scored),
+        "scored_seconds": seconds,
+        "payload_ms": float(np.median(total)),
+        "payload_cpu_ms": float(np.median(of_cpu)),
+        "scored_cpu_seconds": cpu_seconds,
+    }
     return found | {f"payload_{name}_ms": float(np.median(values)) for name, values in took.items()}
 
 
@@ -142,9 +149,11 @@ def show(sizes: list[dict[str, float]], serving: dict[str, float]) -> float:
     console = Console()
     console.print(table)
     console.print(f"growth of CPU time: deals to the power {exponent:.2f}")
-    console.print(f"{serving['scored']:,.0f} open deals scored in {serving['scored_seconds']:.1f} s (goal: 30 s per 100,000)")
+    seconds, cpu = serving["scored_seconds"], serving["scored_cpu_seconds"]
+    console.print(f"{serving['scored']:,.0f} open deals scored in {seconds:.1f} s, {cpu:.1f} of CPU (goal: 30 s per 100,000)")
     parts = ", ".join(f"{name} {serving[f'payload_{name}_ms']:.2f}" for name in ("request", "features", "prediction"))
-    console.print(f"one deal out of a request, median: {serving['payload_ms']:.2f} ms ({parts}; goal for features and prediction: 2 ms)")
+    whole = f"{serving['payload_ms']:.2f} ms, {serving['payload_cpu_ms']:.2f} of CPU"
+    console.print(f"one deal out of a request, median: {whole} ({parts}; goal for features and prediction: 2 ms)")
     return exponent
 
 
