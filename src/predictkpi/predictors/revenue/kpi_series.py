@@ -55,9 +55,8 @@ def forecast_series(
     cases = _cases(whole, n)
     inside = _to_engine(whole.to_numpy(dtype=float), cases, scale)
     model = RevenueForecaster(draws=draws, origins=origins, random_state=random_state)
-    inputs = _inputs(name, as_of, whole.index, inside)
-    known = [_inputs(name, as_of - pd.DateOffset(months=back), whole.index[:-back], inside[:-back]) for back in _steps(origins, len(whole))]
-    answer = model.fit(pd.concat([*known, inputs], ignore_index=True)).answers(inputs)[0]
+    known = {name: _versions(whole.index, inside, as_of, origins)} if len(whole) else {}
+    answer = model.learn(known).answers(_inputs(name, as_of, whole.index, inside))[0]
     status, reason = answer.status, answer.reason.replace(" of revenue", "")
     if filled:
         status = worst(status, Status.LIMITED)
@@ -101,9 +100,10 @@ def _from_engine(paths: Floats, cases: float, scale: Scale) -> Floats:
     return paths - 1 if scale == "change" else paths
 
 
-def _steps(origins: int, months: int) -> range:
-    """How far back each origin lies, farthest first."""
-    return range(min(origins, months - 1), 0, -1)
+def _versions(months: pd.Index, y: Floats, as_of: pd.Timestamp, origins: int) -> dict[pd.Timestamp, pd.Series]:
+    """The series as it was at ``as_of`` and at each of the ``origins`` before it."""
+    known = range(min(origins, len(y) - 1), -1, -1)
+    return {as_of - pd.DateOffset(months=back): pd.Series(y[: len(y) - back], index=months[: len(y) - back]) for back in known}
 
 
 def _inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: Floats) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -70,11 +70,15 @@ class RevenueForecaster(SeriesForecaster):
         return RevenueBaseline(draws=self.draws, origins=self.origins, random_state=self.random_state)
 
     def _learn(self, table: pd.DataFrame) -> None:
-        by_origin = series_by_origin(table)
+        self.learn(series_by_origin(table))
+
+    def learn(self, by_origin: dict[str, dict[pd.Timestamp, pd.Series]]) -> Self:
+        """`fit` on series already told apart: entity_id to as_of to ``y``, indexed by month as known then."""
         newest = {entity_id: versions[max(versions)] for entity_id, versions in by_origin.items()}
         largest = sorted(newest, key=lambda entity_id: (-float(newest[entity_id].abs().sum()), entity_id))[: self.pool_series]
         pool = [backtest_errors(entity_id, by_origin[entity_id]) for entity_id in largest]
         self.errors_ = ErrorModel.fit(pool, prior_weight=self.prior_weight, freedom=self.freedom)
+        return self
 
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
         status, reason = ladder(len(history))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ _DAMPING = 0.7
 # An outlier lies this many robust deviations and at least this factor away from the months around it.
 _OUTLIER_DEVIATIONS = 6.0
 _OUTLIER_FACTOR = 3.0
+_FITS_KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,16 @@ def point_path(series: Prepared, horizon: int) -> Floats:
 
 def _models(series: Prepared, horizon: int) -> Floats:
     """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series itself."""
+    return _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, SEASON))[:horizon].copy()
+
+
+@lru_cache(maxsize=_FITS_KEPT)
+def _fitted(y: bytes, season: bytes, log: bool, horizon: int) -> Floats:
+    """`_models` of a series told by its bytes. Kept, since most origins of one month's backtest are those of the next month's too."""
     os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
     from statsforecast.models import AutoETS, DynamicOptimizedTheta, OptimizedTheta
 
+    series = Prepared(np.frombuffer(y).copy(), log, np.frombuffer(season), 0)
     adjusted = np.ascontiguousarray(series.adjusted())
     if np.ptp(adjusted) <= 1e-9 * max(abs(adjusted).max(), 1e-300):
         return series.with_season(np.full(horizon, adjusted[-1]))
@@ -124,7 +133,7 @@ def _models(series: Prepared, horizon: int) -> Floats:
     ets = AutoETS(season_length=1, model="ZZN", damped=True).forecast(adjusted, h=horizon)["mean"]
     sa2 = series.with_season((np.asarray(theta, float) + np.asarray(ets, float)) / 2)
     if series.log and np.any(series.season != 1) and len(series.y) >= SEASONAL_MONTHS:
-        own = OptimizedTheta(season_length=SEASON).forecast(np.ascontiguousarray(series.y), h=horizon)["mean"]
+        own = OptimizedTheta(season_length=SEASON).forecast(series.y, h=horizon)["mean"]
     else:
         own = series.with_season(OptimizedTheta(season_length=1).forecast(adjusted, h=horizon)["mean"])
     return (sa2 + np.asarray(own, float)) / 2

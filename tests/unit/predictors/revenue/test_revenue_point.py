@@ -54,6 +54,17 @@ def test_point_path__damps_the_last_month_towards_the_mean_when_short():
     assert 125 < path[11] < path[0] < 200
 
 
+def test_point_path__is_the_same_again_whatever_was_done_to_the_first(make_months):
+    """Fits are kept: a path of theirs that a caller changes must not come back."""
+    series = prepare(make_months(30))
+    path = point_path(series, 12)
+    expected = path.copy()
+    path[:] = -1.0
+    np.testing.assert_array_equal(point_path(series, 12), expected)
+    np.testing.assert_array_equal(point_path(series, 5), expected[:5])
+    assert not np.allclose(point_path(prepare(make_months(30) * 1.001), 12), expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize("y", [np.zeros(36), np.full(36, 7.0), np.concatenate([np.full(20, 5.0), np.zeros(16)])])
 def test_point_path__takes_series_without_movement(y):
     np.testing.assert_allclose(point_path(prepare(y), 12), np.full(12, y[-1]), atol=1e-9)
