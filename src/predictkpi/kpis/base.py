@@ -113,6 +113,9 @@ class Kpi(ABC):
     over_time: ClassVar[Literal["sums", "holds", "apart", "matures"]] = "holds"
     """A sum adds up over periods; a level or ratio holds for each shorter one; a value that counts something else in a longer period stands
     apart; a cohort's value still moves after its period's end."""
+    settles_with: ClassVar[str | None] = None
+    """A table in whose first year values tell of the beginning of the records and not of the company: everybody looks new, a rolling year
+    is not whole yet. Trends and alerts leave that year out."""
     is_change: ClassVar[bool] = False
     """Whether a share is a relative change, from -1 up and without a top, and not a part of a whole."""
 

@@ -28,6 +28,7 @@ class Cac(Kpi):
     counts = "customers"
     needs = ("orders", "spend")
     dimensions = (c.CHANNEL,)
+    settles_with = "orders"
 
     def compute(self, view: View) -> pd.DataFrame:
         """Cost per new customer; a period that spend covers only in part is partial."""
@@ -52,6 +53,7 @@ class CacLagged(Kpi):
     counts = "customers"
     needs = Cac.needs
     dimensions = Cac.dimensions
+    settles_with = Cac.settles_with
 
     def compute(self, view: View) -> pd.DataFrame:
         """Cost per new customer; a period whose spend is covered only in part is partial."""

@@ -54,6 +54,7 @@ class _RevenueByTenure(Kpi):
     least_n = 0
     when_empty = 0.0
     over_time = "apart"
+    settles_with = "orders"
     of_new: ClassVar[bool]
 
     def compute(self, view: View) -> pd.DataFrame:
