@@ -99,8 +99,8 @@ class Kpi(ABC):
     """Where it stands in a list of all KPIs."""
     unit: ClassVar[Literal["currency", "share", "days", "months", "ratio", "count"]]
     better: ClassVar[Literal["up", "down", "none"]]
-    counts: ClassVar[Literal["orders", "customers", "deals"]]
-    """What ``n`` counts."""
+    counts: ClassVar[Literal["orders", "customers", "deals", "entries"]]
+    """What ``n`` counts; entries are rows of a table that belong to nobody."""
     needs: ClassVar[tuple[str, ...]]
     """Tables without which there is no value. Dimensions of customers also use that table, but do without it."""
     dimensions: ClassVar[tuple[str, ...]]

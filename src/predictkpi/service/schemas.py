@@ -201,7 +201,7 @@ class KpiDefinition(_Answer):
     formula: str = Field(description="in words")
     unit: Unit = Field(examples=["share"])
     better: Literal["up", "down", "none"] = Field(description="the direction that is good", examples=["up"])
-    counts: Literal["orders", "customers", "deals"] = Field(description="what `n` counts", examples=["deals"])
+    counts: Literal["orders", "customers", "deals", "entries"] = Field(description="what `n` counts", examples=["deals"])
     needs: list[str] = Field(description="tables it is made of", examples=[["deals", "deal_events"]])
     dimensions: list[str] = Field(description="what `by` may be", examples=[["region", "owner"]])
 
