@@ -31,13 +31,15 @@ class Prepared:
     """A series made ready: outliers pulled in, and its seasonal indices taken out.
 
     ``log`` says that all months are positive, so season multiplies and errors are relative. ``season`` (12,) holds the index of the
-    month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``, additions in currency otherwise.
+    month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``, additions in currency otherwise. ``kept`` is
+    the share of the estimated season that shrinking left, 0 without a season.
     """
 
     y: Floats
     log: bool
     season: Floats
     outliers: int
+    kept: float = 0.0
 
     def adjusted(self) -> Floats:
         """The series without its season, in currency."""
@@ -56,7 +58,15 @@ class Prepared:
 
     def until(self, n: int) -> Prepared:
         """The first ``n`` months with the season learnt from all of them."""
-        return Prepared(self.y[:n], self.log, self.season, self.outliers)
+        return Prepared(self.y[:n], self.log, self.season, self.outliers, self.kept)
+
+    def season_error(self) -> float:
+        """How much larger an error is for a season learnt from other years than for one learnt from the same months: a factor of 1 or more.
+
+        An index is the kept part of a mean over the years: in sample it follows the noise, out of sample it adds to it.
+        """
+        years = len(self.y) / SEASON
+        return float(np.sqrt((1 + self.kept**2 / years) / (1 - self.kept * (2 - self.kept) / years))) if years > 1 else 1.0
 
 
 def prepare(y: Floats) -> Prepared:
@@ -65,12 +75,14 @@ def prepare(y: Floats) -> Prepared:
     log = bool(len(clean)) and bool((clean > 0).all())
     if len(clean) < SEASONAL_MONTHS:
         return Prepared(clean, log, np.ones(SEASON) if log else np.zeros(SEASON), outliers)
-    indices = shrunk_seasonal_indices(np.log(clean) if log else clean)
-    return Prepared(clean, log, np.exp(indices) if log else indices, outliers)
+    indices, kept = shrunk_seasonal_indices(np.log(clean) if log else clean)
+    return Prepared(clean, log, np.exp(indices) if log else indices, outliers, kept)
 
 
-def shrunk_seasonal_indices(x: Floats) -> Floats:
-    """Additive seasonal indices of ``x`` (n,), n >= 24; index ``k`` belongs to the positions ``k % 12``; they sum to 0.
+def shrunk_seasonal_indices(x: Floats) -> tuple[Floats, float]:
+    """Additive seasonal indices of ``x`` (n,), n >= 24, and the share of them that was kept.
+
+    Index ``k`` belongs to the positions ``k % 12``; they sum to 0.
 
     Month means of the difference to the 2x12 moving average, whose ends are extrapolated by the mean change from year to year / 12,
     shrunk towards none by the factor max(0, 1 - (m - 3) v / sum d²) with v the mean variance of an index.
@@ -92,7 +104,7 @@ def shrunk_seasonal_indices(x: Floats) -> Floats:
     deviations = means - means.mean()
     spread = float((deviations**2).sum())
     kept = max(0.0, 1 - (SEASON - 3) * variance / spread) if spread > 0 else 0.0
-    return kept * deviations
+    return kept * deviations, kept
 
 
 def point_path(series: Prepared, horizon: int) -> Floats:
