@@ -21,6 +21,8 @@ def test_document__lists_the_api(document):
     assert set(document["paths"]) == {
         "/v1/kpis",
         "/v1/kpis/{kpi}",
+        "/v1/kpis/{kpi}/trend",
+        "/v1/kpis/{kpi}/alerts",
         "/v1/forecasts/revenue",
         "/v1/customers/{customer_id}/clv",
         "/v1/deals/{deal_id}/close-time",

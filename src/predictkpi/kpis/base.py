@@ -111,8 +111,8 @@ class Kpi(ABC):
     """Where it stands in a list of all KPIs."""
     unit: ClassVar[Literal["currency", "share", "days", "months", "ratio", "count"]]
     better: ClassVar[Literal["up", "down", "none"]]
-    counts: ClassVar[Literal["orders", "customers", "deals"]]
-    """What ``n`` counts."""
+    counts: ClassVar[Literal["orders", "customers", "deals", "entries"]]
+    """What ``n`` counts; entries are rows of a table that belong to nobody."""
     needs: ClassVar[tuple[str, ...]]
     """Tables without which there is no value. Dimensions of customers also use that table, but do without it."""
     dimensions: ClassVar[tuple[str, ...]]
@@ -127,6 +127,9 @@ class Kpi(ABC):
     over_time: ClassVar[Literal["sums", "holds", "apart", "matures"]] = "holds"
     """A sum adds up over periods; a level or ratio holds for each shorter one; a value that counts something else in a longer period stands
     apart; a cohort's value still moves after its period's end."""
+    settles_with: ClassVar[str | None] = None
+    """A table in whose first year values tell of the beginning of the records and not of the company: everybody looks new, a rolling year
+    is not whole yet. Trends and alerts leave that year out."""
     is_change: ClassVar[bool] = False
     """Whether a share is a relative change, from -1 up and without a top, and not a part of a whole."""
 

@@ -59,6 +59,7 @@ class _RevenueByTenure(Kpi):
     when_empty = 0.0
     covered_by = "orders"
     over_time = "apart"
+    settles_with = "orders"
     of_new: ClassVar[bool]
 
     def compute(self, view: View) -> pd.DataFrame:

@@ -178,7 +178,7 @@ class View:
         return found
 
     def page(self, name: str, build: Callable[[View], object]) -> object:
-        """Something rendered from this view alone, built once."""
+        """Something made of this view alone, built once."""
         if name not in self._pages:
             self._pages[name] = build(self)
         return self._pages[name]

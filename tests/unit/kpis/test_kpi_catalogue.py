@@ -27,7 +27,8 @@ def test_catalogue__names_in_order():
     assert kpi_names() == (
         "revenue", "revenue_new_customers", "revenue_existing_customers",
         "revenue_growth_mom", "revenue_growth_qoq", "revenue_growth_yoy", "revenue_cagr",
-        "cac", "cac_lagged", "cac_payback", "clv_realised", "ltv_to_cac", "repeat_purchase_rate", "churn_rate",
+        "new_customers", "acquisition_spend", "cac", "cac_lagged", "cac_payback", "clv_realised", "ltv_to_cac",
+        "repeat_purchase_rate", "churn_rate",
         "sales_cycle_mean", "sales_cycle_median", "time_in_stage", "stage_conversion",
         "win_rate", "win_rate_amount", "average_deal_size", "sales_velocity", "open_pipeline", "pipeline_coverage", "slip_rate",
     )  # fmt: skip
@@ -35,7 +36,7 @@ def test_catalogue__names_in_order():
 
 
 def test_get_kpi__unknown_name_lists_the_catalogue():
-    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: average_deal_size, cac, cac_lagged"):
+    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: acquisition_spend, average_deal_size, cac"):
         get_kpi("profit")
 
 
@@ -47,7 +48,8 @@ def test_declaration__is_complete(name):
     assert kpi.formula and kpi.unit in {"currency", "share", "days", "months", "ratio", "count"} and kpi.better in {"up", "down", "none"}
     length = {"M": "month", "Q": "fiscal quarter", None: "period of any length"}[kpi.fixed_freq]
     assert kpi.grain == f"one value a {length} and member of a dimension"
-    assert kpi.counts in {"orders", "customers", "deals"}
+    assert kpi.counts in {"orders", "customers", "deals", "entries"}
+    assert kpi.settles_with is None or kpi.settles_with in kpi.needs
     assert kpi.family in {"revenue", "customers", "sales_cycle", "pipeline"}
     assert kpi.needs and set(kpi.needs) <= set(TABLES)
     assert kpi.dimensions
