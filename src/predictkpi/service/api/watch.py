@@ -14,7 +14,7 @@ from predictkpi.kpis.trends import trends
 from predictkpi.pipelines.alerts import PERIODS, watched
 from predictkpi.service.dependencies import CurrentAlertRule, CurrentView, problems
 from predictkpi.service.envelopes import number
-from predictkpi.service.schemas import KpiAlerts, KpiTrend, WatchedPeriod
+from predictkpi.service.kpi_schemas import KpiAlerts, KpiTrend, WatchedPeriod
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
 
