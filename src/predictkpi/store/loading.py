@@ -15,7 +15,7 @@ from predictkpi.store.frames import insert_frame, read_frame
 from predictkpi.store.marks import withdraw, write_marks
 from predictkpi.store.rejects import settle_rejects, write_rejects
 from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, VERSION_ID
-from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, plan_versions
+from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, RowNames, plan_versions
 from predictkpi.tables import table_schema
 
 OnRows = Callable[[int], None]
@@ -68,7 +68,7 @@ class Load:
         key = [name for name in table_schema(table).key if name in columns]
         return read_frame(self._connection, statement).drop_duplicates(key, keep="last", ignore_index=True)
 
-    def plan(self, table: str, offered: pd.DataFrame, *, origin: pd.Series) -> pd.DataFrame:
+    def plan(self, table: str, offered: pd.DataFrame, *, origin: RowNames) -> pd.DataFrame:
         """What would become of these rows; see `versions.plan_versions`."""
         schema, held = table_schema(table), FACT_TABLES[table]
         statement = sa.select(*(held.c[name] for name in [*schema.key, c.KNOWN_AT, CONTENT_HASH])).order_by(

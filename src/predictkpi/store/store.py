@@ -250,7 +250,7 @@ def _load_frame(load: Load, name: str, frame: pd.DataFrame) -> Counts:
     if c.KNOWN_AT not in offered:
         offered = offered.assign(**{c.KNOWN_AT: pd.Series(pd.NaT, index=offered.index, dtype="datetime64[us]")})
     schema.validate(offered)
-    plan = load.plan(name, offered, origin="row " + offered.index.astype("str").to_series(index=offered.index))
+    plan = load.plan(name, offered, origin=lambda labels: "row " + labels.astype("str").to_series(index=labels))
     rejected = plan[plan[OUTCOME] == REJECTED]
     if len(rejected):
         raise SchemaError(f"{name}: {len(rejected)} rows cannot be kept; first: row {rejected.index[0]}: {rejected[c.REASON].iloc[0]}")

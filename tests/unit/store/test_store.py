@@ -145,7 +145,7 @@ def test_store__readers_see_nothing_of_a_load_before_it_is_committed(store):
     store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
     rows = customers(("b", "x", "2024-01-02"))
     with store.begin_load(company=COMPANY, now=NOW) as load:
-        plan = load.plan("customers", rows, origin=pd.Series("row", index=rows.index))
+        plan = load.plan("customers", rows, origin=lambda labels: pd.Series("row", index=labels))
         load.write("customers", rows, plan)
         assert load.newest("customers", ["customer_id"])["customer_id"].tolist() == ["a", "b"]
         assert store.counts()["customers"] == 1
