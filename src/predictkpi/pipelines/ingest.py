@@ -38,7 +38,7 @@ from predictkpi.sources.states import (
     summary,
 )
 from predictkpi.store import Counts, Load, Store
-from predictkpi.store.versions import ACCEPTED, IS_NEW, OUTCOME, REJECTED, UNCHANGED
+from predictkpi.store.versions import ACCEPTED, IS_NEW, OUTCOME, OUTCOMES, REJECTED, UNCHANGED
 from predictkpi.tables import TABLES
 
 OnProgress = Callable[[str, int, int], None]
@@ -163,12 +163,13 @@ class _Table:
             [dated(offer.feed, offer.frame, at=at).assign(feed=number, row=offer.frame.index) for number, offer in feeds], ignore_index=True
         )
         self.frame = with_derived_keys(self.schema, self.frame)
-        self.where = self.frame[["feed", "row"]].assign(file=self.frame["feed"].map({number: offer.feed.file for number, offer in feeds}))
-        self.outcome = pd.Series("", index=self.frame.index, dtype="str")
+        self.where = self.frame[["feed", "row"]]
+        self.outcome = pd.Series("", index=self.frame.index, dtype=OUTCOMES)
         self.plan = pd.DataFrame()
         self.rejects: list[pd.DataFrame] = []
         self.mismatches: list[pd.DataFrame] = []
         self.warnings: list[str] = []
+        self._files = {number: offer.feed.file for number, offer in feeds}
         self._first_of_key = [number for number, offer in feeds if offer.feed.unique == "first"]
         self._known_always = [number for number, offer in feeds if offer.feed.known_at == ALWAYS]
         self._first = [number for number, offer in feeds if offer.feed.file in first]
@@ -182,18 +183,23 @@ class _Table:
         good = self._keep(in_reporting_currency(self.schema, good, currency=load.company.currency, rates=rates))
         if self.name == "deal_events":
             good = self._keep(of_known_deals(good, _current(load, tables, "deals", [c.DEAL_ID, c.CREATED_AT])))
-        repeats = good["feed"].isin(self._first_of_key) & good.duplicated([*self.schema.key, "feed"])
-        self.outcome[good.index[repeats]] = UNCHANGED
-        good = good[~repeats]
+        if self._first_of_key:
+            repeats = good["feed"].isin(self._first_of_key) & good.duplicated([*self.schema.key, "feed"])
+            self.outcome[good.index[repeats]] = UNCHANGED
+            good = good[~repeats]
         if self._states:
             good = self._settle_states(good, load, rates)
-        origin = self.where["file"] + " row " + self.where["row"].astype("str")
-        self.plan = load.plan(self.name, good, origin=origin)
+        self.plan = load.plan(self.name, good, origin=self._named)
         self.outcome[good.index] = self.plan[OUTCOME]
         bad = self.plan[self.plan[OUTCOME] == REJECTED]
         key = good.loc[bad.index, list(self.schema.key)].astype("str").agg(" ".join, axis=1) if len(bad) else ""
         self.rejects.append(pd.DataFrame({"field": ", ".join(self.schema.key), "value": key, "reason": bad[c.REASON]}, index=bad.index))
         self.frame = good
+
+    def _named(self, rows: pd.Index) -> pd.Series:
+        """Where these rows stand, for a reader."""
+        where = self.where.loc[rows]
+        return where["feed"].map(self._files).astype("str") + " row " + where["row"].astype("str")
 
     def _settle_states(self, good: pd.DataFrame, load: Load, rates: pd.DataFrame) -> pd.DataFrame:
         """The events that present states amount to, each against the deal's last event; see `sources.states`."""
@@ -251,7 +257,7 @@ class _Table:
             return []
         found = doubts.of_first_fact(self.schema, self.frame)
         if self.name == "deal_events":
-            stages = set(self.frame[c.STAGE])
+            stages = set(self.frame[c.STAGE].unique())
             has_all = stages.issuperset(c.CLOSED_STAGES)
             found += doubts.of_stages(stages, () if has_all else load.newest(self.name, [c.EVENT_ID, c.STAGE])[c.STAGE])
         if load.is_first(self.name) or accepted.empty:
@@ -311,7 +317,7 @@ def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[st
     records, listed = listed["record"].astype("str"), listed[REJECT_COLUMNS]
     listed = listed.assign(**{name: storable(listed[name].fillna("")) for name in listed if name != "row"}).astype({"row": "int64"})
     listed["value"] = listed["value"].str.slice(stop=_LONGEST_VALUE)
-    warnings = [warning for offer in offers for warning in offer.warnings] + _unfed(offers)
+    warnings = [warning for offer in offers for warning in offer.warnings] + doubts.of_unfed_rows(offers)
     warnings += [warning for table in tables.values() for warning in table.warnings]
     differ = pd.concat([pd.DataFrame(columns=MISMATCH_COLUMNS), *(found for table in tables.values() for found in table.mismatches)])
     return IngestReport(
@@ -324,23 +330,6 @@ def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[st
         mismatches=differ.reset_index(drop=True),
         withdrawn=deletions.withdrawn,
     )
-
-
-def _unfed(offers: list[Offer]) -> list[str]:
-    """Warn of rows that none of several feeds of one file into one table has selected: a new stage, say, that no condition names."""
-    warnings = []
-    groups: dict[tuple[str, str], list[Offer]] = {}
-    for offer in offers:
-        groups.setdefault((offer.feed.file, offer.feed.table), []).append(offer)
-    for (file, table), group in groups.items():
-        left = group[0].unselected
-        for offer in group[1:]:
-            left = left.intersection(offer.unselected)
-        if len(group) > 1 and len(left):
-            warnings.append(
-                f"{file}: {len(left)} rows meet the conditions of none of the {len(group)} feeds of {table}; the first is row {left.min()}"
-            )
-    return warnings
 
 
 def _refusal(offers: list[Offer], report: IngestReport, *, is_strict: bool) -> str:

@@ -6,7 +6,12 @@ of the rows), for `pipelines.ingest` to count.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
 
 from predictkpi.core import columns as c
 from predictkpi.core.schema import TableSchema
@@ -34,10 +39,13 @@ def with_derived_keys(schema: TableSchema, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{key: frame[key].fillna(made)})
 
 
-def _split(frame: pd.DataFrame, bad: pd.Series, field: str, reason: str | pd.Series) -> Checked:
+def _split(frame: pd.DataFrame, bad: pd.Series, field: str, reason: str | Callable[[pd.DataFrame], pd.Series]) -> Checked:
+    """Part the rows; a reason that depends on the row is asked for the bad ones only."""
+    if not bad.any():
+        return frame, pd.DataFrame({"field": field, "value": "", "reason": ""}, index=frame.index[:0])
     broken = frame[bad]
     values = broken[field].astype("str").fillna("")
-    reasons = reason[bad] if isinstance(reason, pd.Series) else reason
+    reasons = reason if isinstance(reason, str) else reason(broken)
     return frame[~bad], pd.DataFrame({"field": field, "value": values, "reason": reasons}, index=broken.index)
 
 
@@ -70,24 +78,36 @@ def in_reporting_currency(schema: TableSchema, frame: pd.DataFrame, *, currency:
     ).set_axis(foreign.index)
     rate = found[c.RATE].reindex(frame.index).where(stated != currency, 1.0)
     money = MONEY[schema.name]
-    reason = f"no exchange rate into {currency} on or before " + frame[schema.happened_at].dt.strftime("%Y-%m-%d")
-    good, without_rate = _split(frame.assign(**{money: frame[money] * rate}), rate.isna(), c.CURRENCY, reason)
+    happened = frame[schema.happened_at]
+    good, without_rate = _split(
+        frame.assign(**{money: frame[money] * rate}),
+        rate.isna(),
+        c.CURRENCY,
+        lambda rows: f"no exchange rate into {currency} on or before " + happened[rows.index].dt.strftime("%Y-%m-%d"),
+    )
     good, too_large = _split(good, out_of_range(good[money]), money, f"number out of range once in {currency}: not below {TOO_LARGE:g}")
     return good, pd.concat([without_rate, too_large])
 
 
 def of_known_deals(events: pd.DataFrame, deals: pd.DataFrame) -> Checked:
     """Events belong to a deal (``deal_id, created_at``; last row holds) and happen no earlier; a mere date counts for its whole day."""
-    created = deals.drop_duplicates(c.DEAL_ID, keep="last").set_index(c.DEAL_ID)[c.CREATED_AT]
-    events, unknown = _split(
-        events, created.index.get_indexer(events[c.DEAL_ID]) < 0, c.DEAL_ID, "no such deal in this load or in the store"
-    )
-    opened = created.reindex(events[c.DEAL_ID]).set_axis(events.index)
+    deals = deals.drop_duplicates(c.DEAL_ID, keep="last", ignore_index=True)
+    at = pd.Series(positions(events[c.DEAL_ID], deals[c.DEAL_ID]), index=events.index)
+    events, unknown = _split(events, at < 0, c.DEAL_ID, "no such deal in this load or in the store")
+    opened = deals[c.CREATED_AT].reindex(at[events.index]).set_axis(events.index)
     happened = events[c.DS]
     is_same_date = (happened == happened.dt.normalize()) & (happened == opened.dt.normalize())
-    what = events[c.STAGE].where(events[c.STAGE].isin(c.CLOSED_STAGES))
-    reason = (
-        ("closed (" + what + ")").fillna("changed").astype("str") + " before it was created on " + opened.dt.strftime("%Y-%m-%d %H:%M:%S")
-    )
+
+    def reason(rows: pd.DataFrame) -> pd.Series:
+        what = rows[c.STAGE].where(rows[c.STAGE].isin(c.CLOSED_STAGES))
+        created = opened[rows.index].dt.strftime("%Y-%m-%d %H:%M:%S")
+        return ("closed (" + what + ")").fillna("changed").astype("str") + " before it was created on " + created
+
     events, early = _split(events, (happened < opened) & ~is_same_date, c.DS, reason)
     return events, pd.concat([unknown, early])
+
+
+def positions(values: pd.Series, among: pd.Series) -> np.ndarray:
+    """Where each text stands ``among`` unlike ones; -1 where it does not. Arrow looks text up far faster than an index of pandas."""
+    found = pa.compute.index_in(pa.array(values), value_set=pa.array(among))
+    return found.fill_null(-1).to_numpy(zero_copy_only=False)

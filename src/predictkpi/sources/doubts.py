@@ -11,6 +11,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.schema import TableSchema
+from predictkpi.sources.feed import Offer
 
 _ALONE = pd.DateOffset(years=10)
 _LATE = pd.Timedelta(days=31)
@@ -69,3 +70,20 @@ def of_many_corrections(table: str, *, changed: int, stored: int) -> list[str]:
         f"{table}: {changed} of {stored} stored rows are changed by this load. Corrections count from now on only, and the past stays "
         f"as it was. If the first mapping was wrong, load into a fresh store: delete the database and ingest again"
     ]
+
+
+def of_unfed_rows(offers: Iterable[Offer]) -> list[str]:
+    """Warn of rows that none of several feeds of one file into one table has selected: a new stage, say, that no condition names."""
+    warnings = []
+    groups: dict[tuple[str, str], list[Offer]] = {}
+    for offer in offers:
+        groups.setdefault((offer.feed.file, offer.feed.table), []).append(offer)
+    for (file, table), group in groups.items():
+        left = group[0].unselected
+        for offer in group[1:]:
+            left = left.intersection(offer.unselected)
+        if len(group) > 1 and len(left):
+            warnings.append(
+                f"{file}: {len(left)} rows meet the conditions of none of the {len(group)} feeds of {table}; the first is row {left.min()}"
+            )
+    return warnings

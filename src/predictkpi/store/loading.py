@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,14 +12,14 @@ import sqlalchemy as sa
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
-from predictkpi.store.frames import insert_frame, read_frame
+from predictkpi.store.frames import OnRows, indexed_afterwards, insert_frame, read_versions
 from predictkpi.store.marks import read_statements, withdraw, write_marks, write_statements
 from predictkpi.store.rejects import settle_rejects, write_rejects
-from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, VERSION_ID
-from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, plan_versions
-from predictkpi.tables import table_schema
+from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, VERSION_ID
+from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, RowNames, plan_versions
+from predictkpi.tables import TABLES, table_schema
 
-OnRows = Callable[[int], None]
+_HAPPENED = [name for name, schema in TABLES.items() if not schema.planned and name != "fx_rates"]
 
 
 @dataclass(frozen=True)
@@ -63,26 +64,32 @@ class Load:
 
     def newest(self, table: str, columns: list[str]) -> pd.DataFrame:
         """These columns (key first) of the newest version of each key, this load's versions included."""
-        held = FACT_TABLES[table]
-        statement = sa.select(*(held.c[name] for name in columns)).order_by(held.c[c.KNOWN_AT], held.c[VERSION_ID])
+        versions = read_versions(self._connection, FACT_TABLES[table], [*dict.fromkeys([*columns, c.KNOWN_AT])])
         key = [name for name in table_schema(table).key if name in columns]
-        return read_frame(self._connection, statement).drop_duplicates(key, keep="last", ignore_index=True)
+        return versions.drop_duplicates(key, keep="last", ignore_index=True)[columns]
 
-    def plan(self, table: str, offered: pd.DataFrame, *, origin: pd.Series) -> pd.DataFrame:
+    def plan(self, table: str, offered: pd.DataFrame, *, origin: RowNames) -> pd.DataFrame:
         """What would become of these rows; see `versions.plan_versions`."""
-        schema, held = table_schema(table), FACT_TABLES[table]
-        statement = sa.select(*(held.c[name] for name in [*schema.key, c.KNOWN_AT, CONTENT_HASH])).order_by(
-            held.c[c.KNOWN_AT], held.c[VERSION_ID]
-        )
-        stored = read_frame(self._connection, statement)
+        schema = table_schema(table)
+        stored = read_versions(self._connection, FACT_TABLES[table], [*schema.key, c.KNOWN_AT, CONTENT_HASH])
         return plan_versions(schema, offered, stored, learning=self.learning, origin=origin)
 
     def write(self, table: str, offered: pd.DataFrame, plan: pd.DataFrame, *, on_rows: OnRows | None = None) -> None:
         """Append the rows that the plan accepts, in the order in which they were known."""
-        accepted = plan[plan[OUTCOME] == ACCEPTED].sort_values(c.KNOWN_AT, kind="stable")
-        versions = offered.loc[accepted.index, table_schema(table).column_names]
-        versions = versions.join(accepted[[c.KNOWN_AT, CONTENT_HASH]]).assign(**{LOAD_ID: self.load_id})
-        insert_frame(self._connection, FACT_TABLES[table], versions, on_rows=on_rows)
+        is_accepted = plan[OUTCOME] == ACCEPTED
+        known = plan.loc[is_accepted, [c.KNOWN_AT, CONTENT_HASH]]
+        versions = offered.loc[is_accepted, table_schema(table).column_names].assign(**known, **{LOAD_ID: self.load_id})
+        if not known[c.KNOWN_AT].is_monotonic_increasing:
+            versions = versions.sort_values(c.KNOWN_AT, kind="stable")
+        with indexed_afterwards(self._connection, FACT_TABLES[table]) if self.is_first(table) else nullcontext():
+            insert_frame(self._connection, FACT_TABLES[table], versions, on_rows=on_rows)
+        if table in _HAPPENED and len(known):
+            self._note(known[c.KNOWN_AT].max())
+
+    def _note(self, known_at: pd.Timestamp) -> None:
+        """Keep the newest instant at which something that this load brings became known."""
+        newest, book = LOADS.c[NEWEST_KNOWN_AT], sa.update(LOADS).where(LOADS.c[LOAD_ID] == self.load_id)
+        self._connection.execute(book.where(newest.is_(None) | (newest < known_at)).values({NEWEST_KNOWN_AT: known_at}))
 
     def write_rejects(self, rejects: pd.DataFrame) -> None:
         """Keep these rejects; columns ``file, row, table, field, value, reason`` and, where there is one, ``record``."""
@@ -99,7 +106,10 @@ class Load:
     def withdraw(self, table: str, column: str, ids: Sequence[str], *, is_withdrawn: bool = True) -> int:
         """State that records are gone (or back) from this load on; asked after `write`. See `marks.withdraw`."""
         known_at = self.learning.learnt_at
-        return withdraw(self._connection, table, column, ids, known_at=known_at, load_id=self.load_id, is_withdrawn=is_withdrawn)
+        news = withdraw(self._connection, table, column, ids, known_at=known_at, load_id=self.load_id, is_withdrawn=is_withdrawn)
+        if news:
+            self._note(known_at)
+        return news
 
     def statements(self, table: str, column: str) -> pd.DataFrame:
         """What earlier loads stated of records that are gone or back; see `marks.read_statements`."""

@@ -24,28 +24,33 @@ METADATA = sa.MetaData(
 )
 
 
-class Instant(sa.types.TypeDecorator[str | dt.datetime]):
-    """A naive company-local timestamp: TIMESTAMP where the database has one, ISO text of fixed width (so that it sorts) in SQLite.
+class Instant(sa.types.TypeDecorator[pd.Timestamp]):
+    """A naive company-local timestamp: TIMESTAMP where the database has one, microseconds since 1970 in SQLite.
 
-    Bound values may be `pandas.Timestamp`, `datetime` or, for bulk inserts, ISO text. Results come as the driver gives them; read through
-    `pandas.to_datetime`.
+    Bound values may be `pandas.Timestamp` or `datetime`.
     """
 
     impl = sa.DateTime
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str] | sa.types.TypeEngine[dt.datetime]:
-        """Text of 26 characters in SQLite, a timestamp without time zone elsewhere."""
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[int] | sa.types.TypeEngine[dt.datetime]:
+        """An integer in SQLite, a timestamp without time zone elsewhere."""
         if dialect.name == "sqlite":
-            return dialect.type_descriptor(sa.String(26))
+            return dialect.type_descriptor(sa.BigInteger())
         return dialect.type_descriptor(sa.DateTime())
 
-    def process_bind_param(self, value: str | dt.datetime | None, dialect: sa.Dialect) -> str | dt.datetime | None:
-        """Pass ISO text on as it is; spell instants out for SQLite."""
-        if value is None or isinstance(value, str):
-            return value
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> int | dt.datetime | None:
+        """Count microseconds for SQLite."""
+        if value is None:
+            return None
         instant = pd.Timestamp(value)
-        return instant.strftime("%Y-%m-%d %H:%M:%S.%f") if dialect.name == "sqlite" else instant.to_pydatetime()
+        return int(instant.as_unit("us").asm8.view("int64")) if dialect.name == "sqlite" else instant.to_pydatetime()
+
+    def process_result_value(self, value: int | dt.datetime | None, dialect: sa.Dialect) -> pd.Timestamp | None:
+        """The instant that was bound."""
+        if value is None:
+            return None
+        return pd.Timestamp(value, unit="us") if isinstance(value, int) else pd.Timestamp(value)
 
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -61,13 +66,14 @@ def _fact_table(schema: TableSchema) -> sa.Table:
         sa.Column(c.KNOWN_AT, Instant(), nullable=False),
         sa.Column(LOAD_ID, sa.Integer, nullable=False),
         sa.Column(CONTENT_HASH, sa.BigInteger, nullable=False),
-        sa.UniqueConstraint(*schema.key, c.KNOWN_AT),
-        sa.Index(None, c.KNOWN_AT),
+        # An index and no constraint, for a first load fills the table before it makes the index.
+        sa.Index(f"uq_{schema.name}_{'_'.join(schema.key)}_known_at", *schema.key, c.KNOWN_AT, unique=True),
     )
 
 
 FACT_TABLES: dict[str, sa.Table] = {name: _fact_table(schema) for name, schema in TABLES.items()}
 
+NEWEST_KNOWN_AT = "newest_known_at"
 LOADS = sa.Table(
     "loads",
     METADATA,
@@ -81,6 +87,7 @@ LOADS = sa.Table(
     sa.Column("accepted", sa.BigInteger, nullable=False),
     sa.Column("unchanged", sa.BigInteger, nullable=False),
     sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column(NEWEST_KNOWN_AT, Instant()),
 )
 
 REJECT_ID, RECORD, REPLAYED_IN = "reject_id", "record", "replayed_in"

@@ -19,13 +19,13 @@ from predictkpi.core.types import Company
 from predictkpi.errors import DataError, SchemaError
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.engine import open_engine, reading, writing
-from predictkpi.store.frames import in_chunks, insert_frame, read_frame
+from predictkpi.store.frames import in_chunks, insert_frame, read_frame, read_versions
 from predictkpi.store.loading import Counts, Load, open_load, read_company
 from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
 from predictkpi.store.rejects import count_rejects, read_rejects
-from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, PREDICTIONS, RECORD, REJECT_FIELDS, REJECT_ID, VERSION_ID, WITHDRAWALS
+from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, PREDICTIONS, RECORD, REJECT_FIELDS, REJECT_ID
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
-from predictkpi.tables import TABLES, table_schema
+from predictkpi.tables import table_schema
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _SECONDS_TO_WAIT_FOR_A_WRITER = 30.0
@@ -150,14 +150,11 @@ class Store:
         Targets and exchange rates do not count: they may be known long before or after the business they speak of.
         """
         facts = self.facts()
-        newest = [sa.select(sa.func.max(table.c[c.KNOWN_AT])) for name, table in FACT_TABLES.items() if name in _HAPPENED]
-        newest.append(sa.select(sa.func.max(WITHDRAWALS.c[c.KNOWN_AT])))
         with reading(self._engine) as connection:
-            instants = [connection.execute(statement).scalar() for statement in newest]
-        found = [pd.Timestamp(instant) for instant in instants if instant is not None]
-        if not found:
+            newest = connection.execute(sa.select(sa.func.max(LOADS.c[NEWEST_KNOWN_AT]))).scalar()
+        if newest is None:
             raise DataError(f"{self!r} of {facts.company.name} holds no customers, orders, deals or spend: there is no day to look from")
-        return max(found).normalize() + pd.Timedelta(days=1)
+        return newest.normalize() + pd.Timedelta(days=1)
 
     def snapshot(self, as_of: pd.Timestamp | None = None) -> Snapshot:
         """Everything known before ``as_of``, by default before `default_as_of`."""
@@ -233,9 +230,6 @@ class Store:
             yield connection if sa.inspect(connection).has_table(LOADS.name) else None
 
 
-_HAPPENED = [name for name, schema in TABLES.items() if not schema.planned and name != "fx_rates"]
-
-
 class _StoredFacts:
     """`snapshot.Facts` from the database as the loads up to ``newest_load`` left it: later ones do not show, whenever a table is read."""
 
@@ -246,13 +240,10 @@ class _StoredFacts:
 
     def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
         """See `Facts.read`."""
-        schema = table_schema(table)
         held = FACT_TABLES[table]
-        columns = [held.c[name] for name in [*schema.column_names, c.KNOWN_AT]]
         is_known = (held.c[c.KNOWN_AT] < known_before) & (held.c[LOAD_ID] <= self._newest_load)
-        statement = sa.select(*columns).where(is_known).order_by(held.c[c.KNOWN_AT], held.c[VERSION_ID])
         with reading(self._engine) as connection:
-            versions = read_frame(connection, statement)
+            versions = read_versions(connection, held, [*table_schema(table).column_names, c.KNOWN_AT], is_known)
             return with_withdrawals(connection, table, versions, known_before=known_before, newest_load=self._newest_load)
 
 
@@ -262,7 +253,7 @@ def _load_frame(load: Load, name: str, frame: pd.DataFrame) -> Counts:
     if c.KNOWN_AT not in offered:
         offered = offered.assign(**{c.KNOWN_AT: pd.Series(pd.NaT, index=offered.index, dtype="datetime64[us]")})
     schema.validate(offered)
-    plan = load.plan(name, offered, origin="row " + offered.index.astype("str").to_series(index=offered.index))
+    plan = load.plan(name, offered, origin=lambda labels: "row " + labels.astype("str").to_series(index=labels))
     rejected = plan[plan[OUTCOME] == REJECTED]
     if len(rejected):
         raise SchemaError(f"{name}: {len(rejected)} rows cannot be kept; first: row {rejected.index[0]}: {rejected[c.REASON].iloc[0]}")

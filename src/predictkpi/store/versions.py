@@ -13,6 +13,7 @@ ones, so no stored fact ever changes in an earlier snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,10 @@ CONTENT_HASH = "content_hash"
 OUTCOME = "outcome"
 IS_NEW = "is_new"
 ACCEPTED, UNCHANGED, REJECTED = "accepted", "unchanged", "rejected"
+OUTCOMES = pd.CategoricalDtype(["", ACCEPTED, UNCHANGED, REJECTED])
+"""Of a column of outcomes; the empty one is of rows that are not settled yet."""
+RowNames = Callable[[pd.Index], pd.Series]
+"""Names rows for a reader: labels in, a text for each out, on these labels."""
 
 
 @dataclass(frozen=True)
@@ -43,36 +48,47 @@ def content_hash(frame: pd.DataFrame, schema: TableSchema) -> pd.Series:
         if column.kind == "string":
             text = values.astype("str").fillna("")
             # Of a category each value is hashed once: much less work, unless it is an id.
-            content[column.name] = text.astype("object" if column.name in schema.key else "category")
+            content[column.name] = text.astype("object") if column.name in schema.key else _as_category(text)
         elif column.kind == "number":
             content[column.name] = values.astype("float64") + 0.0
         else:
             content[column.name] = values.astype("datetime64[us]")
-    hashes = pd.util.hash_pandas_object(pd.DataFrame(content, index=frame.index), index=False, categorize=False)
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(content, index=frame.index, copy=False), index=False, categorize=False)
     return pd.Series(hashes.to_numpy(dtype="uint64").view("int64"), index=frame.index)
 
 
+def _as_category(text: pd.Series) -> pd.Series:
+    """Text as a category whose values are in no order: sorting them is what takes long."""
+    codes, values = pd.factorize(text)
+    return pd.Series(pd.Categorical.from_codes(codes, values), index=text.index)
+
+
 def plan_versions(
-    schema: TableSchema, offered: pd.DataFrame, stored: pd.DataFrame, *, learning: Learning, origin: pd.Series
+    schema: TableSchema, offered: pd.DataFrame, stored: pd.DataFrame, *, learning: Learning, origin: RowNames
 ) -> pd.DataFrame:
     """Decide on each offered row.
 
     Parameters: ``offered`` has the schema's columns and ``known_at`` (empty: not stated) on a unique index, in the order of its files;
     ``stored`` has key, ``known_at`` and ``content_hash`` of every version there is, oldest first; ``origin`` names each offered row for a
-    reader. Returns ``outcome, known_at, content_hash, reason, is_new`` (no version of the key is stored) on the index of
-    ``offered``.
+    reader, and is asked only for rows that are contradicted. Returns ``outcome, known_at, content_hash, reason, is_new`` (no version of the
+    key is stored) on the index of ``offered``.
     """
     stored, work = _prepare(schema, offered, stored)
     is_first_load = stored.empty
     happened = offered[schema.happened_at] if schema.happened_at and is_first_load else pd.Series(pd.NaT, index=offered.index)
     work["stated"] = offered[c.KNOWN_AT].notna()
     work[c.KNOWN_AT] = offered[c.KNOWN_AT].fillna(happened).fillna(learning.learnt_at).astype("datetime64[us]")
-    work[OUTCOME], work[c.REASON], work[IS_NEW] = "", "", work["newest_at"].isna()
+    work[OUTCOME] = pd.Series("", index=work.index, dtype=OUTCOMES)
+    work[c.REASON], work[IS_NEW] = pd.Series("", index=work.index, dtype="str"), work["newest_at"].isna()
 
-    _settle_repeats(work, origin)
+    is_alone = ~work.duplicated("code", keep=False)
+    if not is_alone.all():
+        _settle_repeats(work, origin)
     if not is_first_load:
         _settle_against_stored(work, stored, learning)
-    _settle_chains(work, origin)
+    _settle_alone(work, is_alone)
+    if not is_alone.all():
+        _settle_chains(work, origin)
     return work[[OUTCOME, c.KNOWN_AT, CONTENT_HASH, c.REASON, IS_NEW]]
 
 
@@ -82,9 +98,11 @@ def _prepare(schema: TableSchema, offered: pd.DataFrame, stored: pd.DataFrame) -
     codes = pd.factorize(keys.iloc[:, 0])[0] if len(schema.key) == 1 else keys.groupby(list(schema.key), sort=False).ngroup().to_numpy()
     stored = stored.assign(code=codes[: len(stored)])
     work = pd.DataFrame({"code": codes[len(stored) :], CONTENT_HASH: content_hash(offered, schema)}, index=offered.index)
-    newest = stored.drop_duplicates("code", keep="last").set_index("code")
-    work["newest_at"] = newest[c.KNOWN_AT].reindex(work["code"]).to_numpy()
-    work["newest_hash"] = newest[CONTENT_HASH].reindex(work["code"], fill_value=0).to_numpy()
+    newest = np.full(codes.max(initial=-1) + 1, -1)
+    newest[stored["code"]] = stored.index  # of a key that is there more than once the last version stays
+    newest = newest[work["code"]]
+    work["newest_at"] = stored[c.KNOWN_AT].reindex(newest).to_numpy()
+    work["newest_hash"] = stored[CONTENT_HASH].reindex(newest, fill_value=0).to_numpy()
     return stored, work
 
 
@@ -93,7 +111,7 @@ def _settle(work: pd.DataFrame, rows: pd.Series | pd.Index, outcome: str, reason
     work.loc[rows, c.REASON] = reason
 
 
-def _settle_repeats(work: pd.DataFrame, origin: pd.Series) -> None:
+def _settle_repeats(work: pd.DataFrame, origin: RowNames) -> None:
     """Rows that state no ``known_at`` cannot be ordered: of one key the first holds, equal ones repeat it, others contradict it."""
     unstated = work[~work["stated"]]
     later = unstated[unstated.duplicated("code")]
@@ -105,16 +123,19 @@ def _settle_repeats(work: pd.DataFrame, origin: pd.Series) -> None:
     _settle(work, later.index[~is_equal], REJECTED, _contradicts(first.loc[~is_equal, "label"], origin))
 
 
-def _contradicts(other: pd.Series, origin: pd.Series) -> pd.Series:
-    return "same key as " + origin.loc[other].set_axis(other.index) + " with other content, and nothing says which holds"
+def _contradicts(other: pd.Series, origin: RowNames) -> pd.Series:
+    return "same key as " + origin(pd.Index(other)).set_axis(other.index) + " with other content, and nothing says which holds"
 
 
 def _settle_against_stored(work: pd.DataFrame, stored: pd.DataFrame, learning: Learning) -> None:
     """Rows of keys whose newest stored version is not earlier than they are."""
     late = work[(work[OUTCOME] == "") & (work["newest_at"] >= work[c.KNOWN_AT])]
+    is_newest = late[CONTENT_HASH] == late["newest_hash"]
+    _settle(work, late.index[is_newest], UNCHANGED)
+    late = late[~is_newest]
     if late.empty:
         return
-    is_known = (late[CONTENT_HASH] == late["newest_hash"]) | _was_in_force(late, stored)
+    is_known = _was_in_force(late, stored)
     _settle(work, late.index[is_known], UNCHANGED)
     late = late[~is_known]
 
@@ -138,7 +159,15 @@ def _was_in_force(rows: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
     return pd.Series(is_equal, index=found["label"]).reindex(rows.index, fill_value=False)
 
 
-def _settle_chains(work: pd.DataFrame, origin: pd.Series) -> None:
+def _settle_alone(work: pd.DataFrame, is_alone: pd.Series) -> None:
+    """Rows that are the only one of their key: each is a version if it differs from the newest stored one."""
+    is_open = is_alone & (work[OUTCOME] == "")
+    is_equal = work["newest_at"].notna() & (work[CONTENT_HASH] == work["newest_hash"])
+    work.loc[is_open & is_equal, OUTCOME] = UNCHANGED
+    work.loc[is_open & ~is_equal, OUTCOME] = ACCEPTED
+
+
+def _settle_chains(work: pd.DataFrame, origin: RowNames) -> None:
     """The rest, per key in the order in which they were known: a row is a version if it differs from the one before it."""
     rest = work[work[OUTCOME] == ""].reset_index(names="label").sort_values(["code", c.KNOWN_AT, "label"], kind="stable")
     rest = rest.set_index("label")

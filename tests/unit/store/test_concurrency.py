@@ -32,7 +32,7 @@ def rows(*numbers: int) -> dict[str, pd.DataFrame]:
 
 def write(load, frames: dict[str, pd.DataFrame]) -> None:
     for name, frame in frames.items():
-        load.write(name, frame, load.plan(name, frame, origin=pd.Series("row", index=frame.index)))
+        load.write(name, frame, load.plan(name, frame, origin=lambda labels: pd.Series("row", index=labels)))
 
 
 def seen(store: Store) -> tuple[int, ...]:

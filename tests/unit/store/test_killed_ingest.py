@@ -1,7 +1,8 @@
 """``kill -9`` at any moment of an ingest leaves the store as before that load or as after it, and loading again completes it.
 
 The process is the command line itself, forked off a process that has imported it already, so that every kill falls into the work. The suite
-kills a few, spread over the time that a whole ingest takes here; ``PREDICTKPI_KILLS=50`` kills that many on each database.
+kills a few, spread over the time that a whole ingest takes here; ``PREDICTKPI_KILLS=50`` kills that many of each kind on each database:
+first loads, which may make their indexes at the end, and later ones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from predictkpi.pipelines.ingest import ingest
 from predictkpi.store import Store
@@ -74,9 +76,12 @@ class State:
 
     def __init__(self, url: str):
         store = Store(url)
-        facts = store.facts()
-        self.books = (facts.company, len(store.loads()), len(store.rejects()))
-        self.tables = {name: facts.read(name, known_before=FOREVER) for name in TABLES}
+        engine = sa.create_engine(store.url)
+        indexes = {index["name"] for name in TABLES for index in sa.inspect(engine).get_indexes(name)}
+        engine.dispose()
+        self.books = (store.company, len(store.loads()), len(store.rejects()), indexes)
+        facts = None if store.is_empty else store.facts()
+        self.tables = {name: facts.read(name, known_before=FOREVER) if facts else TABLES[name].empty() for name in TABLES}
         store.close()
 
     def __eq__(self, other: State) -> bool:
@@ -105,12 +110,13 @@ def exports(tmp_path_factory):
     return folders
 
 
-@pytest.fixture
+@pytest.fixture(params=["first", "later"])
 def copies(request, database_url, exports):
-    """A way to as many stores that hold the first export as a test likes; each call gives the URL of another."""
+    """A way to as many stores as a test likes, empty ones or such that hold the first export; each call gives the URL of another."""
     store = Store(database_url)
     store.migrate()
-    ingest(store, mapping=exports[0] / "mapping.yaml", source=exports[0], now=pd.Timestamp.now("UTC"))
+    if request.param == "later":
+        ingest(store, mapping=exports[0] / "mapping.yaml", source=exports[0], now=pd.Timestamp.now("UTC"))
     store.close()
     if store.url.get_backend_name() == "postgresql":
         return lambda: request.getfixturevalue("postgres").new_database(template=store.url.database)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
@@ -100,6 +101,27 @@ def test_load__failing_leaves_no_trace(store):
     assert store.loads().empty
 
 
+def test_load__first_one_leaves_the_indexes_as_they_were(store):
+    """Also one that fails: a first load may fill a table before it makes the indexes."""
+    engine = sa.create_engine(store.url)
+
+    def indexes() -> dict[str, set[str | None]]:
+        return {name: {index["name"] for index in sa.inspect(engine).get_indexes(name) if index["unique"]} for name in TABLES}
+
+    before = indexes()
+    assert all(before.values())
+    with pytest.raises(SchemaError, match="required, but empty"):
+        rows = {"customers": customers(("a", "x", "2024-01-01")), "orders": typed("orders", order_id=["o"])}
+        store.load(rows, company=COMPANY, now=NOW)
+    assert indexes() == before
+    store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
+    assert indexes() == before
+    with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
+        columns = "customer_id, known_at, load_id, content_hash"
+        connection.execute(sa.text(f"INSERT INTO customers ({columns}) SELECT {columns} FROM customers"))
+    engine.dispose()
+
+
 def test_load__contradicting_rows_raise(store):
     with pytest.raises(SchemaError, match="repeats"):
         store.load({"customers": customers(("a", "x", "2024-01-01"), ("a", "y", "2024-01-01"))}, company=COMPANY, now=NOW)
@@ -145,7 +167,7 @@ def test_store__readers_see_nothing_of_a_load_before_it_is_committed(store):
     store.load({"customers": customers(("a", "x", "2024-01-01"))}, company=COMPANY, now=NOW)
     rows = customers(("b", "x", "2024-01-02"))
     with store.begin_load(company=COMPANY, now=NOW) as load:
-        plan = load.plan("customers", rows, origin=pd.Series("row", index=rows.index))
+        plan = load.plan("customers", rows, origin=lambda labels: pd.Series("row", index=labels))
         load.write("customers", rows, plan)
         assert load.newest("customers", ["customer_id"])["customer_id"].tolist() == ["a", "b"]
         assert store.counts()["customers"] == 1

@@ -21,9 +21,13 @@ def orders(*rows: tuple[str, float, str | None]) -> pd.DataFrame:
 
 
 def plan(offered: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    origin = pd.Series([f"a.csv row {label + 2}" for label in offered.index], index=offered.index, dtype="str")
     held = stored[["order_id", "known_at"]].assign(content_hash=content_hash(stored, ORDERS))
-    return plan_versions(ORDERS, offered, held.sort_values("known_at", kind="stable", ignore_index=True), learning=LEARNING, origin=origin)
+    held = held.sort_values("known_at", kind="stable", ignore_index=True)
+    return plan_versions(ORDERS, offered, held, learning=LEARNING, origin=named)
+
+
+def named(labels: pd.Index) -> pd.Series:
+    return pd.Series([f"a.csv row {label + 2}" for label in labels], index=labels, dtype="str")
 
 
 NOTHING = orders()
@@ -101,7 +105,7 @@ def test_plan__keys_of_several_columns():
     frame = pd.DataFrame({"ds": DAY.as_unit("us"), "channel": ["a", "b", "a"], "cost": [1.0, 1.0, 2.0], "currency": "EUR"})
     frame["known_at"] = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
     stored = frame[:0][["ds", "channel", "known_at"]].assign(content_hash=pd.Series(dtype="int64"))
-    planned = plan_versions(spend, frame, stored, learning=LEARNING, origin=pd.Series("x row 1", index=frame.index))
+    planned = plan_versions(spend, frame, stored, learning=LEARNING, origin=lambda labels: pd.Series("x row 1", index=labels))
     assert planned["outcome"].tolist() == ["accepted", "accepted", "rejected"]
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
-from predictkpi.store.schema import BIG_ID, Instant
+from predictkpi.store.schema import BIG_ID
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+INSTANT = sa.DateTime().with_variant(sa.String(26), "sqlite")
 
 
 def _text(name: str) -> sa.Column:
@@ -27,7 +29,7 @@ def _number(name: str) -> sa.Column:
 
 
 def _instant(name: str) -> sa.Column:
-    return sa.Column(name, Instant())
+    return sa.Column(name, INSTANT)
 
 
 def _required(column: Callable[[str], sa.Column], name: str) -> sa.Column:
@@ -41,7 +43,7 @@ def _create_fact_table(name: str, key: list[str], *columns: sa.Column) -> None:
         name,
         sa.Column("version_id", BIG_ID, autoincrement=True),
         *columns,
-        sa.Column("known_at", Instant(), nullable=False),
+        sa.Column("known_at", INSTANT, nullable=False),
         sa.Column("load_id", sa.Integer, nullable=False),
         sa.Column("content_hash", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("version_id", name=f"pk_{name}"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from predictkpi.store.schema import BIG_ID, Instant
+from predictkpi.store.schema import BIG_ID
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+INSTANT = sa.DateTime().with_variant(sa.String(26), "sqlite")
 
 
 def upgrade() -> None:
@@ -29,7 +31,7 @@ def upgrade() -> None:
         sa.Column("field", sa.Text, nullable=False),
         sa.Column("value", sa.Text, nullable=False),
         sa.Column("is_withdrawn", sa.Boolean, nullable=False),
-        sa.Column("known_at", Instant(), nullable=False),
+        sa.Column("known_at", INSTANT, nullable=False),
         sa.Column("load_id", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("withdrawal_id", name="pk_withdrawals"),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from predictkpi.store.schema import BIG_ID, Instant
+from predictkpi.store.schema import BIG_ID
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+INSTANT = sa.DateTime().with_variant(sa.String(26), "sqlite")
 
 
 def upgrade() -> None:
@@ -23,7 +25,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("value", sa.Text),
-        sa.Column("known_at", Instant(), nullable=False),
+        sa.Column("known_at", INSTANT, nullable=False),
         sa.Column("load_id", sa.Integer, nullable=False),
         sa.Column("content_hash", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("version_id", name="pk_attributes"),
