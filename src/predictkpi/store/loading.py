@@ -118,6 +118,8 @@ class Load:
     def state(self, table: str, column: str, said: pd.DataFrame) -> None:
         """Append such statements; see `marks.write_statements`."""
         write_statements(self._connection, table, column, said, load_id=self.load_id)
+        if len(said):
+            self._note(said[c.KNOWN_AT].max())
 
     def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
         """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""
