@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from predictkpi.errors import SettingsError
 
-FOR_TESTS = {"PREDICTKPI_REAL_DATA", "PREDICTKPI_CHROMIUM"}
+FOR_TESTS = {"PREDICTKPI_REAL_DATA", "PREDICTKPI_CHROMIUM", "PREDICTKPI_KILLS"}
 """Variables that are read by the tests and scripts, not by the service."""
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
 
