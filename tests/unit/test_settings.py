@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from predictkpi.errors import SettingsError
-from predictkpi.settings import Settings
+from predictkpi.settings import FOR_TESTS, Settings, read_settings
 from predictkpi.store import Store
 
 
@@ -23,3 +23,9 @@ def test_store__a_url_that_is_none_tells_no_password():
         Store("postgresql://me:half@of:s3cret@host/facts")
     assert caught.value.__cause__ is None
     assert "s3cret" not in str(caught.value)
+
+
+def test_settings__leave_the_variables_of_the_tests_alone(monkeypatch):
+    for name in FOR_TESTS:
+        monkeypatch.setenv(name, "50")
+    assert read_settings().port == 8000

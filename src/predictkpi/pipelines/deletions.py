@@ -11,7 +11,7 @@ A record that a later row of such a feed shows again is back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -50,8 +50,8 @@ class Deletions:
             self._statements.append(("deal_events", key, said))
 
 
-def settle_deletions(load: Load, offers: list[Offer], alive: Mapping[str, pd.DataFrame], *, until: pd.Timestamp) -> Deletions:
-    """Settle every row that states a deletion; rejects go to their offers. ``alive`` are the rows of each table that say the opposite."""
+def settle_deletions(load: Load, offers: list[Offer], alive: Callable[[str], pd.DataFrame], *, until: pd.Timestamp) -> Deletions:
+    """Settle every row that states a deletion; rejects go to their offers. ``alive`` gives the rows of a table that say the opposite."""
     found = Deletions()
     for name, schema in TABLES.items():
         telling = {number: offer for number, offer in enumerate(offers) if offer.feed.table == name and offer.feed.deleted}
@@ -60,7 +60,7 @@ def settle_deletions(load: Load, offers: list[Offer], alive: Mapping[str, pd.Dat
         key = schema.key[0]
         parts = [offer.deletions.assign(feed=number, row=offer.deletions.index) for number, offer in telling.items()]
         said = pd.concat(parts, ignore_index=True).rename(columns={key: c.VALUE})
-        shown = alive[name].rename(columns={key: c.VALUE})[_SAID]
+        shown = alive(name).rename(columns={key: c.VALUE})[_SAID]
         shown = shown.assign(**{c.KNOWN_AT: shown[c.KNOWN_AT].fillna(load.learning.learnt_at)})
         stored = load.statements(name, key)
         versions = load.newest(name, [key, c.KNOWN_AT]).rename(columns={key: c.VALUE})

@@ -103,7 +103,7 @@ def load_offers(
         for table in tables.values():
             tell(f"checking {table.name}", 0, len(table.frame))
             table.check(load, tables, until=learnt_at)
-        deletions = settle_deletions(load, offers, {name: table.alive() for name, table in tables.items()}, until=learnt_at)
+        deletions = settle_deletions(load, offers, lambda name: tables[name].alive(), until=learnt_at)
         report = _report(load.load_id, origin.company, offers, tables, deletions)
         report.warnings.extend(text for table in tables.values() for text in table.doubts(load, is_dated=learnt_at != now))
         refusal = _refusal(offers, report, is_strict=is_strict)

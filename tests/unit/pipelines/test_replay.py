@@ -45,8 +45,8 @@ ORDERS = [
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/facts.db")
+def store(database_url):
+    store = Store(database_url)
     store.migrate()
     yield store
     store.close()
