@@ -26,6 +26,7 @@ class NewCustomers(Kpi):
     least_n = 0
     when_empty = 0.0
     over_time = "sums"
+    covered_by = "orders"
     settles_with = "orders"
 
     def compute(self, view: View) -> pd.DataFrame:
@@ -52,6 +53,7 @@ class AcquisitionSpend(Kpi):
     dimensions = (c.CHANNEL,)
     least_n = 0
     over_time = "sums"
+    covered_by = "spend"
 
     def compute(self, view: View) -> pd.DataFrame:
         """Sum and count of the rows of spend; a period that they cover only in part is partial."""
