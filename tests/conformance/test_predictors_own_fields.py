@@ -54,7 +54,7 @@ def test_own_fields__are_among_the_inputs_and_in_use(candidate, fitted, past):  
     assert inputs["deal.fit"].notna().all()
     assert inputs["customer.industry"].notna().all()
     if candidate[1] == "model":
-        assert {"deal.fit", "deal.tier", "customer.industry"} <= set(fitted.hazard_.attributes.names)
+        assert {"deal.fit", "deal.tier", "customer.industry"} <= set(fitted.hazard_.design.attributes.names)
 
 
 def test_own_fields__corrected_later_change_no_earlier_answer(fitted, company, as_of):  # noqa: F811

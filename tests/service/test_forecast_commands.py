@@ -108,3 +108,18 @@ def test_changes__agree_with_the_api(cli, get, open_deals, snapshot):
     code, out, err = cli("changes", *ids)
     assert code == 0, err
     assert all(name in out for name in (*ids, "before", "data", "time", "model"))
+
+
+def test_reasons__agree_with_the_api(cli, get, open_deals):
+    deal_id = open_deals.index[-1]
+    code, out, err = cli("reasons", deal_id, "--format", "json", "--language", "de")
+    assert code == 0, err
+    told = {(row["statistic"], row["title"]): row["contribution"] for row in json.loads(out)}
+    answer = get(f"/v1/deals/{deal_id}/close-time", reasons="true", language="de")
+    assert told == pytest.approx({(reason["statistic"], reason["title"]): reason["contribution"] for reason in answer["reasons"]})
+    code, out, err = cli("reasons", deal_id)
+    assert code == 0, err
+    assert all(name in out for name in (deal_id, "the usual open deal", "stage and the way to it", "prediction"))
+    code, out, err = cli("reasons", deal_id, "--language", "fr")
+    assert code == 1
+    assert "'fr'" in err

@@ -26,6 +26,7 @@ ENVELOPE = {
     "reason",
     "predictions",
     "curve",
+    "reasons",
 }
 
 
@@ -57,7 +58,9 @@ def payload_of(deal_id, snapshot):
     states = [{"at": sent(event[c.DS]), **{name: sent(event[name]) for name in names}} for _, event in events.iterrows()]
     now = {name: value for name, value in states[-1].items() if name in names}
     fixed = {name: sent(deal[name]) for name in (c.CREATED_AT, c.SOURCE, c.PRODUCT, c.REGION, c.TEAM, c.CUSTOMER_ID)}
-    return {"deal_id": deal_id, "events": states, **fixed, **now}
+    done = snapshot.activities[snapshot.activities[c.DEAL_ID] == deal_id].sort_values(c.DS, kind="stable")
+    activities = [{"at": sent(row[c.DS]), "kind": row[c.KIND]} for _, row in done.iterrows()]
+    return {"deal_id": deal_id, "events": states, "activities": activities, **fixed, **now}
 
 
 def test_clv__answers_for_a_stored_customer(get, snapshot):
@@ -85,6 +88,37 @@ def test_close_time__answers_for_an_open_deal(get, open_deals):
     assert dates["close_q10"] <= dates["close_q50"] <= dates["close_q90"]
     assert last["p_won_by_month_end"] <= last["p_won_by_quarter_end"] <= last["p_won_by_fiscal_year_end"] <= last["p_win"]
     assert last["expected_value"] == pytest.approx(last["p_win"] * open_deals.loc[deal_id, c.AMOUNT])
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_close_time__says_why_for_stored_and_sent_deals_alike(get, served, open_deals, snapshot, language):
+    deal_id = open_deals.index[-1]
+    params = {"reasons": "true", "language": language}
+    stored = get(f"/v1/deals/{deal_id}/close-time", **params)
+    sent = served.client.post("/v1/deals/close-time", json=payload_of(deal_id, snapshot), params=params).json()
+    assert get(f"/v1/deals/{deal_id}/close-time")["reasons"] is None
+    assert {reason["statistic"] for reason in stored["reasons"]} == {"cif_won", "close_q50"}
+    for answer in (stored, sent):
+        at_90 = next(item for item in answer["predictions"] if item["horizon"] == 90)["values"]["cif_won"]
+        of_won = [reason for reason in answer["reasons"] if reason["statistic"] == "cif_won"]
+        assert sum(reason["contribution"] for reason in of_won) == pytest.approx(at_90, abs=1e-9)
+        assert of_won[0]["name"] == "baseline"
+    stage = next(reason["title"] for reason in stored["reasons"] if reason["name"] == "stage")
+    assert ("Phase" in stage) == (language == "de")
+    kept = ("name", "title")
+    assert {tuple(reason[k] for k in kept) for reason in stored["reasons"]} == {
+        tuple(reason[k] for k in kept) for reason in sent["reasons"]
+    }
+
+
+def test_payload__activities_count_and_must_lie_in_the_past(served, open_deals, snapshot):
+    deal = payload_of(open_deals.index[-1], snapshot)
+    future = deal | {"activities": [{"at": (snapshot.as_of + pd.Timedelta(days=1)).isoformat(), "kind": "call"}]}
+    answer = served.client.post("/v1/deals/close-time", json=future)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "#/activities/0/at"
+    lively = deal | {"activities": [{"at": (snapshot.as_of - pd.Timedelta(days=day)).isoformat(), "kind": "call"} for day in (1, 2, 3)]}
+    assert served.client.post("/v1/deals/close-time", json=lively).status_code == 200
 
 
 @pytest.mark.parametrize("stored", [True, False])

@@ -36,6 +36,7 @@ COMMANDS = [
     "forecast",
     "pipeline",
     "changes",
+    "reasons",
     "score",
 ]
 
