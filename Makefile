@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+BENCH := .venv/.peers-installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench requirements
@@ -36,9 +37,15 @@ format: $(STAMP) ## rewrite files in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## benchmarks: calibration on the sample company, printed as tables
+$(BENCH): requirements/bench.txt $(STAMP)
+	@echo "Adding the peers that benchmarks compare with (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bench.txt
+	@touch $(BENCH)
+
+bench: $(BENCH)  ## benchmarks side by side with peers, printed as tables (ARGS=--quick takes small companies)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
 
 requirements:    ## compile the hashed pins anew from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/base.txt
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench --constraint requirements/dev.txt pyproject.toml -o requirements/bench.txt

@@ -19,7 +19,11 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Spec, Status
+from predictkpi.errors import SettingsError
 from predictkpi.snapshot import Snapshot
+
+MODEL, BASELINE = "model", "baseline"
+"""Names of the two candidates that the gate compares."""
 
 
 class Predictor(ABC):
@@ -30,6 +34,8 @@ class Predictor(ABC):
 
     spec: ClassVar[Spec]
     kind: ClassVar[Literal["model", "baseline"]] = "model"
+    takes_model_table: ClassVar[bool] = False
+    """A baseline that learns the same from its model's training table as from its own: a backtest then makes only one."""
 
     @abstractmethod
     def readiness(self, snapshot: Snapshot) -> Readiness:
@@ -55,6 +61,18 @@ class Predictor(ABC):
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Predictions for a frame made by `inputs`: ``entity_id, as_of, horizon, statistic, value, status, reason``."""
 
+    def predict_at(self, inputs: pd.DataFrame, horizons: Sequence[int]) -> pd.DataFrame:
+        """As `predict_inputs`, for these horizons only; raises `SettingsError` for one that is not in ``spec.askable``."""
+        self.check_horizons(horizons)
+        predictions = self.predict_inputs(inputs)
+        return predictions[predictions[c.HORIZON].isin(list(horizons))].reset_index(drop=True)
+
+    def check_horizons(self, horizons: Sequence[int]) -> None:
+        """Raise `SettingsError` for the first horizon that cannot be asked for."""
+        for horizon in horizons:
+            if horizon not in self.spec.askable:
+                raise SettingsError(f"{self.spec.name}: no horizon {horizon}: {self.spec.horizons_in_words}")
+
     @abstractmethod
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """What came true for the cohort of ``as_of``, as known in ``later``.
@@ -72,19 +90,33 @@ class Predictor(ABC):
         """Read what `save` wrote; raises `ArtifactError` for anything else."""
 
     def baseline(self) -> Predictor:
-        """The unfitted baseline every report shows beside this model; a baseline is its own."""
+        """The unfitted baseline that the gate compares this model with, and that serves in its place; a baseline is its own."""
         return self
 
+    def baselines(self) -> dict[str, Predictor]:
+        """All unfitted baselines that reports show beside this model, by name; `baseline` is among them as `BASELINE`."""
+        return {BASELINE: self.baseline()}
+
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """Signed contributions in the headline statistic's unit that add up to prediction minus baseline.
+        """Signed contributions in a statistic's unit; with the row named ``baseline``, all rows of a statistic add up to the prediction.
 
-        Columns ``entity_id, as_of, horizon, feature, contribution``. Empty where the model has none to give.
+        Columns ``entity_id, as_of, horizon, statistic, feature, contribution``. Empty where the model has none to give.
         """
-        return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, "feature", "contribution"])
+        return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"])
 
-    def predict(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """Predictions for the cohort at ``snapshot.as_of``; columns `columns.PREDICTION_COLUMNS`, version still empty."""
-        predictions = self.predict_inputs(self.inputs(snapshot, entity_ids=entity_ids))
+    def reason_title(self, feature: str, language: str = "en") -> str:
+        """A ``feature`` of `explain` in plain words, in English or German."""
+        return feature
+
+    def predict(
+        self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None, horizons: Sequence[int] | None = None
+    ) -> pd.DataFrame:
+        """Predictions for the cohort at ``snapshot.as_of``; columns `columns.PREDICTION_COLUMNS`, version still empty.
+
+        ``horizons``: see `predict_at`; by default those of the spec.
+        """
+        inputs = self.inputs(snapshot, entity_ids=entity_ids)
+        predictions = self.predict_inputs(inputs) if horizons is None else self.predict_at(inputs, horizons)
         return predictions.assign(**{c.PREDICTOR: self.spec.name, c.MODEL_VERSION: ""})[c.PREDICTION_COLUMNS]
 
 

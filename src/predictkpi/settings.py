@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -12,6 +14,7 @@ from predictkpi.errors import SettingsError
 
 FOR_TESTS = {"PREDICTKPI_REAL_DATA", "PREDICTKPI_CHROMIUM", "PREDICTKPI_KILLS"}
 """Variables that are read by the tests and scripts, not by the service."""
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
 
 
 class Settings(BaseSettings):
@@ -29,6 +32,10 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="folder of <predictor>.yaml hyperparameters and evaluation.yaml")
     host: str = Field("127.0.0.1", description="address the service listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the service listens on")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """As pydantic shows a model, but for the passwords in URLs."""
+        return ((name, _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
 
     @classmethod
     def settings_customise_sources(

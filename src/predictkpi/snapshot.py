@@ -103,6 +103,17 @@ class Snapshot:
             return self
         return self.base.at(as_of).with_rows(self.added) if self.base else Snapshot(_Narrowed(self), as_of)
 
+    def frozen_at(self, known_before: pd.Timestamp) -> Snapshot:
+        """As of the same instant, as if nothing had been learnt since an earlier one; raises `FutureAccessError` for a later one."""
+        known_before = pd.Timestamp(known_before)
+        if known_before > self.as_of:
+            raise FutureAccessError(f"a snapshot of {self.as_of.isoformat()} knows nothing up to {known_before.isoformat()}")
+        if self.base:
+            return self.base.frozen_at(known_before).with_rows(
+                {name: frame[frame[c.KNOWN_AT] < known_before] for name, frame in self.added.items()}
+            )
+        return Snapshot(_Narrowed(self, known_before), self.as_of)
+
     def with_rows(self, rows: Mapping[str, pd.DataFrame]) -> Snapshot:
         """This snapshot plus rows that only the caller knows (a deal in a request); they must be known before ``as_of``."""
         added = {table_schema(name).name: pd.concat([self.living(name).iloc[:0], frame]) for name, frame in rows.items()}
@@ -173,12 +184,12 @@ def _joined(history: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 class _Narrowed:
-    """A snapshot's own rows as facts for an earlier snapshot."""
+    """A snapshot's own rows as facts for an earlier snapshot, or for one that knows nothing from ``limit`` on."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, limit: pd.Timestamp | None = None) -> None:
         self.company = snapshot.company
-        self._snapshot = snapshot
+        self._snapshot, self._limit = snapshot, limit
 
     def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
         frame = self._snapshot.history(table)
-        return frame[frame[c.KNOWN_AT] < known_before]
+        return frame[frame[c.KNOWN_AT] < (known_before if self._limit is None else min(known_before, self._limit))]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from predictkpi.kpis import kpi_names
+from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.predictors import predictor_names
 from predictkpi.settings import Settings
 from predictkpi.tables import TABLES
@@ -40,6 +40,15 @@ def test_mapping_page__lists_every_column_of_the_table(table):
 
 def test_kpi_page__lists_every_kpi():
     assert set(re.findall(r"^\| `(\w+)` \|", _text("kpis.md"), flags=re.MULTILINE)) == set(kpi_names())
+
+
+@pytest.mark.parametrize("name", kpi_names())
+def test_kpi_page__says_of_each_kpi_what_its_class_says(name):
+    row = next(line for line in _text("kpis.md").splitlines() if line.startswith(f"| `{name}` |"))
+    kpi, cells = get_kpi(name), [cell.strip() for cell in row.strip("|").split("|")]
+    always = {"M": " (always by month)", "Q": " (always by fiscal quarter)", None: ""}[kpi.fixed_freq]
+    title = f"{kpi.title['en']} · {kpi.title['de']}"
+    assert cells[1:] == [title, kpi.unit, kpi.better, kpi.counts, kpi.formula + always, ", ".join(kpi.dimensions)]
 
 
 def test_models_folder__has_one_file_a_predictor_and_the_rules():

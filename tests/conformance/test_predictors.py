@@ -11,20 +11,20 @@ import yaml
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Spec, Status
-from predictkpi.errors import ArtifactError, InsufficientDataError, UnknownEntityError
+from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError, UnknownEntityError
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
-CANDIDATES = [(name, kind) for name in predictor_names() for kind in ("model", "baseline")]
+CANDIDATES = [(name, kind) for name in predictor_names() for kind in ("model", *predictor_class(name)().baselines())]
 KEY = [c.ENTITY_ID, c.HORIZON, c.STATISTIC]
 
 
 def make(name: str, kind: str) -> Predictor:
     """An unfitted candidate with default settings."""
     model = predictor_class(name)()
-    return model if kind == "model" else model.baseline()
+    return model if kind == "model" else model.baselines()[kind]
 
 
 def future_is_changed(company, as_of: pd.Timestamp) -> MemoryFacts:
@@ -164,6 +164,26 @@ def test_fit__is_deterministic_and_forgets_what_it_knew(candidate, fitted, past,
     pd.testing.assert_frame_equal(again.predict(past), fitted.predict(past))
 
 
+def test_baseline__learns_the_same_from_the_models_table(candidate, fitted, past):
+    name, kind = candidate
+    again = make(name, kind)
+    if not again.takes_model_table:
+        assert (kind == "model") == (again.kind == "model")
+        return
+    assert again.kind == "baseline"
+    again.fit(predictor_class(name)().training_table(past))
+    pd.testing.assert_frame_equal(again.predict(past), fitted.predict(past))
+
+
+@pytest.mark.parametrize("name", predictor_names())
+def test_baselines__hold_the_one_that_the_gate_compares_with(name):
+    model = predictor_class(name)()
+    found = model.baselines()
+    assert type(found["baseline"]) is type(model.baseline())
+    assert "model" not in found
+    assert all(baseline.kind == "baseline" and baseline.spec is model.spec for baseline in found.values())
+
+
 def test_backtest_equals_serving__one_path_for_both(fitted, snapshot, as_of, sample_store):
     in_backtest = fitted.predict(snapshot.at(as_of))
     in_service = fitted.predict(sample_store.snapshot(as_of))
@@ -264,3 +284,13 @@ def test_close_time__has_an_empty_cohort_where_no_deal_is_open(company, as_of):
     snapshot = Snapshot(_nothing_open(company, as_of), as_of)
     assert make("close_time", "model").readiness(snapshot).status == Status.FULL
     assert make("close_time", "model").inputs(snapshot).empty
+
+
+def test_predict_at__chosen_horizons_is_the_same_answer_and_refuses_others(fitted, past):
+    inputs, chosen = fitted.inputs(past), fitted.spec.horizons[1:3]
+    whole = fitted.predict_inputs(inputs)
+    expected = whole[whole[c.HORIZON].isin(chosen)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fitted.predict_at(inputs, chosen), expected, check_exact=True)
+    for horizon in (0, max(fitted.spec.horizons) + 1):
+        with pytest.raises(SettingsError, match=f"no horizon {horizon}"):
+            fitted.predict_at(inputs, [horizon])

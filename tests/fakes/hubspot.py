@@ -52,9 +52,9 @@ def stamp(instant: str) -> str:
 class HubSpot(Fake):
     """``put`` writes properties at an instant, as a user of the account would; ``archive`` moves a record to the recycling bin."""
 
-    def __init__(self, token: str = "pat-secret", search_limit: int = 10_000) -> None:
+    def __init__(self, secret: str = "pat-secret", search_limit: int = 10_000) -> None:
         super().__init__()
-        self.token = token
+        self.secret = secret
         self.search_limit = search_limit
         self.records: dict[str, dict[str, dict[str, Any]]] = {"companies": {}, "deals": {}}
         self.company_of: dict[str, list[tuple[str, int]]] = {}
@@ -69,7 +69,7 @@ class HubSpot(Fake):
         self.records[kind][id_]["archived"] = archived
 
     def answer(self, request: Request) -> Answer:
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        if request.headers.get("Authorization") != f"Bearer {self.secret}":
             return Answer(
                 401, {"status": "error", "message": "Authentication credentials not found.", "category": "INVALID_AUTHENTICATION"}
             )

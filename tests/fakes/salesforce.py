@@ -1,8 +1,11 @@
-"""A Salesforce org as its REST API and Bulk API 2.0 show it: written from developer.salesforce.com (Query, QueryAll, Query Jobs, OAuth).
+"""A Salesforce org as its REST API and Bulk API 2.0 show it: written from developer.salesforce.com (Query, QueryAll, Query Jobs, OAuth,
+OpportunityHistory, OpportunityFieldHistory).
 
 Kept to the documentation: a query answers a first page with ``totalSize``, ``done`` and ``nextRecordsUrl``; queryAll includes deleted
 records; a query job goes from UploadComplete over InProgress to JobComplete, its result is CSV by ``Sforce-Locator`` in no order, and it
-refuses ORDER BY; a session that has expired is a 401 with errorCode INVALID_SESSION_ID. simple-salesforce always speaks https, so
+refuses ORDER BY; a session that has expired is a 401 with errorCode INVALID_SESSION_ID. A change of an opportunity's stage, amount or
+close date makes a row of OpportunityHistory, as its creation does; a change of a tracked field one of OpportunityFieldHistory, two if it
+refers to a record (by id and by name), precise to the second, and without SystemModstamp. simple-salesforce always speaks https, so
 `ToLoopback` takes its requests to this server.
 """
 
@@ -26,7 +29,12 @@ VERSION = "/services/data/v62.0"
 EXPIRED = Answer(401, [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}])
 TOO_MANY = Answer(503, "Server Too Busy", {"Retry-After": "9"})
 USED_UP = Answer(403, [{"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}])
+NO_FIELD_HISTORY = Answer(400, [{"message": "sObject type 'OpportunityFieldHistory' is not supported.", "errorCode": "INVALID_TYPE"}])
+STAGES, CHANGES = "OpportunityHistory", "OpportunityFieldHistory"
+OF_STAGES = ("StageName", "Amount", "CloseDate")
+KINDS = {"StageName": "DynamicEnum", "Amount": "Currency", "CloseDate": "DateOnly"}
 _SOQL = re.compile(r"SELECT (?P<fields>.+) FROM (?P<object>\w+) WHERE (?P<where>.+?)(?P<order> ORDER BY SystemModstamp, Id)?$")
+_AMONG = re.compile(r"OpportunityId IN \((?P<ids>[^)]*)\)")
 
 
 class ToLoopback(HTTPAdapter):
@@ -43,16 +51,21 @@ class ToLoopback(HTTPAdapter):
         return super().send(request, *arguments, **named)
 
 
-def stamp(instant: str) -> str:
+def stamp(instant: str | pd.Timestamp) -> str:
     return pd.Timestamp(instant).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
 class SalesforceOrg(Fake):
-    """``put`` writes a record at an instant; ``delete`` moves it to the recycle bin."""
+    """``put`` writes a record at an instant, as a user of the org would; ``delete`` moves it to the recycle bin.
 
-    def __init__(self, *, page: int = 3, secret: str = "the-secret") -> None:
+    ``tracked`` are the fields of opportunities whose history is tracked; ``users`` the names of owners by their id.
+    """
+
+    def __init__(self, *, page: int = 3, secret: str = "the-secret", tracked: tuple[str, ...] = (*OF_STAGES, "OwnerId")) -> None:
         super().__init__()
         self.page = page
+        self.tracked = tracked
+        self.users = {"0051": "Ann", "0052": "Ben"}
         self.secret = secret
         self.sessions = 0
         self.is_expired = False
@@ -66,8 +79,36 @@ class SalesforceOrg(Fake):
 
     def put(self, kind: str, id_: str, at: str, **fields: Any) -> None:
         records = self.records.setdefault(kind, {})
-        record = records.setdefault(id_, {"Id": id_, "CreatedDate": stamp(at), "IsDeleted": False})
+        before = records.get(id_)
+        if "OwnerId" in fields:
+            fields["Owner"] = {"attributes": {"type": "User"}, "Name": self.users[fields["OwnerId"]]}
+        record = before or {"Id": id_, "CreatedDate": stamp(at), "IsDeleted": False}
         records[id_] = record | fields | {"SystemModstamp": stamp(at)}
+        if kind == "Opportunity":
+            self._tell(id_, before, records[id_], at)
+
+    def _tell(self, id_: str, before: dict[str, Any] | None, after: dict[str, Any], at: str) -> None:
+        changed = [name for name in after if before is not None and before.get(name) != after[name]]
+        if before is None or any(name in OF_STAGES for name in changed):
+            self._append(STAGES, "008", id_, at, **{name: after.get(name) for name in OF_STAGES})
+        if before is None:
+            self._append(CHANGES, "017", id_, at, Field="created", DataType="Text", OldValue=None, NewValue=None)
+            return
+        for name in (name for name in changed if name in self.tracked):
+            old, new = before.get(name), after[name]
+            if name == "OwnerId":
+                self._append(CHANGES, "017", id_, at, Field="Owner", DataType="EntityId", OldValue=old, NewValue=new)
+                names = {"OldValue": self.users.get(old), "NewValue": self.users[new]}
+                self._append(CHANGES, "017", id_, at, Field="Owner", DataType="Text", **names)
+            else:
+                self._append(CHANGES, "017", id_, at, Field=name, DataType=KINDS.get(name, "Text"), OldValue=old, NewValue=new)
+
+    def _append(self, kind: str, prefix: str, deal: str, at: str, **fields: Any) -> None:
+        rows = self.records.setdefault(kind, {})
+        id_ = f"{prefix}{len(rows):05d}"
+        rows[id_] = {"Id": id_, "OpportunityId": deal, "CreatedDate": stamp(pd.Timestamp(at).floor("s")), "IsDeleted": False} | fields
+        if kind == STAGES:
+            rows[id_]["SystemModstamp"] = stamp(at)
 
     def delete(self, kind: str, id_: str, at: str) -> None:
         self.records[kind][id_] |= {"IsDeleted": True, "SystemModstamp": stamp(at)}
@@ -95,22 +136,25 @@ class SalesforceOrg(Fake):
         self.is_expired = False
         return Answer(200, {"access_token": self.token, "instance_url": "https://acme.my.salesforce.com", "token_type": "Bearer"})
 
-    def _found(self, soql: str) -> tuple[list[str], list[dict[str, Any]], bool]:
+    def _found(self, soql: str) -> tuple[re.Match[str], list[str], list[dict[str, Any]]]:
         parsed = _SOQL.fullmatch(soql)
         assert parsed, soql
         found = list(self.records.get(parsed["object"], {}).values())
         for condition in parsed["where"].split(" AND "):
+            if among := _AMONG.fullmatch(condition):
+                found = [one for one in found if f"'{one['OpportunityId']}'" in among["ids"].split(", ")]
+                continue
             field, operator, text = condition.split(" ")
-            assert field == "SystemModstamp"
+            assert field in ("SystemModstamp", "CreatedDate")
             assert text.endswith("Z")
             bound = pd.Timestamp(text)
             found = [one for one in found if (pd.Timestamp(one[field]) >= bound if operator == ">=" else pd.Timestamp(one[field]) < bound)]
         if parsed["order"]:
             found.sort(key=lambda one: (pd.Timestamp(one["SystemModstamp"]), one["Id"]))
-        return parsed["fields"].split(", "), found, bool(parsed["order"])
+        return parsed, parsed["fields"].split(", "), found
 
     def _query(self, soql: str) -> Answer:
-        fields, found, _ = self._found(soql)
+        _, fields, found = self._found(soql)
         unknown = [field for field in fields if found and field.split(".")[0] not in found[0]]
         if unknown:
             return Answer(400, [{"message": f"No such column '{unknown[0]}' on entity", "errorCode": "INVALID_FIELD"}])
@@ -129,11 +173,11 @@ class SalesforceOrg(Fake):
 
     def _job(self, asked: dict[str, Any]) -> Answer:
         assert asked["operation"] == "queryAll"
-        fields, found, is_ordered = self._found(asked["query"])
-        if is_ordered:
+        parsed, fields, found = self._found(asked["query"])
+        if parsed["order"]:
             return Answer(400, [{"errorCode": "API_ERROR", "message": "ORDER BY is not supported"}])
         job = f"750{len(self.jobs)}"
-        self.jobs[job] = {"fields": fields, "rows": list(reversed(found)), "asked": 0}
+        self.jobs[job] = {"object": parsed["object"], "fields": fields, "rows": list(reversed(found)), "asked": 0}
         return Answer(200, {"id": job, "operation": "queryAll", "state": "UploadComplete"})
 
     def _job_state(self, request: Request) -> Answer:

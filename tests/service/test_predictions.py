@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -24,6 +25,7 @@ ENVELOPE = {
     "status",
     "reason",
     "predictions",
+    "curve",
 }
 
 
@@ -36,7 +38,8 @@ def assert_is_envelope(answer, *, predictor, horizons):
     assert [item["horizon"] for item in answer["predictions"]] == list(horizons)
     assert answer["headline"] in answer["units"]
     for item in answer["predictions"]:
-        assert set(item) == {"horizon", "until", "status", "values"}
+        assert set(item) == {"horizon", "until", "status", "values", "dates", "notes"}
+        assert {name for name, value in item["values"].items() if value is None} <= set(item["notes"])
         assert pd.Timestamp(item["until"]) > pd.Timestamp(answer["as_of"])
         assert set(item["values"]) <= set(answer["units"])
         assert all(value is None or math.isfinite(value) for value in item["values"].values())
@@ -76,6 +79,51 @@ def test_close_time__answers_for_an_open_deal(get, open_deals):
     assert won == sorted(won)
     last = answer["predictions"][-1]["values"]
     assert last["close_q10"] <= last["close_q50"] <= last["close_q90"]
+    dates = answer["predictions"][-1]["dates"]
+    day = pd.Timestamp(answer["as_of"]) + pd.Timedelta(days=last["close_q50"])
+    assert dates["close_q50"] == day.date().isoformat()
+    assert dates["close_q10"] <= dates["close_q50"] <= dates["close_q90"]
+    assert last["p_won_by_month_end"] <= last["p_won_by_quarter_end"] <= last["p_won_by_fiscal_year_end"] <= last["p_win"]
+    assert last["expected_value"] == pytest.approx(last["p_win"] * open_deals.loc[deal_id, c.AMOUNT])
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_close_time__gives_any_horizon_and_the_curve_through_it(get, served, open_deals, snapshot, stored):
+    deal_id = open_deals.index[-1]
+    params = {"horizons": "45,7,180", "curve": "true"}
+    if stored:
+        answer = get(f"/v1/deals/{deal_id}/close-time", **params)
+    else:
+        response = served.client.post("/v1/deals/close-time", json=payload_of(deal_id, snapshot), params=params)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+    assert_is_envelope(answer, predictor="close_time", horizons=[7, 45, 180])
+    usual = get(f"/v1/deals/{deal_id}/close-time")
+    assert usual["curve"] is None
+    assert answer["predictions"][0]["values"] == usual["predictions"][0]["values"]
+    assert answer["predictions"][2]["values"] == usual["predictions"][-1]["values"]
+    curve = answer["curve"]
+    assert curve["horizons"] == list(range(1, 181))
+    won, lost, still = (np.array(curve["values"][name]) for name in ("cif_won", "cif_lost", "p_open"))
+    assert won + lost + still == pytest.approx(1.0, abs=1e-12)
+    assert (np.diff(won) >= 0).all()
+    assert (np.diff(lost) >= 0).all()
+    assert answer["predictions"][1]["values"] == {"cif_won": won[44], "cif_lost": lost[44], "p_open": still[44]}
+
+
+def test_batch__gives_the_horizons_asked_for(served, open_deals, snapshot):
+    deals = {"deals": [payload_of(open_deals.index[-1], snapshot)]}
+    answer = served.client.post("/v1/deals/close-time/batch", json=deals, params={"horizons": "1,180"}).json()
+    assert_is_envelope(answer["items"][0]["prediction"], predictor="close_time", horizons=[1, 180])
+
+
+def test_close_time__a_deal_without_a_rep_date_is_no_less_sure_and_says_what_it_lacks(served, open_deals, snapshot):
+    deal = payload_of(open_deals.index[-1], snapshot) | {"expected_close_on": None}
+    deal["events"] = [event | {"expected_close_on": None} for event in deal["events"]]
+    last = served.client.post("/v1/deals/close-time", json=deal).json()["predictions"][-1]
+    assert last["values"]["p_slip"] is None
+    assert "no expected close date" in last["notes"]["p_slip"]
+    assert last["status"] != "insufficient_data"
 
 
 def test_revenue__gives_every_month_up_to_the_horizon(get):
@@ -158,7 +206,12 @@ def test_payload__unknown_to_the_store_is_answered(served, deal):
         ({"stage": "Daydreaming"}, "stage 'Daydreaming'"),
         ({"owner": "Nobody Known"}, "owner 'Nobody Known'"),
         ({"source": "carrier pigeon", "region": "Moon"}, "source 'carrier pigeon'"),
+        ({"product": "Perpetuum mobile"}, "product 'Perpetuum mobile'"),
         ({"amount": None}, "amount is missing"),
+        ({"attributes": {"shoe_size": 43}}, "attribute 'shoe_size'"),
+        ({"owner": None}, "owner is missing"),
+        ({"stage": None}, "stage is missing: answered from deals of all stages"),
+        ({"created_at": None}, "created_at is missing: its age counts from as_of"),
     ],
 )
 def test_payload__with_something_unknown_is_answered_with_a_lower_status(served, deal, change, told):
@@ -167,6 +220,35 @@ def test_payload__with_something_unknown_is_answered_with_a_lower_status(served,
     assert answer.json()["status"] != "full"
     assert told in answer.json()["reason"]
     assert answer.json()["predictions"][0]["values"]["cif_won"] is not None
+
+
+def test_payload__without_amount_has_every_chance_but_no_expected_value(served, deal):
+    full, bare = (served.client.post("/v1/deals/close-time", json=sent).json() for sent in (deal, deal | {"amount": None}))
+    last = bare["predictions"][-1]
+    assert last["values"]["expected_value"] is None
+    assert last["notes"]["expected_value"] == "amount is missing"
+    assert 0 < last["values"]["p_win"] < 1
+    whole = full["predictions"][-1]["values"]
+    assert whole["expected_value"] == pytest.approx(whole["p_win"] * deal["amount"])
+
+
+def test_payload__of_a_stored_deal_without_what_its_events_say_is_answered_alike(served, open_deals, snapshot):
+    deal = payload_of(open_deals.index[-1], snapshot)
+    whole = served.client.post("/v1/deals/close-time", json=deal).json()
+    without_stage = served.client.post("/v1/deals/close-time", json={k: v for k, v in deal.items() if k != "stage"}).json()
+    assert without_stage == whole
+    first = min(event["at"] for event in deal["events"])
+    since_first = served.client.post("/v1/deals/close-time", json=deal | {"created_at": first}).json()
+    without_date = served.client.post("/v1/deals/close-time", json=deal | {"created_at": None}).json()
+    assert "its age counts from its first event" in without_date["reason"]
+    assert without_date["status"] != "full"
+    assert [item["values"] for item in without_date["predictions"]] == [item["values"] for item in since_first["predictions"]]
+
+
+def test_payload__without_a_stage_is_answered_from_deals_of_all_stages(served, deal):
+    told = served.client.post("/v1/deals/close-time", json=deal | {"stage": None}).json()
+    unheard = served.client.post("/v1/deals/close-time", json=deal | {"stage": "Daydreaming"}).json()
+    assert [item["values"] for item in told["predictions"]] == [item["values"] for item in unheard["predictions"]]
 
 
 def test_payload__instants_with_an_offset_are_taken_to_the_company_s_time_zone(served, deal, company):
@@ -180,7 +262,7 @@ def test_batch__answers_or_refuses_each_deal_by_itself(served, deal, snapshot):
     deals = [
         deal,
         deal | {"stage": "won"},
-        {"stage": "Proposal"},
+        {"amount": 5.0},
         "no deal",
         deal | {"created_at": "2999-01-01"},
         deal | {"deal_id": "last"},

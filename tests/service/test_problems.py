@@ -59,11 +59,19 @@ def test_wrong_parameter__is_422_and_named(problem, path, params, name):
     assert [item["parameter"] for item in found["errors"]] == [name]
 
 
+DEAL = {"created_at": "2025-11-01T09:00:00", "stage": "Proposal", "amount": 10}
+
+
+@pytest.mark.parametrize("horizons", ["0", "181", "7,500", "", "7,", "soon", "-7", "7.5", "9" * 500, "٣0x"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/deals/D-1/close-time"), ("POST", "/v1/deals/close-time")])
+def test_horizons__out_of_range_are_422_and_say_what_there_is(problem, method, path, horizons):
+    found = problem(422, method, path, params={"horizons": horizons}, json=DEAL if method == "POST" else None)
+    assert [item["parameter"] for item in found["errors"]] == ["horizons"]
+    assert "any from 1 to 180 days" in found["detail"]
+
+
 def test_future_as_of__is_422(problem):
     assert problem(422, "GET", "/v1/kpis/revenue", params={"as_of": "2199-01-01"})["type"] == "/problems/future-access"
-
-
-DEAL = {"created_at": "2025-11-01T09:00:00", "stage": "Proposal", "amount": 10}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,9 @@ DEAL = {"created_at": "2025-11-01T09:00:00", "stage": "Proposal", "amount": 10}
         (DEAL | {"events": [{"at": "2024-11-02", "stage": "Proposal"}]}, ["#/events/0/at"]),
         (DEAL | {"events": [{"at": "2025-11-02", "stage": "Proposal"}, {"at": "2999-11-02", "stage": "Proposal"}]}, ["#/events/1/at"]),
         ([], ["#"]),
+        (None, ["#"]),
+        ({"amount": 5, "owner": "Ann"}, ["#/created_at", "#/stage"]),
+        ({"events": [{"at": "2999-11-02", "stage": "Proposal"}]}, ["#/events/0/at"]),
     ],
 )
 def test_wrong_deal__is_422_with_pointers(problem, body, pointers):
@@ -89,6 +100,16 @@ def test_wrong_deal__is_422_with_pointers(problem, body, pointers):
 @pytest.mark.parametrize("stage", ["won", "lost", "Won"])
 def test_closed_payload__is_409(problem, stage):
     assert problem(409, "POST", "/v1/deals/close-time", json=DEAL | {"stage": stage})["type"] == "/problems/deal-closed"
+
+
+def test_closed_payload__by_its_newest_event_is_409(problem):
+    events = [{"at": "2025-11-01", "stage": "Proposal"}, {"at": "2025-11-05", "stage": "lost"}]
+    problem(409, "POST", "/v1/deals/close-time", json={"events": events})
+
+
+def test_no_payload__is_422_and_says_so(problem):
+    found = problem(422, "POST", "/v1/deals/close-time")
+    assert [item["pointer"] for item in found["errors"]] == ["#"]
 
 
 def test_broken_json__is_400(problem):

@@ -1,4 +1,4 @@
-"""One real MLflow SQLite store for all unit tests (making its tables takes seconds), and the toy predictor as the whole catalogue."""
+"""One real MLflow SQLite store for all unit tests (making its tables takes seconds), the toy predictor as the catalogue, databases."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def registry(tmp_path_factory):
 @pytest.fixture
 def catalogue(monkeypatch):
     monkeypatch.setattr(predictkpi.predictors, "PREDICTORS", ("toy.model.Toy",))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The URL of a database that has not been set up."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/folder/facts.db"
+    return request.getfixturevalue("postgres").new_database()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from predictkpi.backtest.run import CANDIDATE, BacktestResult
 from predictkpi.core import columns as c
+from predictkpi.protocol import BASELINE, MODEL
 
 FEWEST_OUTCOMES = 30
 DRAWS_AT_ONCE = 200
@@ -33,7 +34,7 @@ class GateDecision:
 
 
 def decide(
-    result: BacktestResult, *, model: str = "model", baseline: str = "baseline", draws: int = 2000, random_state: int = 0
+    result: BacktestResult, *, model: str = MODEL, baseline: str = BASELINE, draws: int = 2000, random_state: int = 0
 ) -> GateDecision:
     """Compare two candidates by a paired bootstrap that draws cutoffs and entities, each with replacement (Owen, 2007).
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INK, GRID, MODEL, BASELINE = "#1f2933", "#e4e7eb", "#0b69a3", "#b08d57"
 COLOURS = {"model": MODEL, "baseline": BASELINE}
+FURTHER = ("#7a8794", "#a3558d", "#3f8f6b", "#8a6fbf")
+"""For baselines beyond the first, in their order."""
 BINS = 10
 
 
@@ -57,7 +59,13 @@ def _loss_by_horizon(result: BacktestResult, axes: Axes) -> None:
     positions = np.arange(len(losses))
     width = 0.8 / max(len(losses.columns), 1)
     for number, name in enumerate(sorted(losses.columns, reverse=True)):
-        axes.bar(positions + (number - (len(losses.columns) - 1) / 2) * width, losses[name], width * 0.92, color=_colour(name), label=name)
+        axes.bar(
+            positions + (number - (len(losses.columns) - 1) / 2) * width,
+            losses[name],
+            width * 0.92,
+            color=_colour(result, name),
+            label=name,
+        )
     axes.set_xticks(positions, [str(horizon) for horizon in losses.index])
     axes.grid(axis="x", visible=False)
     axes.set(title=f"{result.spec.title['en']}: mean loss by horizon (lower is better)", xlabel=f"horizon in {result.spec.time_unit}s")
@@ -99,8 +107,8 @@ def _deciles(result: BacktestResult, axes: Axes) -> None:
         ranked = pairs["predicted"].rank(method="first", pct=True)
         decile = np.minimum((ranked * BINS).astype(int) + 1, BINS)
         means = pairs.groupby(decile).mean()
-        axes.plot(means.index, means["actual"], color=_colour(name), marker="o", linewidth=1.6, label=f"{name}: came true")
-        axes.plot(means.index, means["predicted"], color=_colour(name), linestyle=":", linewidth=1.4, label=f"{name}: predicted")
+        axes.plot(means.index, means["actual"], color=_colour(result, name), marker="o", linewidth=1.6, label=f"{name}: came true")
+        axes.plot(means.index, means["predicted"], color=_colour(result, name), linestyle=":", linewidth=1.4, label=f"{name}: predicted")
     axes.set_xticks(range(1, BINS + 1))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     title = f"{result.spec.title['en']}: mean per customer over {horizon} {result.spec.time_unit}s"
@@ -117,8 +125,8 @@ def _reliability(result: BacktestResult, axes: Axes) -> None:
         bins = pairs.groupby(np.clip(np.searchsorted(edges, pairs["predicted"], side="right"), 1, max(len(edges) - 1, 1)))
         means, counts = bins.mean(), bins.size()
         centre, half = _wilson(means["actual"].to_numpy(), counts.to_numpy())
-        axes.vlines(means["predicted"], centre - half, centre + half, color=_colour(name), alpha=0.45, linewidth=1.5)
-        axes.plot(means["predicted"], means["actual"], color=_colour(name), marker="o", linewidth=1.4, label=name)
+        axes.vlines(means["predicted"], centre - half, centre + half, color=_colour(result, name), alpha=0.45, linewidth=1.5)
+        axes.plot(means["predicted"], means["actual"], color=_colour(result, name), marker="o", linewidth=1.4, label=name)
         top = max(top, float(means["predicted"].max()), float((centre + half).max()))
     axes.plot([0, top], [0, top], color=INK, linewidth=1, linestyle="--", label="perfect")
     axes.set(
@@ -144,5 +152,8 @@ def _paired(result: BacktestResult, horizon: int) -> dict[str, pd.DataFrame]:
     return {str(name): part[["predicted", "actual"]] for name, part in rows.groupby(CANDIDATE)}
 
 
-def _colour(name: str) -> str:
-    return COLOURS.get(name, INK)
+def _colour(result: BacktestResult, name: str) -> str:
+    if name in COLOURS:
+        return COLOURS[name]
+    further = [other for other in result.metrics if other not in COLOURS]
+    return FURTHER[further.index(name) % len(FURTHER)]

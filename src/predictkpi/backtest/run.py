@@ -56,7 +56,8 @@ def run_backtest(
 ) -> BacktestResult:
     """Fit and score every candidate at every cutoff.
 
-    ``candidates`` maps a name to a factory of unfitted predictors; the first gives the outcomes, so its spec holds for all.
+    ``candidates`` maps a name to a factory of unfitted predictors; the first gives the outcomes, so its spec holds for all. A baseline
+    that can (`Predictor.takes_model_table`) learns from the training table of the last model before it.
     ``on_progress(done, total)`` counts fits. Raises `InsufficientDataError` where not one prediction can be compared with an outcome.
     """
     first = next(iter(candidates.values()))()
@@ -65,9 +66,11 @@ def run_backtest(
     scales: dict[pd.Timestamp, pd.Series] = {}
     for cutoff in sorted(map(pd.Timestamp, cutoffs)):
         train = snapshot.at(cutoff)
+        of_model: pd.DataFrame | None = None
         for name, make in candidates.items():
             predictor = make()
-            table = predictor.training_table(train)
+            table = of_model if of_model is not None and predictor.takes_model_table else predictor.training_table(train)
+            of_model = table if predictor.kind == "model" else of_model
             predictions.append(predictor.fit(table).predict(train).assign(**{CANDIDATE: name}))
             scales[cutoff] = series_scale(table) if cutoff not in scales else scales[cutoff]
             done += 1

@@ -15,12 +15,14 @@ VERDICT_STYLES = {"better": "green", "worse": "red"}
 def alerts(
     kpi: Annotated[list[str] | None, typer.Option("--kpi", help="One KPI by name; may be repeated. Default: all of them.")] = None,
     as_of: AsOf = None,
-    periods: Annotated[int, typer.Option(min=1, help="Newest closed months to watch.")] = 12,
-    everything: Annotated[bool, typer.Option("--all", help="Every watched month, not the alerts alone.")] = False,
+    periods: Annotated[
+        int, typer.Option(min=1, help="Newest closed months to watch, and the fiscal quarters that end with one of them.")
+    ] = 12,
+    everything: Annotated[bool, typer.Option("--all", help="Every watched period, not the alerts alone.")] = False,
     fail: Annotated[bool, typer.Option("--fail", help=f"Exit with code {ALERTS_FOUND} if there are alerts, for scheduled runs.")] = False,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """List closed months whose KPI lies outside the interval that was forecast for it before the month began.
+    """List closed months and quarters whose KPI lies outside the interval that was forecast for it before they began.
 
     How wide the interval is stands in models/alerts.yaml. Exit code 0, also with alerts, unless [bold]--fail[/bold] is given.
 
@@ -49,17 +51,18 @@ def alerts(
         rows = [
             [
                 row[c.KPI],
-                f"{row[c.DS]:%Y-%m}",
+                f"{'quarter from ' if row[c.FREQ] == 'Q' else ''}{row[c.DS]:%Y-%m}",
                 *[amount(row[column], get_kpi(row[c.KPI]).unit) for column in (c.VALUE, "expected", "low", "high")],
                 f"[{VERDICT_STYLES.get(row['verdict'], 'default')}]{row['direction']}[/]",
                 row[c.REASON],
             ]
             for row in shown.to_dict("records")
         ]
-        headings = [("KPI", "left"), ("month", "left"), *[(name, "right") for name in ("value", "expected", "low", "high")]]
-        title = f"{snapshot.company.name}: against the {rule.level:.0%} interval forecast before the month"
+        headings = [("KPI", "left"), ("period", "left"), *[(name, "right") for name in ("value", "expected", "low", "high")]]
+        levels = f"{rule.level:.0%} interval of a month, {rule.quarter_level:.0%} of a quarter"
+        title = f"{snapshot.company.name}: against what was forecast before ({levels})"
         out().print(table(title, [*headings, ("side", "left"), ("remark", "left")], rows))
-    remarks().print(f"{count} alerts in {told} months that could be judged, of {len(found)} watched")
+    remarks().print(f"{count} alerts in {told} periods that could be judged, of {len(found)} watched")
     if fail and count:
         raise typer.Exit(ALERTS_FOUND)
 

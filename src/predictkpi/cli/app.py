@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import alerts, checks, data, demo, forecasts, lifecycle, serve, sync, targets
+from predictkpi.cli import alerts, changes, checks, data, demo, forecasts, lifecycle, pipeline, reasons, serve, sync, targets
 
 _debug = False
 
@@ -55,6 +55,9 @@ for command, panel in (
     (lifecycle.models, MODELS),
     (lifecycle.promote, MODELS),
     (forecasts.forecast, ANSWERS),
+    (pipeline.pipeline, ANSWERS),
+    (changes.changes, ANSWERS),
+    (reasons.reasons, ANSWERS),
     (forecasts.score, ANSWERS),
 ):
     app.command(rich_help_panel=panel)(command)

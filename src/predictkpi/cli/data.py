@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from predictkpi.kpis import Kpi
-    from predictkpi.pipelines.ingest import IngestReport
+    from predictkpi.pipelines.ingest_report import IngestReport
     from predictkpi.pipelines.sync import SyncReport
     from predictkpi.store import Store
 
@@ -34,11 +34,14 @@ def ingest(
 
     Example: [bold]predictkpi ingest --mapping examples/maven-crm.yaml --source ~/exports/crm[/bold]
     """
+    from predictkpi.cli.render import remarks
     from predictkpi.pipelines.open_store import open_store
     from predictkpi.settings import read_settings
 
     report = run_ingest(open_store(read_settings()), mapping=mapping, source=source)
     show_ingest(report)
+    if report.withdrawn:
+        remarks().print(f"{report.withdrawn:,} records withdrawn that the files state as deleted")
 
 
 def run_ingest(store: Store, *, mapping: Path, source: Path) -> IngestReport:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predictkpi.cli.options import AsOf, Format, FormatOption, instant
+from predictkpi.cli.options import AsOf, Format, FormatOption, instant, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,9 @@ def forecast(
     by: Annotated[str | None, typer.Option(help="For revenue: one series per member of segment, region, channel or product.")] = None,
     entity: Annotated[list[str] | None, typer.Option(help="One customer, deal or series by id; may be repeated.")] = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months or days.")] = None,
+    horizons: Annotated[
+        str | None, typer.Option(help="Exactly these many months or days, e.g. 7,45; for close_time any from 1 to 180.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Entities in the table, highest first; json and csv give all of them.")] = 20,
     as_of: AsOf = None,
     format_: FormatOption = Format.TABLE,
@@ -33,10 +36,12 @@ def forecast(
     """Show the champion's predictions with their intervals.
 
     Examples: [bold]predictkpi forecast revenue[/bold] · [bold]predictkpi forecast revenue --by segment --horizon 3[/bold] ·
-    [bold]predictkpi forecast close_time --entity D-000123[/bold] · [bold]predictkpi forecast clv --format csv > clv.csv[/bold]
+    [bold]predictkpi forecast close_time --entity D-000123 --horizons 7,45,180[/bold] ·
+    [bold]predictkpi forecast clv --format csv > clv.csv[/bold]
     """
     from predictkpi.cli.render import machine, out
     from predictkpi.core import columns as c
+    from predictkpi.core.types import Status
     from predictkpi.errors import InsufficientDataError, SettingsError, UnknownNameError
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.score import served
@@ -51,7 +56,8 @@ def forecast(
     model, ref = open_registry(settings).champion(predictor)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    found = served(model, ref, store.snapshot(instant(as_of, store)), entity_ids=entity or None)
+    wanted = None if horizons is None else whole_numbers("--horizons", horizons)
+    found = served(model, ref, store.snapshot(instant(as_of, store)), entity_ids=entity or None, horizons=wanted)
     if spec.entity == "series" and not entity:
         members = found[c.ENTITY_ID].str.startswith(f"{by}=") if by else found[c.ENTITY_ID] == c.TOTAL
         if by and not members.any():
@@ -68,7 +74,8 @@ def forecast(
     console = out()
     console.print(_table(spec, found, limit))
     note = f": {ref.reason}" if ref.kind == "baseline" else ""
-    for reason in [reason for reason in found[c.REASON].unique() if reason and ref.kind == "model"][:REASONS_SHOWN]:
+    lowered = found.loc[found[c.VALUE].notna() & (found[c.STATUS] != Status.FULL.value), c.REASON]
+    for reason in [reason for reason in lowered.unique() if reason and ref.kind == "model"][:REASONS_SHOWN]:
         console.print(f"[yellow]limited:[/] {reason}", highlight=False)
     console.print(f"{ref.kind} version {ref.version}, as of {found[c.AS_OF].iloc[0]:%Y-%m-%d}{note}" if len(found) else "nobody to predict")
 
@@ -80,7 +87,7 @@ def _table(spec: Spec, found: pd.DataFrame, limit: int) -> Table:
     from predictkpi.core.periods import shift
 
     units = {statistic.name: statistic.unit for statistic in spec.statistics}
-    shown = [name for name in units if name in set(found[c.STATISTIC])]
+    shown = [one.name for one in spec.statistics if one.name in set(found[c.STATISTIC]) and not one.is_detail]
     if spec.score == "quantiles":
         shown = [name for name in shown if name in (spec.headline, "q10", "q90") or name.endswith(("yoy_q10", "yoy_q50", "yoy_q90"))]
     top = found[found[c.STATISTIC] == spec.headline].groupby(c.ENTITY_ID)[c.VALUE].max().nlargest(limit).index

@@ -22,7 +22,7 @@ def train(
     predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
     as_of: AsOf = None,
 ) -> None:
-    """Test on the past against the baseline, learn from everything, register, and promote what is better.
+    """Test on the past against the baselines, learn from everything, register, and promote what is better.
 
     The model serves only if it beats its baseline by more than chance explains; otherwise the baseline serves, and says so.
 
@@ -102,7 +102,7 @@ def evaluate(
     as_of: AsOf = None,
     json_: Annotated[bool, typer.Option("--json", help="All figures as JSON on standard output.")] = False,
 ) -> None:
-    """Score model and baseline on the past, registering nothing.
+    """Score the model and every baseline on the past, registering nothing.
 
     Example: [bold]predictkpi evaluate close_time --cutoff 2024-06-01 --cutoff 2024-09-01 --json[/bold]
     """

@@ -45,3 +45,14 @@ def instant(as_of: datetime | None, store: Store) -> pd.Timestamp | None:
     if as_of > latest:
         raise FutureAccessError(f"--as-of {as_of:%Y-%m-%d} lies beyond what is known: the facts end before {latest:%Y-%m-%d}")
     return pd.Timestamp(as_of)
+
+
+def whole_numbers(option: str, text: str) -> list[int]:
+    """``7,45`` as ``[7, 45]``, ascending; `SettingsError` names the option and what is no whole number."""
+    from predictkpi.errors import SettingsError
+
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        if not part.isdecimal():
+            raise SettingsError(f"{option} {text}: {part!r} is no whole number: write for example {option} 7,45")
+    return sorted({int(part) for part in parts})

@@ -13,6 +13,13 @@ from predictkpi.errors import SchemaError
 
 Kind = Literal["string", "number", "instant"]
 REJECT_COLUMNS = ["field", "value", "reason"]
+REQUIRED = "required, but empty"
+NUL_IN_TEXT = "holds a NUL character (\\x00), which no database keeps in text"
+
+
+def has_nul(text: pd.Series) -> pd.Series:
+    """Mask of cells with a NUL character: PostgreSQL takes none, so no store does."""
+    return text.astype("str").str.contains("\0", regex=False, na=False)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,9 @@ class TableSchema:
             raise SchemaError(
                 f"{self.name}: {len(rejects)} rows break the schema; first: {first['field']}={first['value']!r}: {first['reason']}"
             )
+        for column in (column.name for column in self.columns if column.kind == "string"):
+            if has_nul(good[column]).any():
+                raise SchemaError(f"{self.name}: {column}={good.loc[has_nul(good[column]), column].iloc[0]!r}: {NUL_IN_TEXT}")
         twice = good.duplicated([*self.key, c.KNOWN_AT] if c.KNOWN_AT in good else list(self.key))
         if twice.any():
             raise SchemaError(f"{self.name}: key {self.key} repeats, first at {good.loc[twice, list(self.key)].iloc[0].to_dict()}")
@@ -109,7 +119,7 @@ class TableSchema:
             values = frame[column.name]
             if column.required:
                 empty = values.isna() | (values == "") if column.kind == "string" else values.isna()
-                rules.append((column.name, empty, "required, but empty"))
+                rules.append((column.name, empty, REQUIRED))
             if column.minimum is not None:
                 rules.append((column.name, values < column.minimum, f"must not be below {column.minimum:g}"))
             if column.choices:

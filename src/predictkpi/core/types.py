@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -25,7 +26,7 @@ class _Frozen(BaseModel):
 class Company(_Frozen):
     """Whose books these are: the one currency, time zone and fiscal year that every number below is stated in."""
 
-    name: str = Field("company", description="shown on the dashboard")
+    name: str = Field("company", pattern=r"^[^\x00]*$", description="shown on the dashboard")
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
     time_zone: str = Field("UTC", description="IANA name; every instant in the store is local time of this zone")
     fiscal_year_starts: int = Field(1, ge=1, le=12, description="first month of the fiscal year")
@@ -37,6 +38,7 @@ class Statistic(_Frozen):
     name: str
     unit: Literal["currency", "probability", "days", "count", "share"]
     description: str
+    is_detail: bool = Field(False, description="left out of tables for people, which have little room")
 
 
 class Spec(_Frozen):
@@ -47,9 +49,21 @@ class Spec(_Frozen):
     entity: Literal["series", "customer", "deal"]
     horizons: tuple[int, ...] = Field(description="positive counts of time_unit after as_of")
     time_unit: Literal["month", "day"]
+    any_horizon: bool = Field(False, description="whether any horizon from 1 to the longest may be asked for, beside those listed")
     statistics: tuple[Statistic, ...]
     headline: str = Field(description="the statistic shown first, and judged")
     score: Literal["quantiles", "mean", "cumulative_incidence"] = Field(description="the family of scores in metrics/")
+
+    @property
+    def askable(self) -> Sequence[int]:
+        """Every horizon that may be asked for."""
+        return range(1, max(self.horizons) + 1) if self.any_horizon else self.horizons
+
+    @property
+    def horizons_in_words(self) -> str:
+        """What may be asked for, for a message."""
+        choice = f"any from 1 to {max(self.horizons)}" if self.any_horizon else ", ".join(map(str, self.horizons))
+        return f"there are {choice} {self.time_unit}s"
 
 
 class Readiness(_Frozen):

@@ -23,6 +23,29 @@ def microseconds(instants: pd.Series | pd.DatetimeIndex) -> Ints:
     return np.asarray(instants, dtype="datetime64[us]").astype(np.int64)
 
 
+def valid_until(identity: Ints, known: Ints) -> Ints:
+    """When each version was replaced: ``known`` of the next row of the same identity (rows oldest first), `NEVER` for the newest."""
+    until = np.full(len(known), NEVER)
+    if len(identity) and identity.max() + 1 < len(identity):
+        order = np.argsort(identity, kind="stable")
+        again = identity[order][1:] == identity[order][:-1]
+        until[order[:-1][again]] = known[order[1:][again]]
+    return until
+
+
+def laid_out(first: Ints, ds: Ints, known: Ints, until: Ints, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
+    """Rows that had happened and whose version was in force at each (deal, landmark): ``(pair number, row)``, in the order of the rows.
+
+    Rows are sorted by deal; those of deal code ``k`` are ``first[k]`` to ``first[k + 1]``.
+    """
+    start, count = first[deal], first[deal + 1] - first[deal]
+    pair = np.repeat(np.arange(len(deal)), count)
+    row = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
+    at = landmark[pair]
+    kept = (known[row] < at) & (until[row] >= at) & (ds[row] < at)
+    return pair[kept], row[kept]
+
+
 class _ByKeyAndInstant:
     """Rows sorted by (code, instant), searchable by both at once."""
 

@@ -10,15 +10,18 @@ their own deals: a deal in a request gets the same answer alone and among any ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.features.deal_asof import DAY, MISSING, NEVER, Floats, Ints, NewestBefore, RunningSums, microseconds
+from predictkpi.features.attributes import DealAttributes
+from predictkpi.features.codes import Codes
+from predictkpi.features.deal_activities import ACTIVITY_NUMBERS, LAST_ACTIVITY, DealActivities
+from predictkpi.features.deal_asof import DAY, MISSING, NEVER, Floats, Ints, NewestBefore, RunningSums, laid_out, microseconds, valid_until
+from predictkpi.features.deal_buyers import BUYER_NUMBERS, Buyers, Own
 from predictkpi.features.deal_stages import stage_places
+from predictkpi.features.deal_tallies import STAGES, tallies
 from predictkpi.features.event_order import tie_rank
 from predictkpi.snapshot import Snapshot
 
@@ -47,40 +50,14 @@ NUMBERS = (
     TO_EXPECTED,
     "owner_edge",
     "source_edge",
+    *BUYER_NUMBERS,
+    *ACTIVITY_NUMBERS,
 )
 """Numeric features. Days are real numbers; ranks are a stage's place in the order in which deals enter stages, from 0; growth is a log
 ratio; an edge is a shrunk win rate minus that of all deals: levels and running counts would tell the model the date."""
-CATEGORIES = (c.STAGE, FURTHEST_STAGE, c.PRODUCT, c.SOURCE, c.REGION, c.TEAM, c.SEGMENT)
+CATEGORIES = (c.STAGE, FURTHEST_STAGE, c.PRODUCT, c.SOURCE, c.REGION, c.TEAM, c.SEGMENT, LAST_ACTIVITY)
 """Categorical features, as text; empty where unknown."""
 _DEAL_TEXT = (c.PRODUCT, c.SOURCE, c.REGION, c.TEAM)
-
-
-class Codes:
-    """Text values as integers in order of first appearance, after those already ``known``; -1 is missing."""
-
-    def __init__(self, *columns: pd.Series, known: Codes | None = None) -> None:
-        joined = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
-        codes, values = pd.factorize(joined)
-        self.values = pd.Index(values)
-        if known is not None:
-            codes, self.values = known._continued(codes, self.values)
-        self._text = np.append(np.asarray(self.values, dtype=object), np.nan)
-        cuts = np.cumsum([len(column) for column in columns])[:-1]
-        self.codes: list[Ints] = [np.asarray(part, np.int64) for part in np.split(codes, cuts)]
-
-    def _continued(self, codes: Ints, values: pd.Index) -> tuple[Ints, pd.Index]:
-        own = np.append(self.of(values), -1)
-        new = np.flatnonzero(own[:-1] < 0)
-        own[new] = len(self.values) + np.arange(len(new))
-        return own[codes], self.values.append(values[new]) if len(new) else self.values
-
-    def of(self, values: Iterable[str]) -> Ints:
-        """Codes of these values; -1 for one never seen."""
-        return np.asarray(self.values.get_indexer(pd.Index(values)), np.int64)
-
-    def text(self, codes: Ints) -> pd.Series:
-        """The values of these codes; missing for -1."""
-        return pd.Series(self._text[codes], dtype="str")
 
 
 class DealHistory:
@@ -96,6 +73,10 @@ class DealHistory:
     _customers: Codes
     _customer_versions: NewestBefore
     _segment: Codes
+    _attributes: DealAttributes
+    _buyer_codes: Codes
+    _buyers: Buyers
+    _activities: DealActivities
     _stage_ranks: RunningSums
     _wins_by_owner: RunningSums
     _wins_by_source: RunningSums
@@ -117,21 +98,22 @@ class DealHistory:
         else:
             self._read_customers(snapshot.living("customers"))
         self._customer = self._customers.of(deals[c.CUSTOMER_ID])
+        self._buyer_codes = Codes(deals[c.CUSTOMER_ID], known=base._buyer_codes if base else None)
+        self._own = Own(self, self._buyer_codes.codes[0])
+        activities = _added(snapshot, "activities") if only_added else snapshot.living("activities")
+        self._activities = DealActivities(activities, self.deals, known=base._activities if base else None)
+        self._attributes = DealAttributes(snapshot, base=base._attributes if base is not None else None)
         if base is not None:
             self._stage_ranks = base._stage_ranks
             self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
+            self._buyers = base._buyers
         else:
             self._stage_ranks = stage_places(self)
-            self._wins_by_owner, self._wins_by_source, self._wins = self._track_records()
+            self._track_records()
 
     def _read_events(self, events: pd.DataFrame, deal: Ints, base: DealHistory | None) -> None:
-        event = Codes(events[c.EVENT_ID]).codes[0]
         known = microseconds(events[c.KNOWN_AT])
-        until = np.full(len(events), NEVER)
-        if len(event) and event.max() + 1 < len(event):
-            by_event = np.argsort(event, kind="stable")
-            again = event[by_event][1:] == event[by_event][:-1]
-            until[by_event[:-1][again]] = known[by_event[1:][again]]
+        until = valid_until(Codes(events[c.EVENT_ID]).codes[0], known)
         happened = microseconds(events[c.DS])
         order = np.lexsort((tie_rank(events), happened, deal))
         stages = Codes(events[c.STAGE], known=base.stages if base else None)
@@ -155,8 +137,8 @@ class DealHistory:
         self._customer_versions = NewestBefore(self._customers.codes[0], microseconds(customers[c.KNOWN_AT]))
         self._segment = Codes(customers[c.SEGMENT])
 
-    def _track_records(self) -> tuple[RunningSums, RunningSums, RunningSums]:
-        """Running counts of (closed, won) by owner, by source and in all; a corrected close is taken back when that is known."""
+    def _track_records(self) -> None:
+        """Running counts of (closed, won) by owner, source, customer and in all; a corrected close is taken back when that is known."""
         closed = np.flatnonzero(self.is_closed)
         undone = closed[self.until[closed] < NEVER]
         rows = np.concatenate([closed, undone])
@@ -166,11 +148,10 @@ class DealHistory:
         values = np.column_stack([sign, sign * self.is_won[rows]])
         source = self._deal_code(c.SOURCE, self._deal_versions.find(self.deal[rows], effective[rows] + 1))
         owner = self.owner[rows]
-        return (
-            RunningSums(owner[owner >= 0], instant[owner >= 0], values[owner >= 0]),
-            RunningSums(source[source >= 0], instant[source >= 0], values[source >= 0]),
-            RunningSums(np.zeros(len(rows), np.int64), instant, values),
-        )
+        self._wins_by_owner = RunningSums(owner[owner >= 0], instant[owner >= 0], values[owner >= 0])
+        self._wins_by_source = RunningSums(source[source >= 0], instant[source >= 0], values[source >= 0])
+        self._wins = RunningSums(np.zeros(len(rows), np.int64), instant, values)
+        self._buyers = Buyers(self, self._own, (rows, instant, values))
 
     def _deal_code(self, name: str, version: Ints) -> Ints:
         codes = self._deal_text[name].codes[0]
@@ -194,12 +175,7 @@ class DealHistory:
 
     def known_events(self, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
         """Events that had happened and whose version was in force at each pair: ``(pair number, event row)``, in order of time."""
-        start, count = self.first_event[deal], self.first_event[deal + 1] - self.first_event[deal]
-        pair = np.repeat(np.arange(len(deal)), count)
-        row = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
-        at = landmark[pair]
-        kept = (self.known[row] < at) & (self.until[row] >= at) & (self.ds[row] < at)
-        return pair[kept], row[kept]
+        return laid_out(self.first_event, self.ds, self.known, self.until, deal, landmark)
 
     def states(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
         """Features of each (deal code, landmark) pair.
@@ -230,16 +206,47 @@ class DealHistory:
         base = _shrunk(self._wins.before(np.zeros(len(deal), np.int64), landmark), 0.5)
         numbers["owner_edge"] = _shrunk(self._wins_by_owner.before(path.owner, landmark), base) - base
         numbers["source_edge"] = _shrunk(self._wins_by_source.before(source, landmark), base) - base
+        numbers |= self._buyers.numbers(
+            self._buyer_of(version), landmark, base=base, first=numbers.pop("first_amount"), since=self._own.since[deal]
+        )
+        activity, last_activity = self._activities.numbers(deal, landmark)
+        numbers |= activity
         texts = {c.STAGE: self.stages.text(path.stage), FURTHEST_STAGE: self.stages.text(path.furthest)}
         texts |= {name: self._deal_text[name].text(self._deal_code(name, version)) for name in _DEAL_TEXT}
-        texts[c.SEGMENT] = self._segments(version, landmark)
+        texts[c.SEGMENT], texts[LAST_ACTIVITY] = self._segments(version, landmark), last_activity
         frame = pd.DataFrame({name: numbers[name] for name in NUMBERS} | {name: texts[name] for name in CATEGORIES})
         frame[c.AMOUNT], frame[c.OWNER] = path.amount, self.owners.text(path.owner)
         frame[ORIGIN] = origin.astype("datetime64[us]")
         return frame.assign(is_known=is_known, is_open=is_known & ~path.is_closed)
 
+    def attributes(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+        """The company's own fields of each (deal code, landmark) pair: see `DealAttributes.at`."""
+        customer = self._customers.text(self._customer_of(self._deal_versions.find(deal, landmark)))
+        return self._attributes.at(self.deals.text(deal), customer, landmark)
+
+    def tallies(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+        """How often and how lately each open stage was entered and each kind of activity took place: see `deal_tallies`."""
+        pair, row = self.known_events(deal, landmark)
+        before = np.concatenate([row[:1], row[:-1]])
+        entered = np.ones(len(row), bool)
+        entered[1:] = (pair[1:] != pair[:-1]) | (self.stage[row[1:]] != self.stage[before[1:]])
+        entered &= ~self.is_closed[row]
+        is_open = ~np.isin(self.stages.values, c.CLOSED_STAGES)
+        place = np.cumsum(is_open) - 1
+        stages = tallies(
+            STAGES, self.stages.values[is_open], pair[entered], place[self.stage[row[entered]]], self.ds[row[entered]], landmark
+        )
+        return pd.concat([stages, self._activities.by_kind(deal, landmark)], axis=1)
+
+    def _buyer_of(self, version: Ints) -> Ints:
+        codes = self._buyer_codes.codes[0]
+        return np.where(version >= 0, codes[np.maximum(version, 0)], -1) if len(codes) else np.full(len(version), -1)
+
+    def _customer_of(self, version: Ints) -> Ints:
+        return np.where(version >= 0, self._customer[version], -1) if len(self._customer) else np.full(len(version), -1)
+
     def _segments(self, version: Ints, landmark: Ints) -> pd.Series:
-        customer = np.where(version >= 0, self._customer[version], -1) if len(self._customer) else np.full(len(version), -1)
+        customer = self._customer_of(version)
         found = self._customer_versions.find(customer, landmark)
         codes = self._segment.codes[0]
         return self._segment.text(np.where(found >= 0, codes[found], -1) if len(codes) else found)
@@ -297,6 +304,7 @@ class _Path:
         entered = np.maximum.accumulate(np.where(moved | ~same, np.arange(len(row)), 0)) if len(row) else row
         in_stage_since = row[entered[np.maximum(self._end - 1, 0)]] if len(row) else self._last
         due = self._pick(history.expected, self._last, MISSING)
+        first_amount = self._first_amount()
         return {
             IN_STAGE: self._days_since(in_stage_since),
             "days_since_event": self._days_since(self._last),
@@ -307,7 +315,8 @@ class _Path:
             "stage_rank": self.stage_rank,
             "furthest_rank": self.furthest_rank,
             "log_amount": np.log1p(self.amount),
-            "amount_growth": np.log1p(self.amount) - np.log1p(self._first_amount()),
+            "amount_growth": np.log1p(self.amount) - np.log1p(first_amount),
+            "first_amount": np.log1p(first_amount),
             TO_EXPECTED: np.where(due == MISSING, np.nan, (due - at) / DAY),
         }
 

@@ -18,6 +18,8 @@ KPIS = (
     "predictkpi.kpis.revenue.RevenueGrowthQoq",
     "predictkpi.kpis.revenue.RevenueGrowthYoy",
     "predictkpi.kpis.revenue.RevenueCagr",
+    "predictkpi.kpis.cac.NewCustomers",
+    "predictkpi.kpis.cac.AcquisitionSpend",
     "predictkpi.kpis.cac.Cac",
     "predictkpi.kpis.cac.CacLagged",
     "predictkpi.kpis.returns.CacPayback",

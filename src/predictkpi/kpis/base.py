@@ -17,9 +17,12 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import FREQS, Freq, complete_periods, cutoff_of, pandas_freq, period_start
 from predictkpi.core.types import Status
 from predictkpi.errors import UnknownNameError
+from predictkpi.features.event_order import in_event_order
 from predictkpi.snapshot import Snapshot
 
 CUSTOMER_DIMENSIONS = (c.SEGMENT, c.REGION, c.INDUSTRY, c.CHANNEL)
+SELLER_DIMENSIONS = (c.OWNER, c.TEAM, c.SOURCE)
+"""Dimensions that an order has from the deal it comes from."""
 UNKNOWN = "unknown"
 """Member of rows whose dimension is empty, or whose customer is missing."""
 
@@ -55,15 +58,24 @@ class View:
         return complete_periods(first, self.snapshot.as_of, self.freq, fiscal_year_starts=self._fiscal_year_starts)
 
     def members(self, frame: pd.DataFrame) -> pd.Series:
-        """The member each row belongs to: from the frame's own column, else from its customer, else `UNKNOWN`."""
+        """The member each row belongs to: from the frame's own column, else from its deal or customer, else `UNKNOWN`."""
         if self.by is None:
             return pd.Series(c.TOTAL, index=frame.index, dtype="str")
         if self.by in frame.columns:
             found = frame[self.by]
+        elif self.by in SELLER_DIMENSIONS:
+            found = frame[c.DEAL_ID].map(self._of_deals(self.by))
         else:
             found = frame[c.CUSTOMER_ID].map(self.snapshot.customers.set_index(c.CUSTOMER_ID)[self.by])
         found = found.astype("str")
         return found.where(found.notna() & (found != ""), UNKNOWN)
+
+    def _of_deals(self, dimension: str) -> pd.Series:
+        """The dimension's value by deal, as it stands at ``as_of``."""
+        if dimension in self.snapshot.deals:
+            return self.snapshot.deals.set_index(c.DEAL_ID)[dimension]
+        newest = in_event_order(self.snapshot.deal_events).drop_duplicates(c.DEAL_ID, keep="last")
+        return newest.set_index(c.DEAL_ID)[dimension]
 
     def group(self, frame: pd.DataFrame, happened_at: str) -> Any:
         """A pandas groupby of the rows by member and by the period that holds ``happened_at``."""
@@ -99,8 +111,8 @@ class Kpi(ABC):
     """Where it stands in a list of all KPIs."""
     unit: ClassVar[Literal["currency", "share", "days", "months", "ratio", "count"]]
     better: ClassVar[Literal["up", "down", "none"]]
-    counts: ClassVar[Literal["orders", "customers", "deals"]]
-    """What ``n`` counts."""
+    counts: ClassVar[Literal["orders", "customers", "deals", "entries"]]
+    """What ``n`` counts; entries are rows of a table that belong to nobody."""
     needs: ClassVar[tuple[str, ...]]
     """Tables without which there is no value. Dimensions of customers also use that table, but do without it."""
     dimensions: ClassVar[tuple[str, ...]]
@@ -110,11 +122,22 @@ class Kpi(ABC):
     """Below this ``n`` a value is `Status.LIMITED`; 0 for sums."""
     when_empty: ClassVar[float] = np.nan
     """Value of a period inside the covered range that no row falls into."""
+    covered_by: ClassVar[str | None] = None
+    """The table whose last fact's month ends the covered range; what comes after it is missing. None: the range ends at ``as_of``."""
     over_time: ClassVar[Literal["sums", "holds", "apart", "matures"]] = "holds"
     """A sum adds up over periods; a level or ratio holds for each shorter one; a value that counts something else in a longer period stands
     apart; a cohort's value still moves after its period's end."""
+    settles_with: ClassVar[str | None] = None
+    """A table in whose first year values tell of the beginning of the records and not of the company: everybody looks new, a rolling year
+    is not whole yet. Trends and alerts leave that year out."""
     is_change: ClassVar[bool] = False
     """Whether a share is a relative change, from -1 up and without a top, and not a part of a whole."""
+
+    @property
+    def grain(self) -> str:
+        """What one value speaks of."""
+        length = {None: "period of any length", "M": "month", "Q": "fiscal quarter"}[self.fixed_freq]
+        return f"one value a {length} and member of a dimension"
 
     @abstractmethod
     def compute(self, view: View) -> pd.DataFrame:
@@ -137,7 +160,7 @@ class Kpi(ABC):
             raise UnknownNameError.among("period length", freq, known=FREQS)
         view = View(snapshot, self.fixed_freq or freq, by)
         cells = view.fill(self.compute(view))
-        value = cells[c.VALUE].fillna(self.when_empty).astype("float64")
+        value = self.filled(view, cells)
         n = cells[c.N].fillna(0).astype("int64")
         is_thin = n < self.least_n
         if IS_PARTIAL in cells:
@@ -147,6 +170,14 @@ class Kpi(ABC):
         rows = bounds.assign(**{c.VALUE: value, c.N: n, c.STATUS: pd.Series(status, index=cells.index, dtype="str")}).reset_index()
         rows = rows.astype({c.MEMBER: "str", c.DS: "datetime64[us]"})
         return rows.assign(**{c.KPI: self.name, c.DIMENSION: by or c.TOTAL}).astype({c.KPI: "str", c.DIMENSION: "str"})[c.KPI_COLUMNS]
+
+    def filled(self, view: View, cells: pd.DataFrame) -> pd.Series:
+        """The values of a full grid of cells, where periods inside the covered range that no row falls into have their value too."""
+        value = cells[c.VALUE].astype("float64")
+        if self.covered_by is None or cells.empty:
+            return value.fillna(self.when_empty)
+        covered_to = (view.snapshot.table(self.covered_by)[c.DS].max().to_period("M") + 1).start_time
+        return value.mask(value.isna() & (starts_of(cells) < covered_to), self.when_empty)
 
 
 def no_cells() -> pd.DataFrame:

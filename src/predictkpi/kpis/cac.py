@@ -1,4 +1,4 @@
-"""Customer acquisition cost: against the customers of the same period, and against those that the spend brought."""
+"""What is spent on new customers, how many come, and the cost of one: of the same period, and of those that the spend brought."""
 
 from __future__ import annotations
 
@@ -8,7 +8,63 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.kpis.acquisition import acquisitions, observed_lag
-from predictkpi.kpis.base import IS_PARTIAL, UNKNOWN, Kpi, View, no_cells, starts_of
+from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, UNKNOWN, Kpi, View, no_cells, starts_of
+
+
+class NewCustomers(Kpi):
+    """Customers won. In the first period of the data everybody looks new: it is partial. A free first order wins a customer too."""
+
+    name = "new_customers"
+    title: ClassVar[dict[str, str]] = {"en": "New customers", "de": "Neukunden"}
+    formula = "customers whose first order falls in the period"
+    family = "customers"
+    unit = "count"
+    better = "up"
+    counts = "customers"
+    needs = ("orders",)
+    dimensions = CUSTOMER_DIMENSIONS
+    least_n = 0
+    when_empty = 0.0
+    over_time = "sums"
+    covered_by = "orders"
+    settles_with = "orders"
+
+    def compute(self, view: View) -> pd.DataFrame:
+        """Count, which is ``n`` too."""
+        won = acquisitions(view.snapshot.orders)
+        if won.empty:
+            return no_cells()
+        n = view.group(won, c.DS).size()
+        starts = starts_of(n.to_frame())
+        return pd.DataFrame({c.VALUE: n.astype("float64"), c.N: n, IS_PARTIAL: starts == starts.min()})
+
+
+class AcquisitionSpend(Kpi):
+    """Spend on marketing and sales. A period inside the span that spend speaks for without any is a true zero, outside it is unknown."""
+
+    name = "acquisition_spend"
+    title: ClassVar[dict[str, str]] = {"en": "Acquisition spend", "de": "Ausgaben für Kundengewinnung"}
+    formula = "sum of the spend of the period, sales included"
+    family = "customers"
+    unit = "currency"
+    better = "none"
+    counts = "entries"
+    needs = ("spend",)
+    dimensions = (c.CHANNEL,)
+    least_n = 0
+    over_time = "sums"
+    covered_by = "spend"
+
+    def compute(self, view: View) -> pd.DataFrame:
+        """Sum and count of the rows of spend; a period that they cover only in part is partial."""
+        spend = view.snapshot.spend
+        if spend.empty:
+            return no_cells()
+        cells = view.fill(view.group(spend, c.DS)[c.COST].agg(["sum", "size"]).set_axis([c.VALUE, c.N], axis=1))
+        covered_from, covered_to = view.coverage(spend[c.DS])
+        starts = starts_of(cells)
+        is_partial = (starts < covered_from) | (view.ends(starts) > covered_to)
+        return cells.assign(**{c.VALUE: cells[c.VALUE].fillna(0.0).where(starts < covered_to), IS_PARTIAL: is_partial})
 
 
 class Cac(Kpi):
@@ -28,6 +84,7 @@ class Cac(Kpi):
     counts = "customers"
     needs = ("orders", "spend")
     dimensions = (c.CHANNEL,)
+    settles_with = "orders"
 
     def compute(self, view: View) -> pd.DataFrame:
         """Cost per new customer; a period that spend covers only in part is partial."""
@@ -52,6 +109,7 @@ class CacLagged(Kpi):
     counts = "customers"
     needs = Cac.needs
     dimensions = Cac.dimensions
+    settles_with = Cac.settles_with
 
     def compute(self, view: View) -> pd.DataFrame:
         """Cost per new customer; a period whose spend is covered only in part is partial."""

@@ -9,6 +9,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import period_start
 from predictkpi.kpis.base import CELL, Kpi, View
+from predictkpi.kpis.deals import DEAL_DIMENSIONS
 from predictkpi.kpis.pipeline import OpenPipeline
 from predictkpi.kpis.revenue import Revenue
 from predictkpi.kpis.standing import AT
@@ -22,7 +23,7 @@ class PipelineCoverage(Kpi):
 
     The running quarter is the one that holds the period's exclusive end: at the end of a quarter it is the next one. Its target is that
     of the quarter, or the sum of its three months; no value without one, nor where it was reached. The whole pipeline counts,
-    whenever it is expected to close. Targets by region, segment or product only: orders know no owner.
+    whenever it is expected to close. By owner, team or source, orders count for those of their deal.
     """
 
     name = "pipeline_coverage"
@@ -33,7 +34,7 @@ class PipelineCoverage(Kpi):
     better = "up"
     counts = "deals"
     needs = ("deals", "deal_events", "orders", "targets")
-    dimensions = (c.REGION, c.SEGMENT, c.PRODUCT)
+    dimensions = DEAL_DIMENSIONS
 
     def compute(self, view: View) -> pd.DataFrame:
         """The ratio in every cell of `OpenPipeline`."""

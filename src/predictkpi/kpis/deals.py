@@ -16,7 +16,8 @@ OBSERVED_FROM = "observed_from"
 CLOSED_AT = "closed_at"
 OUTCOME = "outcome"
 
-DEAL_DIMENSIONS = (c.OWNER, c.TEAM, c.SOURCE, c.PRODUCT, c.REGION, c.SEGMENT)
+OF_CUSTOMERS = (c.SEGMENT, c.INDUSTRY, c.CHANNEL)
+DEAL_DIMENSIONS = (c.OWNER, c.TEAM, c.SOURCE, c.PRODUCT, c.REGION, *OF_CUSTOMERS)
 DEAL_COLUMNS = [
     c.DEAL_ID,
     c.CUSTOMER_ID,
@@ -47,7 +48,7 @@ def deal_states(snapshot: Snapshot) -> pd.DataFrame:
     ``start``: created_at, or the first event where created_at is empty or later. ``observed_from``: when we began to see the deal;
     later than start if its history begins after it. ``closed_at``, ``outcome`` (`won` or `lost`): of the closing in force, empty while
     open; a reopened deal is open again, and an event that repeats the stage closes nothing anew. Amount, expected close, owner and stage
-    are those of the state; ``segment`` is the customer's. Made once per snapshot: do not modify.
+    are those of the state; `OF_CUSTOMERS` are the customer's. Made once per snapshot: do not modify.
     """
     if snapshot not in _SEEN:
         _SEEN[snapshot] = _deal_states(snapshot)
@@ -68,7 +69,9 @@ def _deal_states(snapshot: Snapshot) -> pd.DataFrame:
     states[OUTCOME] = states[c.STAGE].where(is_closed)
     states = states.rename(columns={c.DS: SINCE}).merge(deals, on=c.DEAL_ID, how="left")
     states[START] = states[[c.CREATED_AT, OBSERVED_FROM]].min(axis=1)
-    states[c.SEGMENT] = states[c.CUSTOMER_ID].map(snapshot.customers.set_index(c.CUSTOMER_ID)[c.SEGMENT]).astype("str")
+    customers = snapshot.customers.set_index(c.CUSTOMER_ID)
+    for name in OF_CUSTOMERS:
+        states[name] = states[c.CUSTOMER_ID].map(customers[name]).astype("str")
     return states[[*DEAL_COLUMNS, SINCE, UNTIL]]
 
 

@@ -41,6 +41,7 @@ class RepeatPurchaseRate(Kpi):
     counts = "customers"
     needs = ("orders",)
     dimensions = CUSTOMER_DIMENSIONS
+    settles_with = "orders"
 
     def compute(self, view: View) -> pd.DataFrame:
         """Share of buyers whose purchase before the last one lies in the same year."""

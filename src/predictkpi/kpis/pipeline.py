@@ -92,7 +92,7 @@ class OpenPipeline(Kpi):
     better = "up"
     counts = "deals"
     needs = ("deals", "deal_events")
-    dimensions = DEAL_DIMENSIONS
+    dimensions = (c.STAGE, *DEAL_DIMENSIONS)
     least_n = 0
     when_empty = 0.0
 
@@ -123,7 +123,7 @@ class SlipRate(Kpi):
     better = "down"
     counts = "deals"
     needs = ("deals", "deal_events")
-    dimensions = DEAL_DIMENSIONS
+    dimensions = (c.STAGE, *DEAL_DIMENSIONS)
 
     def compute(self, view: View) -> pd.DataFrame:
         """Share and count; the member is the one that held the deal at the period's start."""

@@ -10,11 +10,14 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.kpis.acquisition import acquisitions
-from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, Kpi, View, no_cells, starts_of
+from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, SELLER_DIMENSIONS, Kpi, View, no_cells, starts_of
 
 
 class Revenue(Kpi):
-    """Net booked revenue. A period inside the covered range without orders is a true zero."""
+    """Net booked revenue. A period without orders is a true zero before the last order's month, and missing after it.
+
+    By owner, team or source: those of the deal that the order comes from, as it stands; an order without a deal is of unknown ones.
+    """
 
     name = "revenue"
     title: ClassVar[dict[str, str]] = {"en": "Revenue", "de": "Umsatz"}
@@ -24,9 +27,10 @@ class Revenue(Kpi):
     better = "up"
     counts = "orders"
     needs = ("orders",)
-    dimensions = (*CUSTOMER_DIMENSIONS, c.PRODUCT)
+    dimensions = (*CUSTOMER_DIMENSIONS, c.PRODUCT, *SELLER_DIMENSIONS)
     least_n = 0
     when_empty = 0.0
+    covered_by = "orders"
     over_time = "sums"
 
     def compute(self, view: View) -> pd.DataFrame:
@@ -53,7 +57,9 @@ class _RevenueByTenure(Kpi):
     dimensions = Revenue.dimensions
     least_n = 0
     when_empty = 0.0
+    covered_by = "orders"
     over_time = "apart"
+    settles_with = "orders"
     of_new: ClassVar[bool]
 
     def compute(self, view: View) -> pd.DataFrame:
@@ -109,7 +115,7 @@ class _RevenueGrowth(Kpi):
         if revenue.empty:
             return no_cells()
         orders = revenue[c.N].fillna(0)
-        amount = revenue[c.VALUE].fillna(Revenue.when_empty)
+        amount = Revenue().filled(view, revenue)
         # The span of the facts is the company's, not the member's: only there is a period without a row known to be a zero.
         covered_from, _ = view.coverage(view.snapshot.orders[c.DS])
         comparable = amount.where(starts_of(revenue) >= covered_from)
@@ -172,7 +178,8 @@ class RevenueCagr(Kpi):
         revenue = view.fill(Revenue().compute(view))
         if revenue.empty:
             return no_cells()
-        by_member = revenue[[c.VALUE, c.N]].fillna(0.0).groupby(level=c.MEMBER)
+        revenue = revenue.assign(**{c.VALUE: Revenue().filled(view, revenue), c.N: revenue[c.N].fillna(0.0)})
+        by_member = revenue[[c.VALUE, c.N]].groupby(level=c.MEMBER)
         year = by_member.rolling(12).sum().droplevel(0)
         month = by_member.cumcount()
         first_year = year.where(month == 11).groupby(level=c.MEMBER).transform("max")

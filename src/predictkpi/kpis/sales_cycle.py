@@ -65,6 +65,7 @@ class SalesCycleMedian(Kpi):
     counts = "deals"
     needs = ("deals", "deal_events")
     dimensions = DEAL_DIMENSIONS
+    settles_with = "deal_events"
 
     def compute(self, view: View) -> pd.DataFrame:
         """One estimate per member and period end, from the first period with a closing on."""

@@ -55,6 +55,7 @@ class TimeInStage(Kpi):
     counts = "deals"
     needs = ("deals", "deal_events")
     dimensions = (c.STAGE, *DEAL_DIMENSIONS)
+    settles_with = "deal_events"
 
     def compute(self, view: View) -> pd.DataFrame:
         """One estimate per member and period end, from the first period with a stay that ended on."""

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from predictkpi.core import columns as c
+from predictkpi.core.periods import Freq, shift, start_of
 from predictkpi.core.types import Status
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.kpis.base import Kpi
@@ -76,7 +77,7 @@ def trend_of(y: npt.ArrayLike) -> Trend | None:
 
 
 def trends(snapshot: Snapshot, kpis: Sequence[str] | None = None) -> pd.DataFrame:
-    """The trend of each KPI's total over its newest `MOST_MONTHS` complete months, one row a KPI: `TREND_COLUMNS`.
+    """The trend of each KPI's total over its newest `MOST_MONTHS` complete months that are `settled`, one row a KPI: `TREND_COLUMNS`.
 
     ``per_year``, ``low`` and ``high`` are in the KPI's unit; ``verdict`` says whether a significant trend is ``better`` or ``worse``, else
     ``none``. A KPI whose trend cannot be told has no figures, status `insufficient_data` and a reason.
@@ -92,16 +93,30 @@ def unwatchable(kpi: Kpi) -> str:
     return "" if kpi.fixed_freq in (None, "M") else "not a monthly figure"
 
 
+def settled(kpi: Kpi, snapshot: Snapshot, *, freq: Freq = "M") -> pd.DataFrame:
+    """The series of the KPI's total without the year in which it settles, see `Kpi.settles_with`; `columns.KPI_COLUMNS`."""
+    series = kpi.series(snapshot, freq=freq)
+    if kpi.settles_with is None or series.empty:
+        return series
+    began = start_of(snapshot.table(kpi.settles_with)[c.DS].min(), "M")
+    return series[series[c.DS] >= shift(began, _YEAR, "M")]
+
+
+def count_of(kpi: Kpi, months: int) -> str:
+    """So many months, in words: with the year that `settled` leaves out."""
+    return f"{months} months with a value" + (f" after the first year of {kpi.settles_with}" if kpi.settles_with else "")
+
+
 def _row(kpi: Kpi, snapshot: Snapshot) -> tuple[object, ...]:
     nothing = (np.nan, np.nan, np.nan, np.nan, "none", "none", Status.INSUFFICIENT_DATA.value)
     if reason := unwatchable(kpi):
         return (kpi.name, pd.NaT, pd.NaT, 0, *nothing, reason)
-    series = kpi.series(snapshot, freq="M").tail(MOST_MONTHS)
+    series = settled(kpi, snapshot).tail(MOST_MONTHS)
     first, last = (series[c.DS].min(), series[c.DS].max()) if len(series) else (pd.NaT, pd.NaT)
     months = int(series[c.VALUE].notna().sum())
     found = trend_of(series[c.VALUE])
     if found is None:
-        return (kpi.name, first, last, months, *nothing, f"{months} months with a value: a trend needs {LEAST_MONTHS}")
+        return (kpi.name, first, last, months, *nothing, f"{count_of(kpi, months)}: a trend needs {LEAST_MONTHS}")
     thin = int((series[c.STATUS] == Status.LIMITED).sum())
     reason = f"{thin} months rest on few {kpi.counts} or on a part of the facts" if thin else ""
     good = {"up": "rising", "down": "falling"}.get(kpi.better)

@@ -31,6 +31,7 @@ class SalesVelocity(Kpi):
     counts = "deals"
     needs = ("deals", "deal_events")
     dimensions = DEAL_DIMENSIONS
+    settles_with = "deal_events"
 
     def compute(self, view: View) -> pd.DataFrame:
         """The product per member and period end, from the first closing on."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from predictkpi.backtest.cutoffs import FoldRule
 from predictkpi.core.types import Spec
 from predictkpi.errors import SettingsError
 from predictkpi.predictors import predictor_class
-from predictkpi.protocol import Predictor
+from predictkpi.protocol import MODEL, Predictor
 
 EVALUATION = "evaluation.yaml"
 
@@ -32,6 +33,16 @@ def make_model(name: str, models_dir: Path) -> Predictor:
     if unknown:
         raise SettingsError(f"{path}: unknown setting {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")
     return model(**parameters)
+
+
+def make_candidates(name: str, models_dir: Path) -> Mapping[str, Callable[[], Predictor]]:
+    """Factories of the unfitted model and of each of its baselines, by the names that reports show; the model first."""
+
+    def baseline(key: str) -> Predictor:
+        return make_model(name, models_dir).baselines()[key]
+
+    names = make_model(name, models_dir).baselines()
+    return {MODEL: partial(make_model, name, models_dir)} | {key: partial(baseline, key) for key in names}
 
 
 def hyperparameters(model: Predictor) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Evaluate: model and baseline side by side on any data in the store and any past cutoffs; nothing is registered."""
+"""Evaluate: model and baselines side by side on any data in the store and any past cutoffs; nothing is registered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from predictkpi.backtest.run import BacktestResult, Progress, run_backtest
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.errors import InsufficientDataError, SettingsError
-from predictkpi.pipelines.candidates import fold_rule, make_model
+from predictkpi.pipelines.candidates import fold_rule, make_candidates, make_model
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
@@ -54,7 +54,7 @@ def evaluate(
     as_of: pd.Timestamp | None = None,
     on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Backtest model and baseline of one predictor; without cutoffs, at those that training would choose.
+    """Backtest model and baselines of one predictor; without cutoffs, at those that training would choose.
 
     Raises `SettingsError` for a cutoff that does not lie before the end of the data, `InsufficientDataError` where nothing can be judged.
     """
@@ -78,8 +78,7 @@ def evaluate(
             raise InsufficientDataError(f"{predictor} cannot learn from what was known before {cutoff:%Y-%m-%d}: {readiness.reason}")
     if not cutoffs:
         raise InsufficientDataError(f"{predictor}: no past cutoff to test on: {note or model.readiness(snapshot).reason}")
-    candidates = {"model": lambda: make_model(predictor, models_dir), "baseline": lambda: make_model(predictor, models_dir).baseline()}
-    result = run_backtest(candidates, snapshot, cutoffs, on_progress)
+    result = run_backtest(make_candidates(predictor, models_dir), snapshot, cutoffs, on_progress)
     return Evaluation(result, decide(result), note)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +14,13 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError, SourceError
+from predictkpi.pipelines.deletions import Deletions, settle_deletions
+from predictkpi.pipelines.ingest_report import NO_REJECTS, REJECT_COLUMNS, FeedReport, IngestReport
 from predictkpi.sources import Feed, Mapping, Offer, RawFile, doubts, read_feed, read_file, read_mapping
 from predictkpi.sources.attributes import HAPPENED, is_new
 from predictkpi.sources.checks import in_reporting_currency, not_of_the_future, of_known_deals, with_derived_keys
 from predictkpi.sources.mapping import ALWAYS
-from predictkpi.sources.records import as_records
+from predictkpi.sources.records import as_records, storable
 from predictkpi.sources.states import (
     CURRENT,
     HISTORY,
@@ -41,59 +43,9 @@ from predictkpi.tables import TABLES
 
 OnProgress = Callable[[str, int, int], None]
 
-REJECT_COLUMNS = ["file", "row", "table", "field", "value", "reason"]
-NO_REJECTS = pd.DataFrame(columns=REJECT_COLUMNS)
 KNOWN_ALWAYS = pd.Timestamp("1970-01-01")
 _LONGEST_VALUE = 200
 _ORDER = ["fx_rates", *(name for name in TABLES if name != "fx_rates")]  # rates before money, and (as in TABLES) deals before events
-
-
-@dataclass(frozen=True)
-class FeedReport:
-    """What became of one feed: ``rows = not_selected + records`` and ``records = accepted + unchanged + rejected``."""
-
-    table: str
-    file: str
-    rows: int
-    not_selected: int
-    counts: Counts
-
-    @property
-    def records(self) -> int:
-        """Rows that were offered to the store."""
-        return self.counts.records
-
-    @property
-    def accepted(self) -> int:
-        """Records that became versions."""
-        return self.counts.accepted
-
-    @property
-    def unchanged(self) -> int:
-        """Records that said what was known already."""
-        return self.counts.unchanged
-
-    @property
-    def rejected(self) -> int:
-        """Records that are in the list of rejects, each with its reason."""
-        return self.counts.rejected
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What became of one ingest. ``rejects`` has one row a rejected record, columns `REJECT_COLUMNS`.
-
-    ``mismatches`` lists each field in which a deal does not stand as its last event says, where a feed of live states was compared.
-    ``records`` holds, on the same index, each rejected row as the source gave it (JSON; empty for a line that was no row).
-    """
-
-    load_id: int
-    company: Company
-    feeds: list[FeedReport]
-    rejects: pd.DataFrame
-    warnings: list[str] = field(default_factory=list)
-    records: pd.Series = field(default_factory=lambda: pd.Series(dtype="str"))
-    mismatches: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MISMATCH_COLUMNS))
 
 
 def ingest(store: Store, *, mapping: Path, source: Path, now: pd.Timestamp, on_progress: OnProgress | None = None) -> IngestReport:
@@ -151,7 +103,8 @@ def load_offers(
         for table in tables.values():
             tell(f"checking {table.name}", 0, len(table.frame))
             table.check(load, tables, until=learnt_at)
-        report = _report(load.load_id, origin.company, offers, tables)
+        deletions = settle_deletions(load, offers, lambda name: tables[name].alive(), until=learnt_at)
+        report = _report(load.load_id, origin.company, offers, tables, deletions)
         report.warnings.extend(text for table in tables.values() for text in table.doubts(load, is_dated=learnt_at != now))
         refusal = _refusal(offers, report, is_strict=is_strict)
         load.write_rejects(report.rejects.assign(record=report.records))
@@ -159,6 +112,7 @@ def load_offers(
         if not refusal:
             for table in tables.values():
                 table.write(load, tell)
+            deletions.write(load)
             if finally_ is not None:
                 finally_(load)
     if refusal:
@@ -319,6 +273,10 @@ class _Table:
         """What became of the rows of that feed, cells that could not be converted aside."""
         return Counts.of(self.outcome[self.where["feed"] == number])
 
+    def alive(self) -> pd.DataFrame:
+        """The rows that were not rejected: whose records are there, as far as this load says."""
+        return self.frame[self.outcome[self.frame.index] != REJECTED]
+
     def write(self, load: Load, tell: OnProgress) -> None:
         """Append the accepted rows."""
         total = int((self.plan[OUTCOME] == ACCEPTED).sum())
@@ -331,11 +289,11 @@ def _current(load: Load, tables: dict[str, _Table], name: str, columns: list[str
     if name not in tables:
         return stored
     table = tables[name]
-    brought = table.frame[table.outcome[table.frame.index] != REJECTED].sort_values(c.KNOWN_AT, kind="stable")
+    brought = table.alive().sort_values(c.KNOWN_AT, kind="stable")
     return pd.concat([stored, brought[columns]], ignore_index=True).drop_duplicates(list(table.schema.key), keep="last")
 
 
-def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[str, _Table]) -> IngestReport:
+def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[str, _Table], deletions: Deletions) -> IngestReport:
     feeds = []
     rejects = []
     for number, offer in enumerate(offers):
@@ -346,7 +304,7 @@ def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[st
                 file=offer.feed.file,
                 rows=offer.rows,
                 not_selected=offer.not_selected,
-                counts=table.counts(number) + Counts(rejected=len(offer.rejects)),
+                counts=table.counts(number) + Counts(rejected=len(offer.rejects)) + deletions.counts.get(number, Counts()),
             )
         )
         found = pd.concat(table.rejects)
@@ -357,8 +315,8 @@ def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[st
         rejects.append(own.assign(record=own["row"].map(as_records(offer.raw[offer.raw.index.isin(own["row"])]))))
     listed = pd.concat([NO_REJECTS.assign(record=""), *rejects], ignore_index=True)
     records, listed = listed["record"].astype("str"), listed[REJECT_COLUMNS]
-    listed["value"] = listed["value"].fillna("").astype("str").str.slice(stop=_LONGEST_VALUE)
-    listed = listed.astype({"row": "int64", "file": "str", "table": "str", "field": "str", "reason": "str"})
+    listed = listed.assign(**{name: storable(listed[name].fillna("")) for name in listed if name != "row"}).astype({"row": "int64"})
+    listed["value"] = listed["value"].str.slice(stop=_LONGEST_VALUE)
     warnings = [warning for offer in offers for warning in offer.warnings] + doubts.of_unfed_rows(offers)
     warnings += [warning for table in tables.values() for warning in table.warnings]
     differ = pd.concat([pd.DataFrame(columns=MISMATCH_COLUMNS), *(found for table in tables.values() for found in table.mismatches)])
@@ -370,6 +328,7 @@ def _report(load_id: int, company: Company, offers: list[Offer], tables: dict[st
         warnings=list(dict.fromkeys(warnings)),
         records=records,
         mismatches=differ.reset_index(drop=True),
+        withdrawn=deletions.withdrawn,
     )
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from predictkpi.core import columns as c
 from predictkpi.errors import MappingError, SourceError
 from predictkpi.pipelines.ingest import Origin, company_of, load_offers, local
 from predictkpi.sources import Feed, Mapping, Offer, RawFile, read_feed, read_file, read_mapping
+from predictkpi.sources.attributes import is_new
 from predictkpi.sources.checks import with_derived_keys
 from predictkpi.sources.mapping import DERIVED_KEYS
 from predictkpi.sources.records import of_records
@@ -58,8 +60,9 @@ def replay(
 ) -> ReplayReport:
     """Offer the waiting rejects (of one load, table or file, where named) through ``mapping`` again; all of it or nothing.
 
-    What is accepted is known from ``now`` on, unless the mapping says since when. ``source`` is the folder of the files that the mapping
-    looks things up in. Raises `MappingError` or `SourceError` where the mapping does not fit the rows; then nothing has changed.
+    What is accepted is known from ``now`` on, whatever the mapping says: nobody knew it before. Only where the table (or attribute) holds
+    nothing yet is it a first load. ``source`` is the folder of the files that the mapping looks things up in. Raises `MappingError` or
+    `SourceError` where the mapping does not fit the rows; then nothing has changed.
     """
     rules = read_mapping(mapping)
     company = company_of(store, rules)
@@ -74,7 +77,8 @@ def replay(
         if only_attributes and offer.attributes is not None:
             offer = offer.attributes
         held.add(load, offer, _hold_back(store, offer, load))
-        offered.add(load, offer, offer.frame.index.union(offer.rejects.index).unique())
+        offered.add(load, offer, offer.frame.index.union(offer.deletions.index).union(offer.rejects.index).unique())
+        _know_from_now(store, offer, now)
         offers.append(offer)
     settled = waiting[offered.holds(waiting, rows)]
     held_back = int((held.holds(waiting, rows) & ~offered.holds(waiting, rows)).sum())
@@ -145,14 +149,39 @@ def _hold_back(store: Store, offer: Offer, load_id: int) -> pd.Index:
         is_known = np.where(offer.frame[key].notna(), is_known, is_numbered_alike)
     out = offer.frame.index[is_known].unique()
     offer.frame = offer.frame[~is_known]
+    if len(offer.deletions):
+        is_later = offer.deletions[schema.key[0]].isin(since[schema.key[0]])
+        out = out.union(offer.deletions.index[is_later])
+        offer.deletions = offer.deletions[~is_later]
     if offer.attributes is not None:
         own = offer.attributes
         _hold_back(store, own, load_id)
         own.frame = own.frame[~own.frame.index.isin(out)]
         own.rejects = own.rejects[~own.rejects.index.isin(out)]
         own.rows = len(own.frame) + len(own.rejects)
-    offer.rows = offer.not_selected + len(offer.frame) + len(offer.rejects)
+    _recount(offer)
     return out
+
+
+def _recount(offer: Offer) -> None:
+    offer.rows = offer.not_selected + len(offer.frame) + len(offer.deletions) + len(offer.rejects)
+
+
+def _know_from_now(store: Store, offer: Offer, now: pd.Timestamp) -> None:
+    """State that the rows are known from ``now`` on. Of several states of a record, known since different days, the last one holds."""
+    if offer.attributes is not None:
+        _know_from_now(store, offer.attributes, now)
+    name, key = offer.feed.table, list(table_schema(offer.feed.table).key)
+    known = store.newest_loads(name)
+    is_first = is_new(offer.frame, known).to_numpy() if name == ATTRIBUTES else np.full(len(offer.frame), known.empty)
+    at = offer.frame[c.KNOWN_AT].to_numpy()
+    named = offer.frame[key].set_axis(pd.RangeIndex(len(at))).iloc[np.argsort(at, kind="stable")]
+    named = named[named.notna().all(axis=1) & ~pd.isna(at[named.index])]
+    is_passed = np.isin(np.arange(len(at)), named.index[named.duplicated(keep="last")]) & ~is_first
+    offer.frame = offer.frame.assign(**{c.KNOWN_AT: offer.frame[c.KNOWN_AT].where(is_first, now)})[~is_passed]
+    if len(offer.deletions) and not known.empty:
+        offer.deletions = offer.deletions.assign(**{c.KNOWN_AT: now})
+    _recount(offer)
 
 
 def _before_number(ids: pd.Series) -> pd.Series:

@@ -30,12 +30,19 @@ class ScoreReport:
     rows: int
 
 
-def served(predictor: Predictor, model: ModelRef, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+def served(
+    predictor: Predictor,
+    model: ModelRef,
+    snapshot: Snapshot,
+    *,
+    entity_ids: Sequence[str] | None = None,
+    horizons: Sequence[int] | None = None,
+) -> pd.DataFrame:
     """What a registered version answers: its predictions with the version on every row.
 
     Where a baseline serves in place of a model, no row claims a rung above ``baseline``, and the reason is the registry's.
     """
-    frame = predictor.predict(snapshot, entity_ids=entity_ids).assign(**{c.MODEL_VERSION: model.version})
+    frame = predictor.predict(snapshot, entity_ids=entity_ids, horizons=horizons).assign(**{c.MODEL_VERSION: model.version})
     if model.kind == "model":
         return frame
     lowered = {status.value: worst(status, Status.BASELINE).value for status in Status}

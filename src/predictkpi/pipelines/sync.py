@@ -15,12 +15,14 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.pipelines.ingest import NO_REJECTS, FeedReport, IngestReport, OnProgress, Origin, company_of, load_offers, local
+from predictkpi.pipelines.ingest import OnProgress, Origin, company_of, load_offers, local
+from predictkpi.pipelines.ingest_report import NO_REJECTS, FeedReport, IngestReport
 from predictkpi.sources import read_feed, read_mapping
 from predictkpi.sources.base import Batch, Mark, Source
 from predictkpi.sources.feed import Offer
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.mapping import near
+from predictkpi.sources.states import MISMATCH_COLUMNS
 from predictkpi.store import Counts, Load, Store
 
 
@@ -51,7 +53,7 @@ ROWS_AT_ONCE = 20_000
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What became of one sync: its batches, and their feeds and rejects taken together."""
+    """What became of one sync: its batches, and their feeds, rejects and mismatches (see `IngestReport`) taken together."""
 
     company: Company
     batches: int
@@ -59,6 +61,7 @@ class SyncReport:
     rejects: pd.DataFrame
     withdrawn: int
     warnings: list[str] = field(default_factory=list)
+    mismatches: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MISMATCH_COLUMNS))
 
 
 def open_source(rules: Rules, environment: Mapping[str, str] = os.environ) -> Source:
@@ -91,6 +94,8 @@ def sync(
     """
     rules = read_mapping(mapping)
     source = open_source(rules) if source is None else source
+    if source.id_column is not None and any(feed.deleted for feed in rules.feeds):
+        raise MappingError(f"{mapping}: deleted is for files and queries: this source tells itself which records are gone")
     company = company_of(store, rules)
     books = mapping.stem
     marks = {name: Mark.of(text) for name, text in store.marks(books).items()}
@@ -123,7 +128,7 @@ def sync(
             finally_=settled,
         )
         marks.update(batch.marks)
-        sums.add(report, read, settled.withdrawn)
+        sums.add(report, read, settled.withdrawn + report.withdrawn)
     return sums.report()
 
 
@@ -146,7 +151,7 @@ def _gathered(batches: Iterator[Batch], id_column: str | None, rows: int) -> Ite
 
 def _offers(rules: Rules, batch: Batch, company: Company) -> list[Offer]:
     fed = [feed for feed in rules.feeds if feed.file in batch.frames and len(batch.frames[feed.file])]
-    return [read_feed(feed, rules, lambda name, sheet: batch.raw(name), time_zone=company.time_zone) for feed in fed]
+    return [read_feed(feed, rules, lambda name, sheet: batch.raw(name), time_zone=company.time_zone, is_whole=False) for feed in fed]
 
 
 class _Settling:
@@ -186,6 +191,7 @@ class _Sums:
         self._feeds: dict[tuple[str, str], FeedReport] = {}
         self._rejects: list[pd.DataFrame] = []
         self._warnings: list[str] = []
+        self._mismatches = [pd.DataFrame(columns=MISMATCH_COLUMNS)]
 
     def add(self, report: IngestReport, rows: int, withdrawn: int) -> None:
         """Take one batch's report in."""
@@ -193,6 +199,7 @@ class _Sums:
         self._batches += 1
         self._withdrawn += withdrawn
         self._warnings += report.warnings
+        self._mismatches.append(report.mismatches)
         if len(report.rejects):
             self._rejects.append(report.rejects)
         for feed in report.feeds:
@@ -215,4 +222,5 @@ class _Sums:
             rejects=rejects,
             withdrawn=self._withdrawn,
             warnings=list(dict.fromkeys(self._warnings)),
+            mismatches=pd.concat(self._mismatches, ignore_index=True),
         )

@@ -1,4 +1,4 @@
-"""Train: test on the past against the baseline, learn from everything, write it down, and let the better one serve."""
+"""Train: test on the past against the baselines, learn from everything, write it down, and let the better one serve."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from predictkpi.backtest.run import CANDIDATE, BacktestResult, run_backtest
 from predictkpi.core import columns as c
 from predictkpi.core.types import ModelRef, Readiness, Status
 from predictkpi.errors import InsufficientDataError
-from predictkpi.pipelines.candidates import fold_rule, hyperparameters, make_model
+from predictkpi.pipelines.candidates import fold_rule, hyperparameters, make_candidates, make_model
 from predictkpi.protocol import Predictor
 from predictkpi.registry import CHALLENGER, CHAMPION, Registry, TrainingRecord, code_version, data_digest
 from predictkpi.snapshot import Snapshot
@@ -142,7 +142,7 @@ class _Training:
         cutoffs = choose_cutoffs(self.rule, model.spec, self.snapshot, is_usable=lambda past: model.readiness(past).status in LEARNS)
         if not cutoffs.dates:
             return Trial(cutoffs)
-        candidates = {"model": self.model, "baseline": self.baseline}
+        candidates = make_candidates(self.name, self.models_dir)
         try:
             result = run_backtest(candidates, self.snapshot, cutoffs.dates, lambda done, total: self.tell("backtest", done, total))
         except InsufficientDataError as error:

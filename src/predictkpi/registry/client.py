@@ -125,11 +125,16 @@ class Registry:
 
     def champion(self, predictor: str, *, alias: str = CHAMPION) -> tuple[Predictor, ModelRef]:
         """The loaded champion; downloaded and read once per version."""
-        found = self._aliased(predictor, alias)
-        key = (predictor, str(found.version))
-        if key not in self._loaded:
-            self._loaded[key] = (self._load(predictor, key[1]), _ref(predictor, key[1], found.run_id or "", dict(found.tags)))
-        return self._loaded[key]
+        return self._read(predictor, self._aliased(predictor, alias))
+
+    def version(self, predictor: str, version: str) -> tuple[Predictor, ModelRef]:
+        """Any registered version, loaded; `NotFoundError` lists the versions there are."""
+        known = [row["version"] for row in self.versions(predictor)]
+        if version not in known:
+            raise NotFoundError(f"{predictor} has no version {version!r}; there are: {', '.join(known) or 'none'}")
+        with self._connection.speaking(f"look up {predictor} {version}") as client:
+            found = client.get_model_version(predictor, version)
+        return self._read(predictor, found)
 
     def versions(self, predictor: str) -> list[dict[str, Any]]:
         """All versions, newest first: version, kind, status, reason, aliases, as_of, run_id, created_at (UTC instant); maybe none."""
@@ -169,6 +174,12 @@ class Registry:
                 if error.error_code not in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
                     raise
         raise NoChampionError(f"no {alias} of {predictor} yet: train it with `predictkpi train {predictor}`")
+
+    def _read(self, predictor: str, found: ModelVersion) -> tuple[Predictor, ModelRef]:
+        key = (predictor, str(found.version))
+        if key not in self._loaded:
+            self._loaded[key] = (self._load(*key), _ref(*key, found.run_id or "", dict(found.tags)))
+        return self._loaded[key]
 
     def _load(self, predictor: str, version: str) -> Predictor:
         with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:

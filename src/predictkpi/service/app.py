@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
+from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.pipelines.open_store import open_registry, open_store
+from predictkpi.pipelines.rules import ALERTS, read_rule
 from predictkpi.service import error_handlers, openapi
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.dashboard.assets import Assets
@@ -30,6 +32,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store, registry = open_store(settings), open_registry(settings)
         assets: Assets = app.state.assets
+        app.state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
         app.state.serving = Serving(store, registry, poll_seconds=poll_seconds, warm=lambda view: warm(view, assets))
         app.state.serving.start()
         assets.start()

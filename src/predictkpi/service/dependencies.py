@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
@@ -21,8 +22,14 @@ def current_view(serving: Annotated[Serving, Depends(serving_of)]) -> View:
     return serving.view
 
 
+def alert_rule_of(request: Request) -> AlertRule:
+    """The company's rule for alerts, as the models folder had it when the service started."""
+    return request.app.state.alert_rule  # type: ignore[no-any-return]
+
+
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
+CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 
 
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:

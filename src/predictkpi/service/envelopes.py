@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end, shift
 from predictkpi.core.types import Company, ModelRef, Spec, Status
 from predictkpi.protocol import worst
-from predictkpi.service.schemas import Model, Prediction, PredictionEnvelope
+from predictkpi.service.schemas import Curve, Model, Prediction, PredictionEnvelope
 
 
 def number(value: float | None) -> float | None:
@@ -34,31 +35,52 @@ def envelope(
     label: str,
     caveats: Sequence[str] = (),
     horizons: Sequence[int] | None = None,
+    curve: Curve | None = None,
 ) -> PredictionEnvelope:
     """One entity's rows of the long table as an answer.
 
     Parameters: ``rows`` of one entity and one as_of (`columns.PREDICTION_COLUMNS`); ``caveats`` about the question itself (an unknown
     stage) lower the status to ``limited``; ``horizons`` keeps only those.
+
+    A horizon's status is that of the numbers it has. What is odd about one number alone (why it is missing, how it was counted) is a
+    note on that number, and no reason of the whole answer.
     """
     as_of = rows[c.AS_OF].iloc[0]
     floor = (Status.LIMITED if caveats else Status.FULL, Status.BASELINE if ref.kind == "baseline" else Status.FULL)
     values: dict[int, dict[str, float | None]] = {}
     statuses: dict[int, Status] = {}
     reasons: dict[str, None] = {}
+    notes: dict[int, dict[str, str]] = {}
     for horizon, statistic, value, status, reason in zip(
         rows[c.HORIZON], rows[c.STATISTIC], rows[c.VALUE], rows[c.STATUS], rows[c.REASON], strict=True
     ):
         if horizons is not None and horizon not in horizons:
             continue
-        values.setdefault(int(horizon), {})[str(statistic)] = number(value)
-        statuses[int(horizon)] = worst(statuses.get(int(horizon), Status.FULL), Status(status), *floor)
+        found = number(value)
+        values.setdefault(int(horizon), {})[str(statistic)] = found
+        if found is not None:
+            statuses[int(horizon)] = worst(statuses.get(int(horizon), Status.FULL), Status(status), *floor)
         if isinstance(reason, str) and reason:
-            reasons[reason] = None
+            if found is None or status == Status.FULL:
+                notes.setdefault(int(horizon), {})[str(statistic)] = reason
+            else:
+                reasons |= dict.fromkeys(reason.split("; "))
     reasons |= dict.fromkeys(caveats)
     if ref.kind == "baseline" and ref.reason:
         reasons[ref.reason] = None
+    units = {statistic.name: statistic.unit for statistic in spec.statistics}
+    for horizon in values.keys() - statuses.keys():
+        statuses[horizon] = Status.INSUFFICIENT_DATA
+        reasons |= dict.fromkeys(notes.get(horizon, {}).values())
     predictions = [
-        Prediction(horizon=horizon, until=_until(spec, as_of, horizon), status=statuses[horizon], values=values[horizon])
+        Prediction(
+            horizon=horizon,
+            until=_until(spec, as_of, horizon),
+            status=statuses[horizon],
+            values=values[horizon],
+            dates={name: _day(as_of, days) for name, days in values[horizon].items() if units[name] == "days"},
+            notes=notes.get(horizon, {}),
+        )
         for horizon in sorted(values)
     ]
     present = {statistic for numbers in values.values() for statistic in numbers}
@@ -71,12 +93,25 @@ def envelope(
         time_unit=spec.time_unit,
         currency=company.currency,
         headline=spec.headline,
-        units={statistic.name: statistic.unit for statistic in spec.statistics if statistic.name in present},
+        units={name: unit for name, unit in units.items() if name in present},
         model=model_of(ref),
         status=worst(*statuses.values()) if statuses else Status.INSUFFICIENT_DATA,
         reason="; ".join(reasons),
         predictions=predictions,
+        curve=curve,
     )
+
+
+def curve_of(rows: pd.DataFrame) -> Curve:
+    """One entity's rows at every horizon as a curve of the statistics that each of them has."""
+    wide = rows.pivot(index=c.HORIZON, columns=c.STATISTIC, values=c.VALUE).sort_index()
+    counts = rows.groupby(c.STATISTIC)[c.HORIZON].nunique()
+    names = [name for name in dict.fromkeys(rows[c.STATISTIC]) if counts[name] == len(wide)]
+    return Curve(horizons=[int(h) for h in wide.index], values={name: [number(value) for value in wide[name]] for name in names})
+
+
+def _day(as_of: pd.Timestamp, days: float | None) -> date | None:
+    return None if days is None else (as_of + pd.Timedelta(days=days)).date()
 
 
 def _until(spec: Spec, as_of: pd.Timestamp, horizon: int) -> pd.Timestamp:

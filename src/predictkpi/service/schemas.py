@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SkipValidation, WithJsonSchema
 
 from predictkpi.core.types import Status
 from predictkpi.service.instants import IsoInstant
 
 Unit = Literal["currency", "probability", "days", "months", "count", "share", "ratio"]
 MAX_BATCH = 10_000
+MAX_TEXT = 2000
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What every answer has in common: no field beyond the documented ones."""
+
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class ProblemItem(_Answer):
+class ProblemItem(Answer):
     """One wrong value."""
 
     detail: str = Field(description="what is wrong with it", examples=["must not be after as_of (2026-01-01T00:00:00)"])
@@ -41,7 +44,7 @@ class Problem(BaseModel):
     missing: list[str] | None = Field(None, description="what the service still lacks, while it is not ready")
 
 
-class Model(_Answer):
+class Model(Answer):
     """Which model version gave the answer."""
 
     name: str = Field(description="registered name, the predictor's", examples=["close_time"])
@@ -50,7 +53,7 @@ class Model(_Answer):
     reason: str = Field(description="why a baseline is served; empty for a model", examples=[""])
 
 
-class Prediction(_Answer):
+class Prediction(Answer):
     """All numbers for one horizon."""
 
     horizon: int = Field(description="count of time_unit after as_of", examples=[30])
@@ -60,9 +63,39 @@ class Prediction(_Answer):
         description="statistic -> number, in the unit that `units` gives; null where the model has no number to give",
         examples=[{"cif_won": 0.31, "cif_lost": 0.12}],
     )
+    dates: dict[str, date | None] = Field(
+        default_factory=dict,
+        description="statistic -> calendar day, for each statistic in days: as_of + value",
+        examples=[{"close_q50": "2026-02-11"}],
+    )
+    notes: dict[str, str] = Field(
+        default_factory=dict,
+        description="statistic -> what is odd about it: why it is null, or how it was counted",
+        examples=[{"p_slip": "the expected close date has passed, so the deal has slipped"}],
+    )
 
 
-class PredictionEnvelope(_Answer):
+class Curve(Answer):
+    """The statistics that every horizon has, at each of them: day by day from 1 to the longest."""
+
+    horizons: list[int] = Field(description="counts of time_unit after as_of: 1, 2, 3, ...", examples=[[1, 2, 3]])
+    values: dict[str, list[float | None]] = Field(
+        description="statistic -> one number per horizon; for a deal cif_won and cif_lost never fall, and with p_open add up to 1",
+        examples=[{"cif_won": [0.001, 0.004, 0.009], "cif_lost": [0.002, 0.004, 0.007], "p_open": [0.997, 0.992, 0.984]}],
+    )
+
+
+class Reason(Answer):
+    """What speaks for or against an entity, in a statistic's unit; with the one named ``baseline`` they add up to the prediction."""
+
+    statistic: str = Field(examples=["cif_won"])
+    horizon: int = Field(description="counts of time_unit after as_of", examples=[90])
+    name: str = Field(description="key of the reason; ``baseline`` is where all start from", examples=["time_in_stage"])
+    title: str = Field(description="in plain words, in the language asked for", examples=["time in the stage"])
+    contribution: float = Field(description="signed, in the statistic's unit: -.04 takes 4 percentage points off", examples=[-0.04])
+
+
+class PredictionEnvelope(Answer):
     """The one shape of every prediction, whatever the predictor."""
 
     predictor: str = Field(examples=["close_time"])
@@ -80,13 +113,44 @@ class PredictionEnvelope(_Answer):
     )
     reason: str = Field(description="why the status is not full; empty when it is", examples=[""])
     predictions: list[Prediction] = Field(description="ascending horizons")
+    curve: Curve | None = Field(None, description="where it was asked for")
+    reasons: list[Reason] | None = Field(
+        None, description="where they were asked for, by statistic, the weightiest first; empty where the model has none to give"
+    )
 
 
-class PredictionList(_Answer):
+class PredictionList(Answer):
     """Several predictions as of the same instant."""
 
     as_of: datetime
     items: list[PredictionEnvelope]
+
+
+def _plain(value: object) -> bool | float | str | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_TEXT:
+        return value.strip()
+    if isinstance(value, int | float) and abs(value) < 1e15:
+        return float(value)
+    raise ValueError(f"must be a number between -1e15 and 1e15, true or false, text of at most {MAX_TEXT} signs, or null")
+
+
+OwnValue = Annotated[
+    bool | float | str | None,
+    PlainValidator(_plain),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": -1e15, "exclusiveMaximum": 1e15},
+                {"type": "boolean"},
+                {"type": "string", "maxLength": MAX_TEXT},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""A value of one of the company's own fields; whether it is of that field's kind is for the store to say."""
 
 
 class DealEventIn(BaseModel):
@@ -101,6 +165,15 @@ class DealEventIn(BaseModel):
     )
     expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date after the change")
     owner: str | None = Field(None, max_length=200, description="the rep who owns the deal after the change")
+
+
+class ActivityIn(BaseModel):
+    """A call, email, meeting or the like about the deal."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    at: IsoInstant = Field(description="when it took place", examples=["2025-12-01T14:00:00"])
+    kind: str = Field(min_length=1, max_length=200, description="spelled as in the store", examples=["call"])
 
 
 class DealIn(BaseModel):
@@ -130,8 +203,18 @@ class DealIn(BaseModel):
 
     deal_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
     name: str | None = Field(None, max_length=400, description="returned as label")
-    created_at: IsoInstant = Field(description="when the deal was opened; local time of the company, or with an offset")
-    stage: str = Field(min_length=1, max_length=200, description="the stage it is in now, spelled as in the store")
+    created_at: IsoInstant | None = Field(
+        None,
+        description="when the deal was opened; local time of the company, or with an offset. Without it the deal counts as opened at its "
+        "first event, or just before as_of, and the answer is `limited`",
+    )
+    stage: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="the stage it is in now, spelled as in the store. Without it that of the newest event counts; without any the answer "
+        "rests on deals of all stages and is `limited`",
+    )
     amount: float | None = Field(None, ge=0, lt=1e15, strict=True, allow_inf_nan=False, description="deal value in the reporting currency")
     owner: str | None = Field(None, max_length=200, description="the rep")
     source: str | None = Field(None, max_length=200, description="where the lead came from")
@@ -140,11 +223,20 @@ class DealIn(BaseModel):
     team: str | None = Field(None, max_length=200, description="sales team")
     customer_id: str | None = Field(None, max_length=200, description="the account; need not be known to the store")
     expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date")
+    attributes: dict[Annotated[str, Field(max_length=200)], OwnValue] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description="values of your own fields of deals, by the name the mapping gives them: a number, true or false, an ISO date, or text",
+        examples=[{"lead_score": 71, "has_budget": True}],
+    )
     events: list[DealEventIn] = Field(
         default_factory=list,
         max_length=1000,
         description="the deal's changes so far, in any order; the newest must be in `stage`. Without it the deal counts as in `stage` "
         "since created_at",
+    )
+    activities: list[ActivityIn] = Field(
+        default_factory=list, max_length=1000, description="what was done about the deal so far; without any it counts as untouched"
     )
 
 
@@ -156,7 +248,7 @@ class DealBatchIn(BaseModel):
     deals: list[Annotated[DealIn, SkipValidation]] = Field(min_length=1, max_length=MAX_BATCH)
 
 
-class BatchItem(_Answer):
+class BatchItem(Answer):
     """What came of one deal of the batch: a prediction or a problem, never both."""
 
     index: int = Field(description="position in the request", examples=[0])
@@ -164,74 +256,13 @@ class BatchItem(_Answer):
     problem: Problem | None = None
 
 
-class BatchOut(_Answer):
+class BatchOut(Answer):
     """One item per deal, in the order of the request."""
 
     as_of: datetime
     succeeded: int
     failed: int
     items: list[BatchItem]
-
-
-class KpiPoint(_Answer):
-    """One complete period."""
-
-    ds: datetime = Field(description="first instant of the period")
-    value: float | None = Field(description="in the KPI's unit; null where there is too little data")
-    low: float | None = Field(None, description="lower end of the 95 % interval; null for a KPI without one, or where it has no bound")
-    high: float | None = Field(None, description="upper end of the 95 % interval; null likewise")
-    n: float | None = Field(description="customers, deals or orders behind the value")
-    status: Status
-    target: float | None = Field(None, description="what was promised for the period, where somebody did")
-
-
-class KpiSeries(_Answer):
-    """One member of a dimension over time."""
-
-    member: str = Field(description="'total' without a dimension", examples=["total"])
-    points: list[KpiPoint]
-
-
-class KpiDefinition(_Answer):
-    """What a KPI is."""
-
-    name: str = Field(examples=["win_rate"])
-    title: dict[str, str] = Field(description="by language", examples=[{"en": "Win rate", "de": "Abschlussquote"}])
-    family: Literal["revenue", "customers", "sales_cycle", "pipeline"] = Field(description="KPIs that belong side by side")
-    formula: str = Field(description="in words")
-    unit: Unit = Field(examples=["share"])
-    better: Literal["up", "down", "none"] = Field(description="the direction that is good", examples=["up"])
-    counts: Literal["orders", "customers", "deals"] = Field(description="what `n` counts", examples=["deals"])
-    needs: list[str] = Field(description="tables it is made of", examples=[["deals", "deal_events"]])
-    dimensions: list[str] = Field(description="what `by` may be", examples=[["region", "owner"]])
-
-
-class KpiSummary(KpiDefinition):
-    """A KPI with where it stands."""
-
-    currency: str
-    freq: Literal["M", "Q"] = Field(description="length of a period below: a month, or a quarter where only that makes sense")
-    latest: KpiPoint | None = Field(description="the newest complete period that has a value")
-    previous: KpiPoint | None = Field(description="the one with a value before it")
-    change: float | None = Field(description="latest - previous, in the KPI's unit")
-    trend: list[KpiPoint] = Field(description="up to 12 complete periods, oldest first")
-
-
-class KpiList(_Answer):
-    """The catalogue."""
-
-    as_of: datetime
-    items: list[KpiSummary]
-
-
-class KpiDetail(KpiDefinition):
-    """A KPI's series."""
-
-    currency: str
-    as_of: datetime
-    freq: Literal["D", "W", "M", "Q", "Y"] = Field(description="length of a period; some KPIs have only one that makes sense")
-    dimension: str = Field(examples=["total"])
-    series: list[KpiSeries]
 
 
 class ModelVersion(BaseModel):
@@ -243,7 +274,7 @@ class ModelVersion(BaseModel):
     is_champion: bool = Field(description="carries the alias `champion`: this one is served")
 
 
-class PredictorModels(_Answer):
+class PredictorModels(Answer):
     """One predictor with its versions."""
 
     predictor: str
@@ -253,19 +284,19 @@ class PredictorModels(_Answer):
     versions: list[ModelVersion] = Field(description="newest first")
 
 
-class ModelList(_Answer):
+class ModelList(Answer):
     """Every predictor of the catalogue."""
 
     items: list[PredictorModels]
 
 
-class Live(_Answer):
+class Live(Answer):
     """The process answers."""
 
     status: Literal["live"] = "live"
 
 
-class Ready(_Answer):
+class Ready(Answer):
     """Data and champions are there."""
 
     status: Literal["ready"] = "ready"

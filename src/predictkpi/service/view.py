@@ -19,10 +19,11 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.core.types import Company, ModelRef
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
+from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
 from predictkpi.protocol import Predictor
-from predictkpi.service.envelopes import envelope
-from predictkpi.service.schemas import PredictionEnvelope
+from predictkpi.service.envelopes import curve_of, envelope
+from predictkpi.service.schemas import Curve, PredictionEnvelope
 from predictkpi.snapshot import Snapshot
 
 MAX_CACHED_SERIES = 256
@@ -118,17 +119,30 @@ class View:
             return self.champions[predictor]
         raise self.missing.get(predictor) or NoChampionError(f"{predictor}: no model carries the alias champion")
 
-    def predict(self, predictor: str, entity_id: str) -> PredictionEnvelope:
-        """The answer for one entity the store knows; raises `UnknownEntityError` or `DealClosedError` for any other."""
+    def predict(
+        self, predictor: str, entity_id: str, *, horizons: Sequence[int] | None = None, with_curve: bool = False
+    ) -> PredictionEnvelope:
+        """The answer for one entity the store knows, at the predictor's own horizons or at these.
+
+        Raises `UnknownEntityError` or `DealClosedError` for any other entity, `SettingsError` for a horizon not in ``spec.askable``.
+        """
         champion = self.champion(predictor)
-        if entity_id in champion.table:
+        model, ids = champion.predictor, [entity_id]
+        if horizons is None and entity_id in champion.table:
             rows = champion.table.rows(entity_id)
         else:
-            rows = champion.predictor.predict(self.snapshot, entity_ids=[entity_id])
-        return self.envelope(champion, rows, entity_id=entity_id)
+            rows = model.predict(self.snapshot, entity_ids=ids, horizons=horizons)
+        curve = curve_of(model.predict(self.snapshot, entity_ids=ids, horizons=model.spec.askable)) if with_curve else None
+        return self.envelope(champion, rows, entity_id=entity_id, curve=curve)
 
     def envelope(
-        self, champion: Champion, rows: pd.DataFrame, *, entity_id: str, horizons: Sequence[int] | None = None
+        self,
+        champion: Champion,
+        rows: pd.DataFrame,
+        *,
+        entity_id: str,
+        horizons: Sequence[int] | None = None,
+        curve: Curve | None = None,
     ) -> PredictionEnvelope:
         """A stored entity's rows as an answer, under its name; ``horizons`` keeps only those."""
         spec = champion.predictor.spec
@@ -140,6 +154,7 @@ class View:
             entity_id=entity_id,
             label=self.label(spec.entity, entity_id),
             horizons=horizons,
+            curve=curve,
         )
 
     def label(self, entity: str, entity_id: str) -> str:
@@ -163,7 +178,7 @@ class View:
         return found
 
     def page(self, name: str, build: Callable[[View], object]) -> object:
-        """Something rendered from this view alone, built once."""
+        """Something made of this view alone, built once."""
         if name not in self._pages:
             self._pages[name] = build(self)
         return self._pages[name]
@@ -175,6 +190,14 @@ class View:
         seen = {column: deals[column] for column in (c.SOURCE, c.PRODUCT, c.REGION, c.TEAM)}
         seen |= {column: events[column] for column in (c.STAGE, c.OWNER)}
         return {column: frozenset(values.dropna().unique()) for column, values in seen.items()}
+
+    @cached_property
+    def deal_attributes(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """The company's own fields of deals: kind of each (category, number, date, flag), and which values a category has had."""
+        rows = self.snapshot.living("attributes")
+        rows = rows[rows[c.TABLE] == "deals"]
+        texts = rows[(rows[c.KIND] == "category") & rows[c.VALUE].notna()].groupby(c.NAME)[c.VALUE].unique()
+        return {name: (kind, frozenset(texts.get(name, ()))) for name, kind in kinds_of(rows).items()}
 
     @cached_property
     def _names(self) -> dict[str, dict[str, str]]:

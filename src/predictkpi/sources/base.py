@@ -7,7 +7,7 @@ an interruption costs at most one batch, and what is read twice is found unchang
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources.files import RawFile
 from predictkpi.sources.mapping import Feed, near
 from predictkpi.sources.mapping import Mapping as Rules
+from predictkpi.sources.states import LIVE
 
 KNOWN_AT = "known_at"
 """Column that CRM sources add: on the first pass when the record was created, afterwards empty (known from the load that brings it)."""
@@ -135,15 +136,38 @@ def secret(environment: Mapping[str, str], name: str, *, of: str) -> str:
     return value
 
 
-def fed_objects(rules: Rules) -> list[str]:
-    """The objects that the mapping reads, those first that others refer to: rates, customers, deals, then their events."""
+def cell(value: object) -> str | None:
+    """A value of JSON as text, None where it is empty. Half a character (a cut emoji) is spelt out, for no database takes it."""
+    if value is None or value == "":
+        return None
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def fed_objects(rules: Rules, *, with_deal: Collection[str] = ()) -> list[str]:
+    """The objects that the mapping reads, those first that others refer to: rates, customers, deals, their events, what checks these.
+
+    ``with_deal`` are the deals and the object whose records come together with them. Raises `MappingError` where there is no such order.
+    """
     order = ["fx_rates", "customers", "orders", "deals", "deal_events"]
     rank: dict[str, int] = {}
     for feed in rules.feeds:
         if feed.join:
             raise MappingError(f"{feed.table} from {feed.file}: join works on files only; join in the source (a query, a related field)")
         place = order.index(feed.table) if feed.table in order else len(order)
+        if feed.states == LIVE and feed.file not in with_deal:
+            place = len(order) + 1
         rank[feed.file] = min(rank.get(feed.file, place), place)
+    for feed in (feed for feed in rules.feeds if feed.states == LIVE):
+        # Compared with the deal's last event, so all its events must have come before it, or with it.
+        events = {other.file for other in rules.feeds if other.table == feed.table and other.states != LIVE} - {feed.file, *with_deal}
+        if feed.file in with_deal and events:
+            way_out = f"{' or '.join(set(with_deal) - {feed.file})}, which comes with its deal, can be compared: map that"
+        elif feed.file not in with_deal and rank[feed.file] <= len(order):
+            way_out = f"{feed.file} feeds other tables, which come first: read it once more under another name (a query of its own)"
+        else:
+            continue
+        raise MappingError(f"{feed.table} from {feed.file}: states: live compares with events that are read later; {way_out}")
     return sorted(rank, key=lambda name: rank[name])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.schema import Column, Kind
+from predictkpi.core.schema import NUL_IN_TEXT, REQUIRED, Column, Kind, has_nul
 from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources.attributes import of_entities
 from predictkpi.sources.convert import (
@@ -23,7 +23,7 @@ from predictkpi.sources.convert import (
     why_no_number,
 )
 from predictkpi.sources.files import RawFile
-from predictkpi.sources.mapping import ALWAYS, EMPTY, EXPORTED_AT, PRESENT, Feed, Join, Mapping, near
+from predictkpi.sources.mapping import ALWAYS, EMPTY, EXPORTED_AT, PRESENT, Conditions, Feed, Join, Mapping, near
 
 _KNOWN_AT = Column(c.KNOWN_AT, "instant", "when the row was known")
 FIELDS = ["field", "value", "reason"]
@@ -43,6 +43,7 @@ class Offer:
     ``frame`` (schema columns and ``known_at``) and ``rejects`` (``field, value, reason``) have the file's row numbers as index.
     ``raw`` holds the file's own rows, before anything was looked up or respelled.
     ``attributes`` are the feed's own fields of the same rows, an offer to the table of attributes: a cell is a row there.
+    ``deletions`` (the table's key and ``known_at``) are rows that state that their record is gone.
     ``wrong`` says why the feed as a whole must not be loaded, although some of its rows could be.
     """
 
@@ -56,15 +57,20 @@ class Offer:
     wrong: str = ""
     raw: pd.DataFrame = field(default_factory=pd.DataFrame)
     attributes: Offer | None = None
+    deletions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: str) -> Offer:
-    """Rows of the feed's file for its table, in the company's ``time_zone``; raises `SourceError` or `MappingError` if there is no way."""
+def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: str, is_whole: bool = True) -> Offer:
+    """Rows of the feed's file for its table, in the company's ``time_zone``; raises `SourceError` or `MappingError` if there is no way.
+
+    Unless it ``is_whole``, the file is a part of its object: spellings of the mapping that it does not have are no slip.
+    """
     raw = open_file(feed.file, feed.sheet)
     frame, warnings = _joined(feed, _respelled(feed, raw.frame), open_file)
     _check_columns(feed, mapping, raw, frame)
-    warnings += _unused_spellings(feed, [raw.frame, *(open_file(join.file, join.sheet).frame for join in feed.join)])
-    selected = _selected(feed, frame)
+    if is_whole:
+        warnings += _unused_spellings(feed, [raw.frame, *(open_file(join.file, join.sheet).frame for join in feed.join)])
+    selected = _meeting(feed.when, frame)
     rows = frame[selected]
     bad = raw.bad.assign(field="")[FIELDS]
     offer = Offer(
@@ -77,7 +83,11 @@ def read_feed(feed: Feed, mapping: Mapping, open_file: OpenFile, *, time_zone: s
         warnings=warnings,
         raw=raw.frame,
     )
-    _convert(offer, mapping, time_zone)
+    if feed.deleted:
+        gone = _meeting(feed.deleted, rows)
+        offer.deletions = _deletions(offer, rows[gone], mapping, time_zone)
+        rows = rows[~gone]
+    offer.frame = _converted(offer, rows, (*feed.table_schema.columns, _KNOWN_AT), mapping, time_zone)
     if feed.attributes:
         offer.attributes = _attributes(offer, rows, time_zone)
     if offer.rows == offer.not_selected:
@@ -173,38 +183,49 @@ def _check_columns(feed: Feed, mapping: Mapping, raw: RawFile, frame: pd.DataFra
         )
 
 
-def _selected(feed: Feed, frame: pd.DataFrame) -> pd.Series:
-    selected = pd.Series(True, index=frame.index)
-    for name, condition in feed.when.items():
+def _meeting(conditions: Conditions, frame: pd.DataFrame) -> pd.Series:
+    """Which rows meet all the conditions."""
+    meets = pd.Series(True, index=frame.index)
+    for name, condition in conditions.items():
         text = as_text(frame[name])
         if condition == PRESENT:
-            selected &= text.notna()
+            meets &= text.notna()
         elif condition == EMPTY:
-            selected &= text.isna()
+            meets &= text.isna()
         else:
-            selected &= text.isin(list(condition))
-    return selected
+            meets &= text.isin(list(condition))
+    return meets
 
 
-def _convert(offer: Offer, mapping: Mapping, time_zone: str) -> None:
-    """Type the offer's rows in place; rows with a cell that cannot be converted become rejects, with the first such cell."""
-    feed, rows = offer.feed, offer.frame
-    columns: dict[str, pd.Series] = {}
+def _converted(offer: Offer, rows: pd.DataFrame, columns: tuple[Column, ...], mapping: Mapping, time_zone: str) -> pd.DataFrame:
+    """These columns of the table, typed; rows with a cell that cannot be converted become rejects, with the first such cell."""
+    feed = offer.feed
+    typed: dict[str, pd.Series] = {}
     rejects = [offer.rejects]
     rejected = pd.Series(False, index=rows.index)
     sources = {**feed.columns, c.KNOWN_AT: feed.known_at if feed.known_at not in (ALWAYS, EXPORTED_AT) else None}
-    for column in (*feed.table_schema.columns, _KNOWN_AT):
+    for column in columns:
         source = sources.get(column.name)
         if source is None:
-            columns[column.name] = _constant(feed, column, mapping, rows.index)
+            typed[column.name] = _constant(feed, column, mapping, rows.index)
             continue
-        columns[column.name], failed, reason = _within_range(offer, column, rows[source], source, time_zone)
+        typed[column.name], failed, reason = _within_range(offer, column, rows[source], source, time_zone)
         new = failed & ~rejected
         if new.any():
             rejects.append(pd.DataFrame({"field": source, "value": as_text(rows.loc[new, source]), "reason": reason[new]}))
         rejected |= failed
-    offer.frame = pd.DataFrame(columns, index=rows.index)[~rejected]
     offer.rejects = pd.concat(rejects)
+    return pd.DataFrame(typed, index=rows.index)[~rejected]
+
+
+def _deletions(offer: Offer, rows: pd.DataFrame, mapping: Mapping, time_zone: str) -> pd.DataFrame:
+    """Of rows that state a deletion only the id counts, and when it was known; the rest may be empty."""
+    key = offer.feed.table_schema.column(offer.feed.table_schema.key[0])
+    found = _converted(offer, rows, (key, _KNOWN_AT), mapping, time_zone)
+    nameless = found.index[found[key.name].isna()]
+    rejects = pd.DataFrame({"field": offer.feed.columns.get(key.name, key.name), "value": "", "reason": REQUIRED}, index=nameless)
+    offer.rejects = pd.concat([offer.rejects, rejects])
+    return found.drop(index=nameless)
 
 
 def _attributes(offer: Offer, cells: pd.DataFrame, time_zone: str) -> Offer:
@@ -212,7 +233,7 @@ def _attributes(offer: Offer, cells: pd.DataFrame, time_zone: str) -> Offer:
     cells = cells.loc[offer.frame.index]
     rejects = offer.rejects[:0]
     found = Offer(
-        feed=offer.feed.model_copy(update={"table": "attributes"}),
+        feed=offer.feed.model_copy(update={"table": "attributes", "deleted": {}}),
         rows=len(cells) * len(offer.feed.attributes),
         not_selected=0,
         frame=cells,
@@ -244,9 +265,11 @@ def _constant(feed: Feed, column: Column, mapping: Mapping, index: pd.Index) -> 
     value = feed.constants.get(column.name)
     if column is _KNOWN_AT and feed.known_at == EXPORTED_AT:
         value = EXPORTED_AT
-    if column.kind == "string":
-        return pd.Series(value, index=index, dtype="str")
     where = f"{feed.table} from {feed.file}: {column.name}"
+    if column.kind == "string":
+        if "\0" in (value or ""):
+            raise MappingError(f"{where}: {value!r} {NUL_IN_TEXT}")
+        return pd.Series(value, index=index, dtype="str")
     try:
         if column.kind == "number":
             number = pd.Series(float("nan") if value is None else float(value), index=index, dtype="float64")
@@ -277,7 +300,8 @@ def _typed(offer: Offer, column: Column, cells: pd.Series, source: str, time_zon
     """The typed column, the cells that failed, and for each cell why it would."""
     feed = offer.feed
     if column.kind == "string":
-        return as_text(cells), pd.Series(False, index=cells.index), pd.Series("", index=cells.index, dtype="str")
+        text = as_text(cells)
+        return text, has_nul(text), pd.Series(NUL_IN_TEXT, index=cells.index, dtype="str")
     if column.kind == "number":
         numbers, failed = as_number(cells, feed)
         return numbers, failed, why_no_number(cells[failed], feed).reindex(cells.index)

@@ -26,7 +26,7 @@ import pandas as pd
 from pydantic import Field
 
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, fed_objects, read_options, secret, used_fields
+from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, cell, fed_objects, read_options, secret, used_fields
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.mapping import near
 from predictkpi.sources.retrying import RetryingSession
@@ -63,10 +63,10 @@ class HubSpotSource:
 
     def __init__(self, rules: Rules, environment: Mapping[str, str], *, session: RetryingSession | None = None) -> None:
         self._options = read_options(HubSpotOptions, rules.source or {})
-        objects = fed_objects(rules)
-        for name in objects:
+        for name in (feed.file for feed in rules.feeds):
             if name not in _ADDED:
                 raise MappingError(f"HubSpot: no object {name!r}{near(name, list(_ADDED))}; there are: {', '.join(_ADDED)}")
+        objects = fed_objects(rules, with_deal=(DEALS, HISTORY))
         if KNOWN_AT in used_fields(rules, HISTORY):
             raise MappingError(f"HubSpot: {HISTORY} needs no {KNOWN_AT}: a change of the first pass was known when it happened")
         self._fields = {name: set(used_fields(rules, name)) for name in objects}
@@ -227,8 +227,7 @@ def _milliseconds(instant: pd.Timestamp) -> int:
 
 
 def _text(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    cells = {name: [None if row.get(name) in (None, "") else str(row[name]) for row in rows] for name in columns}
-    return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in cells.items()})
+    return pd.DataFrame({name: pd.Series([cell(row.get(name)) for row in rows], dtype="str") for name in columns})
 
 
 def _states(record: dict[str, Any], stages: Mapping[str, str]) -> Iterator[dict[str, Any]]:

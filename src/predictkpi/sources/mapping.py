@@ -19,6 +19,7 @@
         when:                        # which rows feed this table (all conditions hold); the others are counted as not selected
           stage: [won, lost]
           closed: present            # or: empty
+        deleted: {is_deleted: [yes]} # which rows state that the record is deleted (all conditions hold, as in when)
         columns:                     # column of the table: column of the file
           deal_id: Opportunity Id
         constants: {currency: USD}   # column of the table: value; for an instant an ISO date, or exported_at
@@ -33,7 +34,8 @@
 Everything is read as text: ``No`` or ``0012`` in a value map mean what they say. Cells are stripped of blanks at both ends; only an empty
 cell is a missing value (``NA`` may be a region). ``dates.format`` is a strptime format or ``ISO8601``, or one of them by column of the
 file: ``dates: {format: {opened: "%d.%m.%Y", modified: ISO8601}}``. Instants are converted from ``dates.time_zone`` to the company's; dates
-without a time of day are not, for a day stays that day. Dates before 1900 or after 2261, and numbers from 1e15 on, are rejected.
+without a time of day are not, for a day stays that day. Dates before 1900 or after 2261, numbers
+from 1e15 on, and text with a NUL character are rejected.
 
 ``known_at`` is when a row was known, the other time of every fact. Without it a row of the first load of a table was known when it
 happened (undated ones: when it was exported), and what a later load adds or changes is known from its export on. Name a column of the
@@ -193,6 +195,10 @@ def _named(value: object) -> object:
     return named
 
 
+Conditions = dict[str, Annotated[list[str] | str, BeforeValidator(_is_condition)]]
+"""By column of the file: the values, any of which a row must have there, or whether the cell must be filled; all of them hold."""
+
+
 class Feed(Reading):
     """One file feeding one table."""
 
@@ -201,7 +207,8 @@ class Feed(Reading):
     sheet: str | None = None
     join: tuple[Join, ...] = ()
     values: dict[str, dict[str, str]] = {}
-    when: dict[str, Annotated[list[str] | str, BeforeValidator(_is_condition)]] = {}
+    when: Conditions = {}
+    deleted: Conditions = {}
     columns: dict[str, str]
     constants: dict[str, str] = {}
     attributes: Annotated[dict[str, Attribute], BeforeValidator(_named)] = {}
@@ -219,7 +226,8 @@ class Feed(Reading):
     def used_columns(self) -> set[str]:
         """Every column of the file (or of its look-ups) that this feed speaks of."""
         known_at = {self.known_at} - {None, ALWAYS, EXPORTED_AT}
-        return {*self.columns.values(), *self.attributes, *self.values, *self.when, *(join.on for join in self.join), *known_at}  # type: ignore[arg-type]
+        told = {*self.columns.values(), *self.attributes, *self.values, *self.when, *self.deleted}
+        return {*told, *(join.on for join in self.join), *known_at}  # type: ignore[arg-type]
 
     @model_validator(mode="after")
     def _fits_table(self) -> Feed:
@@ -234,6 +242,7 @@ class Feed(Reading):
         if twice:
             raise ValueError(f"{', '.join(sorted(twice))}: given by a column and by a constant; keep one")
         self._check_attributes(names)
+        self._check_deleted()
         derived = DERIVED_KEYS.get(self.table, ("", ()))[0]
         given = {*self.columns, *self.constants, derived, *([] if self.states == "history" else [c.DS])}
         if self.states != "history" and self.table != "deal_events":
@@ -242,6 +251,13 @@ class Feed(Reading):
         if missing:
             raise ValueError(f"{self.table} needs {', '.join(missing)}: name the column of the file, or a constant")
         return self
+
+    def _check_deleted(self) -> None:
+        key = self.table_schema.key
+        if self.deleted and (len(key) > 1 or self.states != "history"):
+            raise ValueError(f"deleted: rows of {self.table} have no id by which one could be gone; state what holds instead, such as 0")
+        if self.deleted and key[0] not in self.columns:
+            raise ValueError(f"deleted: a record that is gone is told by its id: map {key[0]}")
 
     def _check_attributes(self, columns: list[str]) -> None:
         if not self.attributes:

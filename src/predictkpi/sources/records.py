@@ -20,6 +20,11 @@ def as_records(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(lines, index=rows.index, dtype="str")
 
 
+def storable(text: pd.Series) -> pd.Series:
+    """The text with NUL characters spelt out, for the list of rejects: no database keeps them. (JSON spells them out anyway.)"""
+    return text.astype("str").str.replace("\0", "\\x00", regex=False)
+
+
 def of_records(records: Iterable[str]) -> pd.DataFrame:
     """The rows again, numbered from 0, with the columns of all of them; text columns as ``str``, what is mixed as ``object``."""
     rows = [json.loads(record, object_hook=_typed) for record in records]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -17,6 +18,7 @@ from predictkpi.errors import SourceError
 
 Wait = Callable[[float], None]
 BUSY = {429, 500, 502, 503, 504}
+ATTEMPTS, LONGEST = 6, 300.0
 _SECONDS = 60.0
 
 
@@ -27,12 +29,17 @@ class RetryingSession(requests.Session):
     ``wait`` does the waiting. When the attempts are used up it raises `SourceError`, which names ``source`` and no secret.
     """
 
-    def __init__(self, source: str, *, attempts: int = 6, longest: float = 300.0, wait: Wait = time.sleep) -> None:
+    def __init__(self, source: str, *, attempts: int = ATTEMPTS, longest: float = LONGEST, wait: Wait = time.sleep) -> None:
         super().__init__()
         self._source = source
         self._attempts = attempts
         self._longest = longest
         self._wait = wait
+
+    def _check_is_data(self, response: requests.Response) -> None:
+        if response.ok and "text/html" in response.headers.get("Content-Type", ""):
+            host = urlsplit(response.url).hostname
+            raise SourceError(f"{self._source}: {host} answered with a web page instead of data: is a proxy or a login page in between?")
 
     def request(self, method: str, url: str | bytes, *args: Any, **named: Any) -> requests.Response:
         """As `requests.Session.request`; the body has been read in full when it returns."""
@@ -45,17 +52,22 @@ class RetryingSession(requests.Session):
                 trouble = f"the connection failed ({type(error).__name__})"
             else:
                 if response.status_code not in BUSY:
+                    self._check_is_data(response)
                     return response
                 trouble = f"it answered {response.status_code} {response.reason}"
                 asked = _retry_after(response)
             if asked is not None and asked > self._longest:
                 raise SourceError(f"{self._source}: it asks to wait {asked:.0f} seconds before the next request; sync again after that")
             if attempt + 1 < self._attempts:
-                backoff = min(2.0**attempt, self._longest) * random.uniform(0.5, 1.0)
-                self._wait(backoff if asked is None else asked)
+                self._wait(backoff(attempt, longest=self._longest) if asked is None else asked)
         raise SourceError(
             f"{self._source}: {trouble}, {self._attempts} times in a row; what was loaded is kept: sync again later, and it goes on there"
         )
+
+
+def backoff(attempt: int, *, longest: float = LONGEST) -> float:
+    """Seconds to wait after that failed attempt (from 0): 1, 2, 4, 8, ... with jitter, at most ``longest``."""
+    return min(2.0**attempt, longest) * random.uniform(0.5, 1.0)
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -16,6 +16,7 @@ it has seen, and those without one; at, not after, because rows that share the m
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources.base import Batch, Mark, Options, fed_objects, read_options, secret
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.mapping import near
+from predictkpi.sources.retrying import ATTEMPTS, Wait, backoff
 
 _SPELLINGS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -51,7 +53,8 @@ class SqlSource:
 
     id_column: str | None = None
 
-    def __init__(self, rules: Rules, environment: Mapping[str, str]) -> None:
+    def __init__(self, rules: Rules, environment: Mapping[str, str], *, wait: Wait = time.sleep) -> None:
+        self._wait = wait
         self._options = read_options(SqlOptions, rules.source or {})
         self._objects = fed_objects(rules)
         known = list(self._options.queries)
@@ -62,8 +65,8 @@ class SqlSource:
         try:
             parsed = sa.make_url(url)
             self._engine = sa.create_engine(parsed.set(drivername=_SPELLINGS.get(parsed.drivername, parsed.drivername)))
-        except (sa.exc.ArgumentError, ImportError):
-            # The message of SQLAlchemy may hold the URL and so the password.
+        except (sa.exc.ArgumentError, ImportError, ValueError):
+            # The message of SQLAlchemy may hold the URL and so the password (or its end, in the place of the port).
             raise SourceError(
                 f"SQL source: {self._options.url_from} holds no usable database URL, or its driver is not installed"
             ) from None
@@ -80,29 +83,37 @@ class SqlSource:
             self._engine.dispose()
 
     def _read(self, name: str, query: Query, mark: Mark) -> Iterator[Batch]:
+        """The object to its end. After a lost connection it goes on from the last mark, and gives up after some attempts in a row."""
+        lost = 0
+        while True:
+            try:
+                for batch in self._read_on(name, query, mark):
+                    mark, lost = batch.marks[name], 0
+                    yield batch
+                return
+            except sa.exc.SQLAlchemyError as error:
+                is_lost = lost > 0 or (isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated)
+                if not is_lost or lost + 1 == ATTEMPTS:
+                    first_line = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+                    raise SourceError(f"{self!r}: {name}: {first_line}") from None
+                self._wait(backoff(lost))
+                lost += 1
+
+    def _read_on(self, name: str, query: Query, mark: Mark) -> Iterator[Batch]:
         first = frozenset({name} if mark.is_first else ())
-        try:
-            with self._engine.connect() as connection:
-                statement, values = self._statement(query, mark)
-                result = connection.execution_options(yield_per=self._options.batch_rows).execute(statement, values)
+        size, at = self._options.batch_rows, mark.at
+        with self._engine.connect().execution_options(stream_results=True, max_row_buffer=size) as connection:
+            statement, values = self._statement(query, mark)
+            with connection.execute(statement, values) as result:
                 columns = list(result.keys())
-                if query.mark is not None and query.mark not in columns:
-                    near_by = near(query.mark, columns)
-                    raise MappingError(
-                        f"source.queries.{name}: the query has no column {query.mark!r}{near_by}; it has: {', '.join(columns)}"
-                    )
-                at = mark.at
-                for rows in result.partitions():
-                    frame = pd.DataFrame({column: _typed(values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)})
+                _check_mark(name, query, columns)
+                for rows in result.partitions(size):
+                    frame = pd.DataFrame({column: _typed(cells) for column, cells in zip(columns, zip(*rows, strict=True), strict=True)})
                     if query.mark is not None:
-                        at = next(
-                            (_spelled(row[columns.index(query.mark)]) for row in reversed(rows) if _has(row, columns, query.mark)), at
-                        )
+                        place = columns.index(query.mark)
+                        at = next((_spelled(row[place]) for row in reversed(rows) if row[place] is not None), at)
                     yield Batch({name: frame}, {name: mark.moved(at)}, first=first)
-                yield Batch({}, {name: mark.ended(at)})
-        except sa.exc.SQLAlchemyError as error:
-            first_line = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-            raise SourceError(f"{self!r}: {name}: {first_line}") from None
+        yield Batch({}, {name: mark.ended(at)})
 
     def _statement(self, query: Query, mark: Mark) -> tuple[sa.TextClause, dict[str, object]]:
         inner = query.select.strip().rstrip(";")
@@ -113,8 +124,11 @@ class SqlSource:
         return sa.text(f"SELECT * FROM ({inner}) AS records{where} ORDER BY {column}"), {"mark": _value(mark.at)} if mark.at else {}
 
 
-def _has(row: sa.Row, columns: list[str], name: str) -> bool:
-    return row[columns.index(name)] is not None
+def _check_mark(name: str, query: Query, columns: list[str]) -> None:
+    if query.mark is not None and query.mark not in columns:
+        raise MappingError(
+            f"source.queries.{name}: the query has no column {query.mark!r}{near(query.mark, columns)}; it has: {', '.join(columns)}"
+        )
 
 
 def _spelled(value: object) -> str:

@@ -33,12 +33,14 @@ def open_engine(url: str, *, wait_seconds: float) -> sa.Engine:
         if parsed.get_backend_name() not in _BACKENDS:
             raise sa.exc.ArgumentError(f"{parsed.drivername} is neither SQLite nor PostgreSQL")
         engine = _BACKENDS[parsed.get_backend_name()](parsed, wait_seconds)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        first_line = str(error).splitlines()[0]
+    except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+        # What a URL has in the place of its port may be the end of a password.
+        is_port = isinstance(error, ValueError)
+        reason = "the port is no number: is there an @, : or / in the password? Write it as %40, %3A or %2F" if is_port else str(error)
         raise SettingsError(
-            f"no usable database URL ({first_line}); write one such as sqlite:///var/predictkpi.db or, with the extra "
+            f"no usable database URL ({reason.splitlines()[0]}); write one such as sqlite:///var/predictkpi.db or, with the extra "
             "`pip install predictkpi[postgres]`, postgresql://user@host/database"
-        ) from error
+        ) from (None if is_port else error)
     sa.event.listen(engine, "handle_error", _as_our_error)
     return engine
 

@@ -13,7 +13,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
 from predictkpi.store.frames import OnRows, indexed_afterwards, insert_frame, read_versions
-from predictkpi.store.marks import withdraw, write_marks
+from predictkpi.store.marks import read_statements, withdraw, write_marks, write_statements
 from predictkpi.store.rejects import settle_rejects, write_rejects
 from predictkpi.store.schema import COMPANY, CONTENT_HASH, FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, VERSION_ID
 from predictkpi.store.versions import ACCEPTED, OUTCOME, REJECTED, UNCHANGED, Learning, RowNames, plan_versions
@@ -64,7 +64,7 @@ class Load:
 
     def newest(self, table: str, columns: list[str]) -> pd.DataFrame:
         """These columns (key first) of the newest version of each key, this load's versions included."""
-        versions = read_versions(self._connection, FACT_TABLES[table], [*columns, c.KNOWN_AT])
+        versions = read_versions(self._connection, FACT_TABLES[table], [*dict.fromkeys([*columns, c.KNOWN_AT])])
         key = [name for name in table_schema(table).key if name in columns]
         return versions.drop_duplicates(key, keep="last", ignore_index=True)[columns]
 
@@ -110,6 +110,16 @@ class Load:
         if news:
             self._note(known_at)
         return news
+
+    def statements(self, table: str, column: str) -> pd.DataFrame:
+        """What earlier loads stated of records that are gone or back; see `marks.read_statements`."""
+        return read_statements(self._connection, table, column)
+
+    def state(self, table: str, column: str, said: pd.DataFrame) -> None:
+        """Append such statements; see `marks.write_statements`."""
+        write_statements(self._connection, table, column, said, load_id=self.load_id)
+        if len(said):
+            self._note(said[c.KNOWN_AT].max())
 
     def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
         """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""

@@ -39,8 +39,7 @@ def withdraw(
 
     Ids that the table never held are passed over.
     """
-    stated = _newest(connection, table, sa.true())
-    stated = stated[stated["field"] == column].set_index(c.VALUE)[IS_WITHDRAWN]
+    stated = read_statements(connection, table, column).drop_duplicates(c.VALUE, keep="last").set_index(c.VALUE)[IS_WITHDRAWN]
     gone = set(stated.index[stated.astype("bool")])
     wanted = [value for value in dict.fromkeys(ids) if (value in gone) != is_withdrawn]
     held = FACT_TABLES[table].c[column]
@@ -51,10 +50,21 @@ def withdraw(
     }
     news = [value for value in wanted if value in there]
     if news:
-        rows = pd.DataFrame({"table": table, "field": column, c.VALUE: news, IS_WITHDRAWN: is_withdrawn})
-        rows = rows.assign(**{c.KNOWN_AT: known_at.as_unit("us"), LOAD_ID: load_id})
-        insert_frame(connection, WITHDRAWALS, rows)
+        rows = pd.DataFrame({c.VALUE: news, IS_WITHDRAWN: is_withdrawn, c.KNOWN_AT: known_at.as_unit("us")})
+        write_statements(connection, table, column, rows, load_id=load_id)
     return len(news)
+
+
+def write_statements(connection: sa.Connection, table: str, column: str, said: pd.DataFrame, *, load_id: int) -> None:
+    """Append statements on records (``value, is_withdrawn, known_at``), where ``value`` is what they have in ``column``."""
+    insert_frame(connection, WITHDRAWALS, said.assign(**{"table": table, "field": column, LOAD_ID: load_id}))
+
+
+def read_statements(connection: sa.Connection, table: str, column: str) -> pd.DataFrame:
+    """All statements on the records of ``table`` by ``column``, oldest first: ``value, is_withdrawn, known_at``."""
+    held = WITHDRAWALS.c
+    statement = sa.select(held[c.VALUE], held[IS_WITHDRAWN], held[c.KNOWN_AT]).where(held["table"] == table, held["field"] == column)
+    return read_frame(connection, statement.order_by(held[c.KNOWN_AT], held["withdrawal_id"]))
 
 
 def with_withdrawals(
@@ -79,11 +89,3 @@ def with_withdrawals(
         found = found.drop_duplicates([*table_schema(table).key, "stated_at", IS_WITHDRAWN], keep="last")
         parts.append(found.assign(**{c.KNOWN_AT: found["stated_at"], c.IS_DELETED: found[IS_WITHDRAWN].astype("bool")})[list(parts[0])])
     return pd.concat(parts, ignore_index=True).sort_values(c.KNOWN_AT, kind="stable", ignore_index=True)
-
-
-def _newest(connection: sa.Connection, table: str, where: sa.ColumnElement[bool]) -> pd.DataFrame:
-    """The newest statement on each record: ``field, value, is_withdrawn, known_at``."""
-    held = WITHDRAWALS.c
-    statement = sa.select(held["field"], held[c.VALUE], held[IS_WITHDRAWN], held[c.KNOWN_AT]).where(held["table"] == table, where)
-    found = read_frame(connection, statement.order_by(held[c.KNOWN_AT], held["withdrawal_id"]))
-    return found.drop_duplicates(["field", c.VALUE], keep="last")

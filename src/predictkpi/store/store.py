@@ -207,6 +207,18 @@ class Store:
             found = [read_frame(connection, statement.where(PREDICTIONS.c[c.ENTITY_ID].in_(chunk))) for chunk in chunks]
         return pd.concat(found, ignore_index=True)
 
+    def scored_version(self, predictor: str, *, until: pd.Timestamp) -> str | None:
+        """Model version that wrote the newest predictions with ``as_of <= until``; None where nothing was scored by then."""
+        statement = (
+            sa.select(PREDICTIONS.c[c.MODEL_VERSION])
+            .where(PREDICTIONS.c[c.PREDICTOR] == predictor, PREDICTIONS.c[c.AS_OF] <= until)
+            .order_by(PREDICTIONS.c[c.AS_OF].desc(), PREDICTIONS.c["prediction_id"].desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            found = connection.execute(statement).scalar()
+        return None if found is None else str(found)
+
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
         """A connection, or None where the database has not been set up yet."""

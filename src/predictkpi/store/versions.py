@@ -133,9 +133,9 @@ def _settle_against_stored(work: pd.DataFrame, stored: pd.DataFrame, learning: L
     is_newest = late[CONTENT_HASH] == late["newest_hash"]
     _settle(work, late.index[is_newest], UNCHANGED)
     late = late[~is_newest]
-    version = ["code", c.KNOWN_AT, CONTENT_HASH]
-    earlier = stored.loc[stored["code"].isin(late["code"]), version]
-    is_known = pd.MultiIndex.from_frame(late[version]).isin(pd.MultiIndex.from_frame(earlier))
+    if late.empty:
+        return
+    is_known = _was_in_force(late, stored)
     _settle(work, late.index[is_known], UNCHANGED)
     late = late[~is_known]
 
@@ -146,6 +146,17 @@ def _settle_against_stored(work: pd.DataFrame, stored: pd.DataFrame, learning: L
     too_late = late[~is_correction]
     since = too_late["newest_at"].dt.strftime("%Y-%m-%d %H:%M:%S")
     _settle(work, too_late.index, REJECTED, "older than the stored version, known since " + since + ": what was known is never rewritten")
+
+
+def _was_in_force(rows: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
+    """Which rows say what the stored version in force at their ``known_at`` says: that one, or a repetition of it before the next."""
+    version = ["code", c.KNOWN_AT, CONTENT_HASH]
+    held = stored.loc[stored["code"].isin(rows["code"]), version].sort_values(c.KNOWN_AT, kind="stable", ignore_index=True)
+    asked = rows[version].reset_index(names="label").sort_values(c.KNOWN_AT, kind="stable")
+    found = pd.merge_asof(asked, held.drop(columns=CONTENT_HASH).reset_index(names="place"), on=c.KNOWN_AT, by="code")
+    found = found[found["place"].notna()]
+    is_equal = found[CONTENT_HASH].to_numpy() == held[CONTENT_HASH].to_numpy()[found["place"].astype("int64")]
+    return pd.Series(is_equal, index=found["label"]).reindex(rows.index, fill_value=False)
 
 
 def _settle_alone(work: pd.DataFrame, is_alone: pd.Series) -> None:

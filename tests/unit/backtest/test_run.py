@@ -41,6 +41,20 @@ def test_run_backtest__uses_only_facts_known_before_the_cutoff():
     assert all(newest < as_of for as_of, newest in Watched.seen)
 
 
+def test_run_backtest__makes_one_training_table_for_a_model_and_the_baselines_that_take_it():
+    class Sharing(Watched):
+        kind = "baseline"
+        takes_model_table = True
+
+    Watched.seen = []
+    shared = run_backtest({"model": Watched, "shared": Sharing, "baseline": ToyBaseline}, company.snapshot(), CUTOFFS)
+    assert [as_of for as_of, _ in Watched.seen] == CUTOFFS
+    assert shared.metrics["shared"] == shared.metrics["model"]
+    Watched.seen = []
+    run_backtest({"shared": Sharing, "model": Watched}, company.snapshot(), CUTOFFS)
+    assert [as_of for as_of, _ in Watched.seen] == [CUTOFFS[0]] * 2 + [CUTOFFS[1]] * 2
+
+
 def test_run_backtest__later_facts_do_not_change_predictions():
     frame = company.orders()
     later = frame[c.KNOWN_AT] >= CUTOFFS[0]

@@ -21,6 +21,7 @@ COMMANDS = [
     "serve",
     "version",
     "ingest",
+    "sync",
     "rejects",
     "doctor",
     "readiness",
@@ -33,6 +34,8 @@ COMMANDS = [
     "models",
     "promote",
     "forecast",
+    "pipeline",
+    "changes",
     "score",
 ]
 
@@ -162,6 +165,16 @@ def test_ingest__prints_counts_and_first_rejects(cli, tmp_path):
     assert code == 0
     assert len(out.strip().splitlines()) == 2
     assert "much" in out
+
+
+def test_ingest__says_how_many_records_the_files_state_as_deleted(cli, tmp_path):
+    (tmp_path / "m.yaml").write_text(MAPPING + "    deleted: {amount: empty}\n")
+    (tmp_path / "sales.csv").write_text("order_id,ds,customer_id,amount\n1,2024-01-02,a,5\n2,2024-01-03,a,5\n")
+    assert "withdrawn" not in cli("ingest", "--mapping", "m.yaml", "--source", ".")[2]
+    (tmp_path / "sales.csv").write_text("order_id,ds,customer_id,amount\n1,,,\n")
+    code, _, err = cli("ingest", "--mapping", "m.yaml", "--source", ".")
+    assert code == 0
+    assert "1 records withdrawn that the files state as deleted" in err
 
 
 @pytest.mark.usefixtures("filled")

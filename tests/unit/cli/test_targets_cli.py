@@ -39,21 +39,23 @@ def test_targets__as_csv_are_all_of_them_at_the_length_asked_for(run):
 
 
 def test_alerts__exit_code_tells_only_with_fail(run, tmp_path):
-    """At a level of 50 % half of the months are alerts."""
+    """At a level of 50 % half of the months are alerts; with December the fourth quarter ends."""
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "alerts.yaml").write_text("level: 0.5\ndraws: 1000\norigins: 6\n")
     arguments = ("alerts", "--kpi", "revenue", "--periods", "2", "--format", "json")
     code, out, err = run(*arguments)
     found = json.loads(out)
-    assert (code, err) == (0, f"{len(found)} alerts in 2 months that could be judged, of 2 watched\n")
+    assert (code, err) == (0, f"{len(found)} alerts in 3 periods that could be judged, of 3 watched\n")
     assert found
     assert run(*arguments, "--fail")[0] == 3
+    everything = run("alerts", "--kpi", "revenue", "--periods", "2", "--all")[1]
+    assert "quarter from 2025-10" in everything and "2025-11" in everything
 
 
 def test_alerts__without_any_exit_0_even_with_fail(run):
     code, out, err = run("alerts", "--kpi", "clv_realised", "--periods", "1", "--fail")
     assert (code, out) == (0, "")
-    assert err == "0 alerts in 0 months that could be judged, of 1 watched\n"
+    assert err == "0 alerts in 0 periods that could be judged, of 1 watched\n"
 
 
 def test_trends__name_the_months_and_the_verdict(run):

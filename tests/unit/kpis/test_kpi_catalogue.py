@@ -27,7 +27,8 @@ def test_catalogue__names_in_order():
     assert kpi_names() == (
         "revenue", "revenue_new_customers", "revenue_existing_customers",
         "revenue_growth_mom", "revenue_growth_qoq", "revenue_growth_yoy", "revenue_cagr",
-        "cac", "cac_lagged", "cac_payback", "clv_realised", "ltv_to_cac", "repeat_purchase_rate", "churn_rate",
+        "new_customers", "acquisition_spend", "cac", "cac_lagged", "cac_payback", "clv_realised", "ltv_to_cac",
+        "repeat_purchase_rate", "churn_rate",
         "sales_cycle_mean", "sales_cycle_median", "time_in_stage", "stage_conversion",
         "win_rate", "win_rate_amount", "average_deal_size", "sales_velocity", "open_pipeline", "pipeline_coverage", "slip_rate",
     )  # fmt: skip
@@ -35,7 +36,7 @@ def test_catalogue__names_in_order():
 
 
 def test_get_kpi__unknown_name_lists_the_catalogue():
-    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: average_deal_size, cac, cac_lagged"):
+    with pytest.raises(UnknownNameError, match="no KPI named 'profit'; there are: acquisition_spend, average_deal_size, cac"):
         get_kpi("profit")
 
 
@@ -45,7 +46,10 @@ def test_declaration__is_complete(name):
     assert kpi.name == name
     assert set(kpi.title) == {"en", "de"} and all(kpi.title.values())
     assert kpi.formula and kpi.unit in {"currency", "share", "days", "months", "ratio", "count"} and kpi.better in {"up", "down", "none"}
-    assert kpi.counts in {"orders", "customers", "deals"}
+    length = {"M": "month", "Q": "fiscal quarter", None: "period of any length"}[kpi.fixed_freq]
+    assert kpi.grain == f"one value a {length} and member of a dimension"
+    assert kpi.counts in {"orders", "customers", "deals", "entries"}
+    assert kpi.settles_with is None or kpi.settles_with in kpi.needs
     assert kpi.family in {"revenue", "customers", "sales_cycle", "pipeline"}
     assert kpi.needs and set(kpi.needs) <= set(TABLES)
     assert kpi.dimensions
@@ -162,14 +166,23 @@ def test_revenue__members_sum_to_total(facts_of, by, freq):
     rng = np.random.default_rng(5)
     days = pd.Timestamp("2021-01-10") + pd.to_timedelta(rng.integers(0, 600 * 86_400, 500), unit="s")
     orders = [
-        {"ds": day, "customer_id": str(rng.integers(40)), "amount": float(rng.normal(50, 60)), "product": rng.choice(["a", "b", ""])}
+        {
+            "ds": day,
+            "customer_id": str(rng.integers(40)),
+            "amount": float(rng.normal(50, 60)),
+            "product": rng.choice(["a", "b", ""]),
+            "deal_id": str(rng.integers(20)),
+        }
         for day in days
     ]
+    deals = [{"deal_id": str(i), "team": rng.choice(["u", "v", ""]), "source": rng.choice(["u", "v", ""])} for i in range(15)]
+    events = [{"deal_id": str(i), "ds": days[i], "stage": "won", "owner": rng.choice(["u", "v", ""])} for i in range(15)]
     customers = [
         {"customer_id": str(i), **{d: rng.choice(["u", "v", "w", ""]) for d in ("segment", "region", "industry", "channel")}}
         for i in range(30)
     ]
-    snapshot = Snapshot(facts_of(fiscal_year_starts=7, orders=orders, customers=customers), pd.Timestamp("2022-08-20"))
+    facts = facts_of(fiscal_year_starts=7, orders=orders, customers=customers, deals=deals, deal_events=events)
+    snapshot = Snapshot(facts, pd.Timestamp("2022-08-20"))
     total = get_kpi("revenue").series(snapshot, freq=freq)
     members = get_kpi("revenue").series(snapshot, freq=freq, by=by)
     assert members[c.MEMBER].nunique() > 2
@@ -177,6 +190,16 @@ def test_revenue__members_sum_to_total(facts_of, by, freq):
     assert summed[c.DS].tolist() == total[c.DS].tolist()
     np.testing.assert_allclose(summed[c.VALUE], total[c.VALUE], atol=1e-9)
     assert summed[c.N].tolist() == total[c.N].tolist()
+
+
+@pytest.mark.parametrize("name", [name for name in kpi_names() if get_kpi(name).unit not in ("currency", "count") or get_kpi(name).least_n])
+def test_ratio__of_the_catalogue_says_where_it_rests_on_fewer_than_ten(snapshot, name):
+    kpi = get_kpi(name)
+    assert kpi.least_n == 10
+    series = pd.concat([kpi.series(snapshot, by=by) for by in (None, *kpi.dimensions)])
+    few = series[(series[c.N] < 10) & series[c.VALUE].notna()]
+    assert len(few)
+    assert (few[c.STATUS] == Status.LIMITED).all()
 
 
 @pytest.mark.parametrize(("n", "status"), [(9, Status.LIMITED), (10, Status.FULL)])
@@ -196,3 +219,22 @@ def test_growth__limited_by_the_thinner_period(facts_of):
     orders = [{"ds": "2023-01-05", "customer_id": "A", "amount": 1.0}] * 9 + [{"ds": "2023-02-05", "customer_id": "A", "amount": 1.0}] * 12
     series = get_kpi("revenue_growth_mom").series(Snapshot(facts_of(orders=orders), pd.Timestamp("2023-03-01")))
     assert series.iloc[-1][[c.VALUE, c.N, c.STATUS]].tolist() == [pytest.approx(1 / 3), 9, Status.LIMITED]
+
+
+def test_revenue__a_gap_inside_the_orders_is_a_true_zero_and_what_comes_after_them_is_missing(facts_of):
+    """Orders of January and March; a deal of June shows that the books went on, but not that nothing was sold."""
+    facts = facts_of(
+        orders=[{"ds": day, "customer_id": "A", "amount": 50.0} for day in ("2022-01-05", "2023-01-05", "2023-03-05")],
+        deals=[{"deal_id": "1", "created_at": "2023-06-05"}],
+        deal_events=[{"deal_id": "1", "ds": "2023-06-05", "stage": "New"}],
+    )
+    snapshot = Snapshot(facts, pd.Timestamp("2023-07-01"))
+    series = get_kpi("revenue").series(snapshot).tail(6)
+    assert series[c.VALUE].fillna(-1).tolist() == [50, 0, 50, -1, -1, -1]
+    assert series[c.STATUS].tolist()[3:] == [Status.INSUFFICIENT_DATA] * 3
+    assert get_kpi("revenue_existing_customers").series(snapshot)[c.VALUE].tail(6).fillna(-1).tolist() == [50, 0, 50, -1, -1, -1]
+    for name in ("revenue_growth_mom", "revenue_growth_yoy", "revenue_cagr"):
+        assert get_kpi(name).series(snapshot)[c.VALUE].tail(3).isna().all()
+    by_day = get_kpi("revenue").series(snapshot, freq="D").set_index(c.DS)[c.VALUE]
+    assert by_day["2023-03-31"] == 0, "in the month of the last order"
+    assert by_day["2023-04-01":].isna().all()

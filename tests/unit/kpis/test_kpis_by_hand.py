@@ -14,6 +14,8 @@ Targets  revenue: quarter from Feb 190 (north 160), May 60, Jun 60, Jul 80, quar
 Revenue        150, 30, 0, 100, 0, 60 · quarters 180, 160
 New customers  Feb 150 (A, B) · May 120 (C) · Jun 0 (D) · none else; existing: the rest, Mar 30, May -20, Jul 60
 Growth         mom: -, 30/150-1 = -.8, 0/30-1 = -1, -, 0/100-1 = -1, - (nothing grows from zero) · qoq: -, 160/180-1 = -1/9
+New, counted   Feb 2, May 1, Jun 1 · quarters 2, 2
+Spent          Feb 60, Mar 10, Jul 25, between them nothing · quarters 70, 25 · August, in which none is booked yet: unknown
 CAC            Feb 60/2 = 30 (A, B) · Mar 10/0: none · Apr -, · May 0/1 = 0 (C; the span of spend goes on) · Jun 0/1 = 0 (D: a free
                first order wins a customer too) · Jul 25/0: none
 CLV            Feb: A 100+30-20 = 110, B 50+500 = 550, mean 330 · May: C 120 · Jun: D 0+60 = 60
@@ -104,6 +106,24 @@ def test_growth_mom__compares_months_whatever_is_asked(tiny, freq):
 def test_growth_qoq__compares_fiscal_quarters_whatever_is_asked(tiny, freq):
     series = get_kpi("revenue_growth_qoq").series(tiny, freq=freq)
     check(series, ["2023-02-01", "2023-05-01"], [NAN, -1 / 9], [0, 3], [NONE, LIMITED])
+
+
+def test_new_customers__are_counted_once(tiny):
+    check(get_kpi("new_customers").series(tiny), FEB_TO_JUL, [2, 0, 0, 1, 1, 0], [2, 0, 0, 1, 1, 0], [LIMITED] + [FULL] * 5)
+    check(get_kpi("new_customers").series(tiny, freq="Q"), ["2023-02-01", "2023-05-01"], [2, 2], [2, 2], [LIMITED, FULL])
+    north = member(get_kpi("new_customers").series(tiny, by="region"), "north")
+    check(north, FEB_TO_JUL, [2, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0], [LIMITED] + [FULL] * 5)
+
+
+def test_acquisition_spend__is_nothing_inside_its_span_and_unknown_outside(tiny, facts_of, tiny_tables):
+    check(get_kpi("acquisition_spend").series(tiny), FEB_TO_JUL, [60, 10, 0, 0, 0, 25], [3, 1, 0, 0, 0, 1], [FULL] * 6)
+    check(get_kpi("acquisition_spend").series(tiny, freq="Q"), ["2023-02-01", "2023-05-01"], [70, 25], [4, 1], [FULL] * 2)
+    fair = member(get_kpi("acquisition_spend").series(tiny, by="channel"), "fair")
+    check(fair, FEB_TO_JUL, [20, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [FULL] * 6)
+    later = Snapshot(facts_of(fiscal_year_starts=2, **tiny_tables), pd.Timestamp("2023-11-02"))
+    check(get_kpi("acquisition_spend").series(later).tail(2), ["2023-09-01", "2023-10-01"], [NAN, NAN], [0, 0], [NONE] * 2)
+    quarters = get_kpi("acquisition_spend").series(later, freq="Q")
+    check(quarters, ["2023-02-01", "2023-05-01", "2023-08-01"], [70, 25, NAN], [4, 1, 0], [FULL, FULL, NONE])
 
 
 def test_cac__blended(tiny):

@@ -203,12 +203,16 @@ def test_freq__gives_every_period_that_follows_from_the_rows(company_of):
 
 
 def test_attainments__keep_rows_that_no_catalogue_knows(company_of):
-    rows = [target("2022-03-01", 10.0, "M", kpi="nps"), target("2022-03-01", 10.0, "M", scope="owner=ann"), target("2022-03-01", 10.0, "M")]
+    rows = [
+        target("2022-03-01", 10.0, "M", kpi="nps"),
+        target("2022-03-01", 10.0, "M", scope="colour=red"),
+        target("2022-03-01", 10.0, "M"),
+    ]
     found = attainments(company_of(rows))
     assert list(found.columns) == list(ATTAINMENT_COLUMNS)
     reasons = found.set_index([c.KPI, c.SCOPE])[c.REASON]
     assert "no KPI named 'nps'" in reasons["nps", "total"]
-    assert "'owner'" in reasons["revenue", "owner=ann"]
+    assert "'colour'" in reasons["revenue", "colour=red"]
     assert reasons["revenue", "total"] == ""
     assert found.loc[found[c.REASON] != "", "actual"].isna().all()
 

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import linregress
 
 from predictkpi.core import columns as c
+from predictkpi.kpis import get_kpi
 from predictkpi.kpis.trends import LEAST_MONTHS, TREND_COLUMNS, trend_of, trends
 
 
@@ -87,16 +88,33 @@ def test_trends__one_row_a_kpi_with_a_reason_where_there_is_no_figure(snapshot):
 
 
 def test_trends__falling_costs_are_better(facts_of):
-    """One customer a month won for ever less money."""
+    """One customer a month won for ever less money; the year in which everybody looks new does not count."""
     from predictkpi.snapshot import Snapshot
 
-    months = pd.date_range("2020-01-01", periods=LEAST_MONTHS, freq="MS")
+    months = pd.date_range("2019-01-01", periods=LEAST_MONTHS + 12, freq="MS")
     orders = [{"ds": f"{day:%Y-%m-%d}", "customer_id": f"{day}{k}", "amount": 10.0} for day in months for k in range(10)]
     spend = [{"ds": f"{day:%Y-%m-%d}", "channel": "ads", "cost": 1000.0 - 20 * k + k % 5} for k, day in enumerate(months)]
     found = trends(Snapshot(facts_of(orders=orders, spend=spend), pd.Timestamp("2023-01-01")), ["cac", "revenue"]).set_index(c.KPI)
     assert tuple(found.loc["cac", ["direction", "verdict", "status"]]) == ("falling", "better", "full")
     assert found.loc["cac", "per_year"] == pytest.approx(-24, abs=0.5)
+    assert found.loc["cac", "from"] == pd.Timestamp("2020-01-01")
     assert found.loc["revenue", "direction"] == "none"
+
+
+def test_trends__everybody_new_at_the_beginning_is_no_trend(facts_of):
+    """Customers from before the records, and then 9 to 15 new ones a month for the same money: CAC only seems to rise."""
+    from predictkpi.snapshot import Snapshot
+
+    months = pd.date_range("2019-01-01", periods=LEAST_MONTHS + 12, freq="MS")
+    new = [(60 >> k // 3 if k < 12 else 0) + 9 + k % 3 + k % 5 for k in range(len(months))]
+    orders = [
+        {"ds": f"{day:%Y-%m-%d}", "customer_id": f"{day}{k}", "amount": 10.0} for day, n in zip(months, new, strict=True) for k in range(n)
+    ]
+    spend = [{"ds": f"{day:%Y-%m-%d}", "channel": "ads", "cost": 1000.0} for day in months]
+    snapshot = Snapshot(facts_of(orders=orders, spend=spend), pd.Timestamp("2023-01-01"))
+    assert trend_of(get_kpi("cac").series(snapshot)[c.VALUE]).per_year > 10
+    assert abs(trends(snapshot, ["cac"]).at[0, "per_year"]) < 2
+    assert trends(snapshot, ["cac"]).at[0, "direction"] == "none"
 
 
 def test_trends__too_few_months_say_so(facts_of):

@@ -5,12 +5,16 @@ import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
-from predictkpi.pipelines.alerts import ALERT_COLUMNS, AlertRule, alerts, watched
+from predictkpi.core.types import Company
+from predictkpi.kpis import get_kpi
+from predictkpi.pipelines.alerts import ALERT_COLUMNS, AlertRule, Outlook, alerts, watched
 from predictkpi.snapshot import MemoryFacts, Snapshot
+from predictkpi.tables import table_schema
 
 END = pd.Timestamp("2024-01-01")
 RULE = AlertRule(draws=1000, origins=6)
 SHOCKED = pd.Timestamp("2023-11-01")
+QUARTER = pd.Timestamp("2023-10-01")
 
 
 def shop(*, factor: float = 1.0, months: int = 48, per_month: int = 12) -> MemoryFacts:
@@ -35,7 +39,7 @@ def calm() -> pd.DataFrame:
 def test_alerts__find_the_planted_month_and_no_other():
     found = alerts(Snapshot(shop(factor=0.5), END), ["revenue"], periods=3, rule=RULE)
     assert list(found.columns) == ALERT_COLUMNS
-    assert found[c.DS].tolist() == [SHOCKED]
+    assert found[[c.FREQ, c.DS]].to_numpy().tolist() == [["M", SHOCKED]]
     row = found.iloc[0]
     assert (row["direction"], row["verdict"]) == ("below", "worse")
     assert row[c.VALUE] < row["low"] < row["expected"] < row["high"]
@@ -47,7 +51,7 @@ def test_alerts__say_when_it_went_better():
 
 
 def test_calm_shop__has_no_alert(calm):
-    assert len(calm) == 3
+    assert calm[c.FREQ].tolist() == ["M", "Q", "M", "M"]
     assert (calm["direction"] == "inside").all()
 
 
@@ -62,7 +66,74 @@ def test_interval__is_of_the_time_before_the_month_began(calm):
 
 def test_months__after_the_watched_one_change_nothing(calm):
     earlier = watched(Snapshot(shop(), END).at(pd.Timestamp("2023-12-01")), ["revenue"], periods=2, rule=RULE)
-    pd.testing.assert_frame_equal(earlier, calm.head(2))
+    expected = calm[(calm[c.FREQ] == "M") & (calm[c.DS] <= SHOCKED)]
+    pd.testing.assert_frame_equal(earlier, expected.reset_index(drop=True))
+
+
+def test_quarter__is_watched_with_its_last_month_and_forecast_from_its_beginning(calm):
+    """Alone, December brings the quarter with it. A fiscal year from March has its quarter end in November."""
+    december = watched(Snapshot(shop(), END), ["revenue"], periods=1, rule=RULE)
+    pd.testing.assert_frame_equal(december, calm[(calm[c.FREQ] == "Q") | (calm[c.DS] > SHOCKED)].reset_index(drop=True))
+    quarter, months = calm[calm[c.FREQ] == "Q"].iloc[0], calm[calm[c.FREQ] == "M"]
+    assert quarter[c.VALUE] == pytest.approx(months[c.VALUE].sum())
+    assert quarter["expected"] == pytest.approx(months["expected"].sum(), rel=0.05)
+    assert quarter["low"] < quarter["expected"] < quarter["high"]
+    fiscal = MemoryFacts({"orders": shop().read("orders", known_before=END)}, Company(fiscal_year_starts=3))
+    found = watched(Snapshot(fiscal, END), ["revenue"], periods=3, rule=RULE)
+    assert found.loc[found[c.FREQ] == "Q", c.DS].tolist() == [pd.Timestamp("2023-09-01")]
+
+
+def test_quarter__tells_what_its_months_cannot():
+    """A sixth less in each month is inside every month's wide interval, but not in the quarter's."""
+    rule = AlertRule(draws=1000, origins=6, level=0.999, quarter_level=0.6)
+    facts = shop()
+    orders = facts.read("orders", known_before=END)
+    less = orders.assign(amount=orders["amount"].where(orders["ds"] < QUARTER, orders["amount"] * 0.84))
+    found = watched(Snapshot(MemoryFacts({"orders": less}), END), ["revenue"], periods=3, rule=rule)
+    assert found.loc[found["is_alert"], c.FREQ].tolist() == ["Q"]
+
+
+def test_interval__is_never_narrower_than_what_the_cases_of_a_month_can_tell():
+    """Stays of 11 or 13 days, about half of them either way: the median of a year says 11 for years, and 13 from November 2023 on.
+
+    Its own interval reached from 11 to 13 days all the time, so that the other side of the gap is no surprise.
+    """
+    snapshot = Snapshot(lumpy_stays(), END)
+    series = get_kpi("time_in_stage").series(snapshot).set_index(c.DS)
+    before = series[series.index < SHOCKED].tail(24)
+    assert before[[c.LOW, c.VALUE, c.HIGH]].drop_duplicates().to_numpy().tolist() == [[11, 11, 13]]
+    assert series.at[SHOCKED, c.VALUE] == 13
+    found = watched(snapshot, ["time_in_stage"], periods=2, rule=RULE)
+    row = found[(found[c.FREQ] == "M") & (found[c.DS] == SHOCKED)].iloc[0]
+    assert (row["high"], row["direction"]) == (13, "inside")
+    assert row["expected"] == pytest.approx(11, abs=0.2)
+    assert not found["is_alert"].any()
+
+
+def test_interval__without_one_of_the_kpi_is_that_of_the_forecast():
+    values = np.arange(101.0)
+    assert Outlook(values).interval(0.9) == pytest.approx((5, 50, 95))
+    assert Outlook(values, undecided=(20, 80)).interval(0.9) == pytest.approx((5, 50, 95))
+    assert Outlook(values, undecided=(1, np.nan)).interval(0.9) == pytest.approx((1, 50, 95))
+
+
+def lumpy_stays() -> MemoryFacts:
+    """50 deals a month: 26 stay for 11 days and 24 for 13, from November 2023 on 5 and 45."""
+    rows = []
+    for month in pd.date_range("2020-01-01", "2023-12-01", freq="MS"):
+        short = 26 if month < SHOCKED else 5
+        rows += [(f"{month:%y%m}-{k}", month + pd.Timedelta(days=k % 10), 11 if k < short else 13) for k in range(50)]
+    deals = pd.DataFrame({"deal_id": [row[0] for row in rows], "created_at": [row[1] for row in rows]})
+    ends = [(deal_id, began + pd.Timedelta(days=stay), "won") for deal_id, began, stay in rows]
+    events = pd.DataFrame([*[(deal_id, began, "offer") for deal_id, began, _ in rows], *ends], columns=["deal_id", "ds", "stage"])
+    events = events.assign(event_id=[f"{k:05d}" for k in range(len(events))], known_at=events["ds"])
+    tables = {"deals": deals.assign(known_at=deals["created_at"]), "deal_events": events}
+    return MemoryFacts({name: _typed(name, frame) for name, frame in tables.items()})
+
+
+def _typed(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    empty = table_schema(table).empty()
+    return frame.reindex(columns=empty.columns).astype(empty.dtypes.to_dict())
 
 
 def test_late_correction__changes_the_value_and_not_the_interval(calm):
@@ -102,7 +173,9 @@ def test_thin_month__is_never_an_alert(snapshot):
 
 def test_sample_company__has_at_most_one_false_alarm_a_kpi_in_four_quarters(snapshot):
     found = watched(snapshot, ["revenue", "win_rate"], rule=RULE)
-    assert (found.groupby(c.KPI).size() == 12).all()
+    assert (
+        found.groupby([c.KPI, c.FREQ]).size() == found[c.FREQ].map({"M": 12, "Q": 4}).groupby([found[c.KPI], found[c.FREQ]]).max()
+    ).all()
     assert (found["direction"] != "").all()
     assert (found.groupby(c.KPI)["is_alert"].sum() <= 1).all()
     shares = found[found[c.KPI] == "win_rate"]
@@ -115,5 +188,6 @@ def test_sample_company__a_month_without_a_win_is_found(company):
     wins = events.index[(events[c.DS] >= month) & (events[c.STAGE] == c.WON)]
     events.loc[wins, c.STAGE] = c.LOST
     shocked = Snapshot(MemoryFacts(company.tables | {"deal_events": events}, company.company), company.end)
-    row = watched(shocked, ["win_rate"], periods=1, rule=RULE).iloc[0]
+    found = watched(shocked, ["win_rate"], periods=1, rule=RULE)
+    row = found[found[c.FREQ] == "M"].iloc[0]
     assert (row["direction"], row["verdict"]) == ("below", "worse")

@@ -1,7 +1,8 @@
 """Late corrections change what is known from then on, never before: everything of an earlier as_of is rebuilt byte for byte.
 
-A real store; a second export that corrects a third of everything, and deletions. KPIs, training tables and predictions of the
-earlier as_of are taken before and after, as exact frames and as hashes.
+A real store on each database. After the first export come corrections of a third of every table, deletions as a connector and as a file
+state them, and a replay of the first export's rejects. Every KPI (in total and by a dimension), every predictor's training table and
+the forecasts of its model and its baseline, all of the earlier as_of, are taken before and after, as exact frames and as hashes.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import hashlib
 
 import pandas as pd
 import pytest
+import yaml
 
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.pipelines.ingest import ingest
+from predictkpi.pipelines.replay import replay
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.store import Store
 from predictkpi.synthetic import make_company, write_company
@@ -30,14 +33,20 @@ CORRECTED = {
 
 
 def taken(store: Store, as_of: pd.Timestamp, *, kpis: tuple[str, ...], predictors: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """These KPIs, these predictors' training tables and baseline predictions, and all tables, as known before ``as_of``."""
+    """These KPIs, these predictors' training tables and forecasts, and all tables, as known before ``as_of``."""
     snapshot = store.snapshot(as_of)
-    found = {name: get_kpi(name).series(snapshot) for name in kpis}
+    found = {}
+    for kpi in map(get_kpi, kpis):
+        found[kpi.name] = kpi.series(snapshot)
+        found[f"{kpi.name} by {kpi.dimensions[0]}"] = kpi.series(snapshot, by=kpi.dimensions[0])
     for name in predictors:
         model = predictor_class(name)()
+        table = model.training_table(snapshot)
+        found[f"{name} table"] = table
+        found[f"{name} forecast"] = model.fit(table).predict(snapshot)
         baseline = model.baseline()
-        found[f"{name} table"] = model.training_table(snapshot)
-        found[f"{name} predictions"] = baseline.fit(baseline.training_table(snapshot)).predict(snapshot)
+        found[f"{name} baseline"] = baseline.fit(baseline.training_table(snapshot)).predict(snapshot)
+    found["customers' attributes"] = snapshot.attributes("customers")
     return found | {f"{name} history": snapshot.history(name).drop(columns="is_deleted", errors="ignore") for name in TABLES}
 
 
@@ -45,41 +54,95 @@ def digest(frame: pd.DataFrame) -> str:
     return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def rebuilt(tmp_path_factory):
-    """``(before, after, now)``: what was taken of the end of the books, before and after corrections, and what is taken of today."""
+class Books:
+    """The sample company's export in a folder, of which some rows cannot be read, and a store of it."""
+
+    def __init__(self, folder, url):
+        self.folder = folder
+        self.company = make_company(seed=3, customers=80, years=2, deals=250, orders=600)
+        write_company(self.company, folder)
+        orders, customers = (pd.read_csv(folder / f"{name}.csv", dtype="str") for name in ("orders", "customers"))
+        orders.loc[orders.index[::40], "amount"] = "unclear"
+        orders.to_csv(folder / "orders.csv", index=False)
+        customers.assign(Score=range(len(customers))).to_csv(folder / "customers.csv", index=False)
+        self.mapping = yaml.safe_load((folder / "mapping.yaml").read_text())
+        self.feed("customers")["attributes"] = {"Score": "number"}
+        self.store = Store(url)
+        self.store.migrate()
+
+    def feed(self, table):
+        return next(feed for feed in self.mapping["feeds"] if feed["table"] == table)
+
+    def written(self, mapping):
+        path = self.folder / "rules.yaml"
+        path.write_text(yaml.safe_dump(mapping, sort_keys=False))
+        return path
+
+    def export(self):
+        report = ingest(self.store, mapping=self.written(self.mapping), source=self.folder, now=self.company.end)
+        assert len(report.rejects) > 10
+
+    def correct(self, *, now):
+        corrected = {}
+        for name, changes in CORRECTED.items():
+            newest = self.company.snapshot().table(name).iloc[::3].drop(columns="known_at")
+            if name == "orders":  # the rows that could not be read stay rejects
+                newest = newest[newest["order_id"].isin(self.store.snapshot().orders["order_id"])]
+            corrected[name] = newest.assign(**{column: change(newest[column]) for column, change in changes.items()})
+        counts = self.store.load(corrected, company=self.company.company, now=now)
+        assert all(count.rejected == 0 and count.accepted for count in counts.values())
+
+    def delete(self, *, now):
+        with self.store.begin_load(company=self.company.company, now=now) as load:
+            assert load.withdraw("orders", "order_id", self.store.snapshot().orders["order_id"].tolist()[:50]) == 50
+        deals = self.store.snapshot().deals["deal_id"].tolist()[::5]
+        (self.folder / "gone.csv").write_text("deal_id,gone\n" + "".join(f"{deal},yes\n" for deal in deals))
+        feed = {"table": "deals", "file": "gone.csv", "columns": {"deal_id": "deal_id"}, "deleted": {"gone": ["yes"]}}
+        report = ingest(self.store, mapping=self.written({"feeds": [feed]}), source=self.folder, now=now)
+        assert report.withdrawn == len(deals)
+
+    def replay(self, *, now):
+        self.feed("orders")["values"] = {"amount": {"unclear": "12345.0"}}
+        report = replay(self.store, mapping=self.written(self.mapping), now=now)
+        assert report.counts.accepted > 10
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def rebuilt(request, tmp_path_factory):
+    """``(before, after, now)``: what was taken of the end of the books before and after all that came later, and what of today."""
     folder = tmp_path_factory.mktemp("rebuild")
-    company = make_company(seed=3, customers=80, years=2, deals=250, orders=600)
-    write_company(company, folder)
-    store = Store(f"sqlite:///{folder}/facts.db")
-    store.migrate()
-    ingest(store, mapping=folder / "mapping.yaml", source=folder, now=company.end)
+    url = f"sqlite:///{folder}/facts.db" if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
+    books = Books(folder, url)
+    end = books.company.end
+    books.export()
     everything = {"kpis": kpi_names(), "predictors": predictor_names()}
-    before = taken(store, company.end, **everything)
-    corrected = {}
-    for name, changes in CORRECTED.items():
-        newest = company.snapshot().table(name).iloc[::3].drop(columns="known_at")
-        corrected[name] = newest.assign(**{column: change(newest[column]) for column, change in changes.items()})
-    counts = store.load(corrected, company=company.company, now=company.end + LATER)
-    assert all(count.rejected == 0 and count.accepted for count in counts.values())
-    with store.begin_load(company=company.company, now=company.end + LATER) as load:
-        assert load.withdraw("orders", "order_id", company.tables["orders"]["order_id"].unique().tolist()[:50]) == 50
-    after = taken(store, company.end, **everything)
-    today = taken(store, company.end + 2 * LATER, kpis=("revenue", "win_rate", "cac", "open_pipeline"), predictors=("clv", "close_time"))
-    store.close()
+    before = taken(books.store, end, **everything)
+    books.correct(now=end + LATER)
+    books.delete(now=end + LATER + pd.Timedelta(days=1))
+    books.replay(now=end + LATER + pd.Timedelta(days=2))
+    after = taken(books.store, end, **everything)
+    today = taken(books.store, end + 2 * LATER, kpis=("revenue", "win_rate", "cac", "open_pipeline"), predictors=("clv", "close_time"))
+    books.store.close()
     return before, after, today
 
 
 def test_rebuild__of_an_earlier_as_of_is_the_same_byte_for_byte(rebuilt):
     before, after, _ = rebuilt
     assert before.keys() == after.keys()
+    assert {f"{name} {what}" for name in predictor_names() for what in ("table", "forecast", "baseline")} | set(
+        kpi_names()
+    ) <= before.keys()
     for name, frame in before.items():
         pd.testing.assert_frame_equal(after[name], frame, check_exact=True)
         assert digest(after[name]) == digest(frame), name
 
 
 @pytest.mark.parametrize(
-    "name", ["revenue", "win_rate", "cac", "open_pipeline", "clv predictions", "close_time table", "close_time predictions"]
+    "name",
+    [
+        *("revenue", "win_rate", "cac", "open_pipeline"),
+        *("clv table", "clv forecast", "clv baseline", "close_time table", "close_time forecast", "close_time baseline"),
+    ],
 )
 def test_rebuild__the_corrections_do_matter_from_then_on(rebuilt, name):
     before, _, now = rebuilt

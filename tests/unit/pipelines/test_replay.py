@@ -45,8 +45,8 @@ ORDERS = [
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/facts.db")
+def store(database_url):
+    store = Store(database_url)
     store.migrate()
     yield store
     store.close()
@@ -97,6 +97,39 @@ def test_replay__is_known_from_then_on_and_never_before(store, load, tmp_path):
     replay(store, mapping=written(tmp_path, MENDED), now=LATER)
     pd.testing.assert_frame_equal(store.snapshot(LATER).orders, before)
     assert len(store.snapshot(LATER + pd.Timedelta(days=1)).orders) == 3
+
+
+DATED = BROKEN.replace("ignore: [kind]", "known_at: kind")
+STATED = [
+    "id,day,customer,net,kind",
+    "1,2024-01-01,ann,10,2024-01-01",
+    '2,2024-01-02,ann,"1,5",2024-01-02',
+    '2,2024-01-02,ann,"2,5",2024-03-02',
+    '2,2024-01-02,ann,"2,0",2024-02-02',
+    '1,2024-01-01,ann,"9,5",2024-02-01',
+]
+
+
+def test_replay__is_known_from_then_on_whatever_the_rows_state(store, load, tmp_path):
+    """Three states of order 2, none of which could be read: in February nobody knew any of them. Order 1 was known, and is held back."""
+    load(DATED, STATED)
+    days = [pd.Timestamp(day) for day in ("2024-01-15", "2024-02-15", "2024-05-01", NOW, LATER)]
+    before = [store.snapshot(day).orders for day in days]
+    report = replay(store, mapping=written(tmp_path, DATED.replace("known_at", "decimal: ','\n    known_at")), now=LATER)
+    assert (report.waiting, report.settled, report.held_back, report.left) == (4, 3, 1, 0)
+    assert (report.counts.records, report.counts.accepted) == (1, 1)
+    for day, orders in zip(days, before, strict=True):
+        pd.testing.assert_frame_equal(store.snapshot(day).orders, orders)
+    assert amounts(store) == {"1": 10.0, "2": 2.5}
+
+
+def test_replay__of_a_load_of_which_nothing_fitted_is_the_first_load(store, load, tmp_path):
+    with pytest.raises(SourceError, match="all 4 records for orders were rejected"):
+        load(DATED, [STATED[0], *STATED[2:]])
+    replay(store, mapping=written(tmp_path, DATED.replace("known_at", "decimal: ','\n    known_at")), now=LATER)
+    seen = [dict(zip(one["order_id"], one["amount"], strict=True)) for one in (store.snapshot(day).orders for day in (NOW, LATER))]
+    assert seen == [{"1": 9.5, "2": 2.5}] * 2
+    assert len(store.snapshot(LATER).history("orders")) == 4
 
 
 def test_replay__twice_adds_nothing(store, load, tmp_path):

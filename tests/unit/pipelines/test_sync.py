@@ -9,7 +9,7 @@ from predictkpi.errors import MappingError, SourceError
 from predictkpi.pipelines.ingest import ingest
 from predictkpi.pipelines.sync import open_source, sync
 from predictkpi.sources import read_mapping
-from predictkpi.sources.base import Batch, Mark
+from predictkpi.sources.base import Batch, Mark, fed_objects
 from predictkpi.store import Store
 
 NOW = pd.Timestamp("2024-06-01 12:00")
@@ -57,10 +57,10 @@ class Lists:
 
 
 class Desk:
-    def __init__(self, folder):
+    def __init__(self, folder, url):
         self.path = folder / "acme.yaml"
         self.path.write_text(MAPPING)
-        self.store = Store(f"sqlite:///{folder}/facts.db")
+        self.store = Store(url)
         self.store.migrate()
 
     def sync(self, source, *, now=NOW, rows_at_once=1, **options):
@@ -72,8 +72,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = Desk(tmp_path)
+def desk(tmp_path, database_url):
+    desk = Desk(tmp_path, database_url)
     yield desk
     desk.store.close()
 
@@ -81,7 +81,7 @@ def desk(tmp_path):
 @pytest.fixture
 def other(tmp_path):
     (tmp_path / "other").mkdir()
-    desk = Desk(tmp_path / "other")
+    desk = Desk(tmp_path / "other", f"sqlite:///{tmp_path}/other/facts.db")
     yield desk
     desk.store.close()
 
@@ -199,3 +199,13 @@ def test_sync__mappings_of_files_and_of_sources_are_told_apart(desk, tmp_path):
     files.write_text(MAPPING.replace("kind: sql", "kind: sqll"))
     with pytest.raises(MappingError, match="did you mean 'sql'"):
         open_source(read_mapping(files), {})
+
+
+def test_fed_objects__what_checks_the_deals_is_read_after_their_events(tmp_path):
+    path = tmp_path / "acme.yaml"
+    live = "  - {table: deal_events, file: NAME, states: live, columns: {deal_id: id, stage: stage}}\n"
+    path.write_text(MAPPING + live.replace("NAME", "deals_now"))
+    assert fed_objects(read_mapping(path)) == ["orders", "deals", "changes", "deals_now"]
+    path.write_text(MAPPING + live.replace("NAME", "deals"))
+    with pytest.raises(MappingError, match="read it once more under another name"):
+        fed_objects(read_mapping(path))

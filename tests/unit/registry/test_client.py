@@ -76,6 +76,18 @@ def test_promote__unknown_version_names_those_there_are(registry):
         registry.promote("toy", "999")
 
 
+def test_version__is_any_that_was_registered(registry):
+    first = registered(registry, fitted(), status="full")
+    second = registered(registry, fitted(ToyBaseline), status="baseline", reason="too few")
+    registry.promote("toy", second.version)
+    found, ref = registry.version("toy", first.version)
+    assert isinstance(found, Toy)
+    assert ref == first
+    assert registry.version("toy", second.version) == registry.champion("toy")
+    with pytest.raises(NotFoundError, match=r"no version '999'; there are: "):
+        registry.version("toy", "999")
+
+
 def test_champion__none_yet_says_how_to_get_one(registry):
     with pytest.raises(NoChampionError, match="predictkpi train revenue"):
         registry.champion("revenue")

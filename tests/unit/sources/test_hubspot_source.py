@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
-import yaml
 
+from fakes.desks import NOW, HubSpotDesk, equal
 from fakes.hubspot import EXPIRED, TOO_MANY, HubSpot
 from fakes.serving import CUT, Answer, serving
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.pipelines.sync import sync
-from predictkpi.sources import read_mapping
-from predictkpi.sources.hubspot import HubSpotSource
-from predictkpi.sources.retrying import RetryingSession
-from predictkpi.store import Store
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "hubspot.yaml"
-NOW = pd.Timestamp("2024-06-01 12:00", tz="UTC")
-SECRET = {"HUBSPOT_TOKEN": "pat-secret"}
-
-
-class Desk:
-    """The account, the mapping that points to it, and a store."""
-
-    def __init__(self, folder, url, account):
-        folder.mkdir()
-        self.account = account
-        self.waits: list[float] = []
-        mapping = yaml.safe_load(EXAMPLE.read_text())
-        mapping["source"] |= {"url": url, "page": 3, "search_page": 2, "search_ends_at": account.search_limit}
-        mapping["company"]["time_zone"] = "UTC"
-        self.path = folder / "hubspot.yaml"
-        self.path.write_text(yaml.safe_dump(mapping))
-        self.store = Store(f"sqlite:///{folder}/facts.db")
-        self.store.migrate()
-
-    def source(self, environment=SECRET):
-        return HubSpotSource(read_mapping(self.path), environment, session=RetryingSession("HubSpot", attempts=4, wait=self.waits.append))
-
-    def sync(self, *, now=NOW, **options):
-        return sync(self.store, mapping=self.path, source=self.source(), now=lambda: now, **options)
-
-    def facts(self, as_of=None):
-        snapshot = self.store.snapshot(as_of)
-        return {name: getattr(snapshot, name) for name in ("customers", "deals", "deal_events", "orders")}
 
 
 def fill(account):
@@ -69,7 +32,7 @@ def make_desk(tmp_path):
     desks = []
 
     def make(name, url, account):
-        desks.append(Desk(tmp_path / name, url, account))
+        desks.append(HubSpotDesk(tmp_path / name, url, search_ends_at=account.search_limit))
         return desks[-1]
 
     yield make
@@ -93,18 +56,16 @@ def desk(make_desk, url, account):
     return make_desk("desk", url, account)
 
 
-def equal(one, two):
-    for name in one:
-        pd.testing.assert_frame_equal(one[name], two[name])
-
-
 def counts(report):
-    return {feed.table: (feed.rows - feed.not_selected, feed.accepted, feed.unchanged, feed.rejected) for feed in report.feeds}
+    own = [feed for feed in report.feeds if (feed.table, feed.file) != ("deal_events", "deals")]
+    return {feed.table: (feed.rows - feed.not_selected, feed.accepted, feed.unchanged, feed.rejected) for feed in own}
 
 
-def test_hubspot__history_becomes_full_states_and_the_first_pass_is_dated_back(desk):
+def test_hubspot__history_becomes_full_states_and_the_first_pass_is_dated_back(desk, account):
     report = desk.sync()
     assert counts(report) == {"customers": (4, 4, 0, 0), "deals": (8, 8, 0, 0), "deal_events": (12, 12, 0, 0), "orders": (1, 1, 0, 0)}
+    asked = {tuple(request.json.get("propertiesWithHistory", ())) for request in account.seen("/deals/batch/read")}
+    assert asked == {("amount", "closedate", "dealstage", "hubspot_owner_id")}
     facts = desk.facts()
     first = facts["deal_events"][facts["deal_events"]["deal_id"] == "1"].sort_values("ds")
     assert first["stage"].tolist() == ["Meeting", "Meeting", "won"]
@@ -243,3 +204,18 @@ def test_hubspot__the_mapping_names_objects_and_options_there_are(desk):
         desk.path.write_text(text.replace(old, new))
         with pytest.raises(MappingError, match=message):
             desk.source()
+
+
+def test_hubspot__tells_itself_what_is_deleted(desk):
+    desk.path.write_text(desk.path.read_text().replace("file: companies", "file: companies\n  deleted: {country: empty}"))
+    with pytest.raises(MappingError, match="this source tells itself which records are gone"):
+        desk.sync()
+
+
+def test_hubspot__text_that_no_database_takes_does_not_stop_the_rest(desk, account):
+    account.put("companies", "101", "2023-06-01", name="Cut \ud83d")
+    account.put("companies", "102", "2023-06-01", name="Nul \0")
+    report = desk.sync()
+    assert counts(report)["customers"] == (4, 3, 0, 1)
+    assert report.rejects[["field", "value"]].to_numpy().tolist() == [["name", r"Nul \x00"]]
+    assert desk.facts()["customers"]["name"].tolist() == [r"Cut \ud83d", "Firm 3", "Firm 4"]

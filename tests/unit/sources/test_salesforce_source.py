@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
-import yaml
 
-from fakes.salesforce import EXPIRED, TOO_MANY, USED_UP, SalesforceOrg, ToLoopback
+from fakes.desks import NOW, SalesforceDesk, equal
+from fakes.salesforce import EXPIRED, TOO_MANY, USED_UP, SalesforceOrg
 from fakes.serving import CUT, serving
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.pipelines.sync import sync
-from predictkpi.sources import read_mapping
-from predictkpi.sources.retrying import RetryingSession
-from predictkpi.sources.salesforce import SalesforceSource
-from predictkpi.store import Store
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "salesforce.yaml"
-NOW = pd.Timestamp("2024-06-01 12:00", tz="UTC")
-SECRET = {"SALESFORCE_CLIENT_ID": "the-client", "SALESFORCE_CLIENT_SECRET": "the-secret", "SALESFORCE_ACCESS_TOKEN": "session-0"}
-
-
-class Desk:
-    """The org, the mapping that points to it, and a store."""
-
-    def __init__(self, folder, url, **options):
-        folder.mkdir()
-        self.url = url
-        self.waits: list[float] = []
-        mapping = yaml.safe_load(EXAMPLE.read_text())
-        mapping["source"] |= options
-        mapping["source"] = {name: value for name, value in mapping["source"].items() if value is not None}
-        mapping["company"]["time_zone"] = "UTC"
-        self.path = folder / "salesforce.yaml"
-        self.path.write_text(yaml.safe_dump(mapping))
-        self.store = Store(f"sqlite:///{folder}/facts.db")
-        self.store.migrate()
-
-    def source(self, environment=SECRET):
-        session = RetryingSession("Salesforce", attempts=4, wait=self.waits.append)
-        session.mount("https://", ToLoopback(self.url))
-        return SalesforceSource(read_mapping(self.path), environment, session=session)
-
-    def sync(self, *, now=NOW, **options):
-        return sync(self.store, mapping=self.path, source=self.source(), now=lambda: now, **options)
-
-    def facts(self, as_of=None):
-        snapshot = self.store.snapshot(as_of)
-        return {name: getattr(snapshot, name).reset_index(drop=True) for name in ("customers", "deals", "deal_events", "orders")}
 
 
 def fill(org):
     for number in range(1, 3):
         org.put("Account", f"001{number}", f"2023-01-0{number}", Name=f"Firm {number}", Industry=None, BillingCountry="DE")
     for number in range(1, 6):
-        at = f"2023-02-0{number} 09:00"
-        deal = {"Name": f"Deal {number}, big", "AccountId": f"001{number % 2 + 1}", "LeadSource": "Web", "Type": None}
-        org.put("Opportunity", f"006{number}", at, **deal)
-        change = {"OpportunityId": f"006{number}", "CloseDate": "2023-04-01"}
-        org.put("OpportunityHistory", f"008{number}a", at, StageName="Prospecting", Amount=100.0 * number, **change)
-        org.put("OpportunityHistory", f"008{number}b", f"2023-03-0{number} 10:00", StageName="Closed Won", Amount=120.5, **change)
+        deal = {"Name": f"Deal {number}, big", "AccountId": f"001{number % 2 + 1}", "LeadSource": "Web", "Type": None, "OwnerId": "0051"}
+        state = {"StageName": "Prospecting", "Amount": 100.0 * number, "CloseDate": "2023-04-01"}
+        org.put("Opportunity", f"006{number}", f"2023-02-0{number} 09:00", **deal, **state)
+        org.put("Opportunity", f"006{number}", f"2023-03-0{number} 10:00:00.250", StageName="Closed Won", Amount=120.5)
         org.put("Order", f"801{number}", "2023-03-09 10:00", EffectiveDate=f"2023-03-0{number}", AccountId="0011", TotalAmount=50.25)
     return org
 
@@ -70,7 +28,7 @@ def make_desk(tmp_path):
     desks = []
 
     def make(name, url, **options):
-        desks.append(Desk(tmp_path / name, url, **options))
+        desks.append(SalesforceDesk(tmp_path / name, url, **options))
         return desks[-1]
 
     yield make
@@ -94,13 +52,9 @@ def desk(make_desk, url):
     return make_desk("desk", url)
 
 
-def equal(one, two):
-    for name in one:
-        pd.testing.assert_frame_equal(one[name], two[name])
-
-
 def counts(report):
-    return {feed.table: (feed.rows, feed.accepted, feed.unchanged, feed.rejected) for feed in report.feeds}
+    own = [feed for feed in report.feeds if (feed.table, feed.file) != ("deal_events", "Opportunity")]
+    return {feed.table: (feed.rows, feed.accepted, feed.unchanged, feed.rejected) for feed in own}
 
 
 def test_salesforce__pages_of_history_become_events_dated_back(desk, org):
@@ -110,10 +64,11 @@ def test_salesforce__pages_of_history_become_events_dated_back(desk, org):
     events = facts["deal_events"].sort_values(["deal_id", "ds"]).head(2)
     assert events["stage"].tolist() == ["Prospecting", "won"]
     assert events["amount"].tolist() == [100, 120.5]
+    assert events["owner"].tolist() == ["0051", "0051"]
     assert events["expected_close_on"].tolist() == [pd.Timestamp("2023-04-01")] * 2
     assert events["known_at"].tolist() == events["ds"].tolist()
     assert facts["deals"].set_index("deal_id").loc["0061", "known_at"] == pd.Timestamp("2023-02-01 09:00")
-    assert len(org.seen("/query/")) == 5, "next pages: 1 of orders, 1 of opportunities, 3 of their history"
+    assert len(org.seen("/query/")) == 7, "next pages: 1 of orders, 1 of opportunities, and of their histories 1 + 2 and 1 + 1"
 
 
 def test_salesforce__a_second_sync_changes_nothing(desk):
@@ -133,7 +88,7 @@ def test_salesforce__later_changes_and_deletions_leave_the_past_as_it_was(desk, 
     org.delete("Order", "8011", "2024-06-02 09:00")
     later = NOW + pd.Timedelta(days=2)
     report = desk.sync(now=later)
-    assert counts(report) == {"deals": (1, 1, 0, 0)}
+    assert counts(report) == {"deals": (1, 1, 0, 0), "deal_events": (2, 0, 2, 0)}
     assert report.withdrawn == 2
     facts = desk.facts()
     assert facts["deals"].set_index("deal_id")["name"].to_dict()["0061"] == "Renamed"
@@ -147,7 +102,7 @@ def test_salesforce__a_big_first_pass_is_a_bulk_job_and_gives_the_same(desk, mak
     bulk = make_desk("bulk", url, bulk_above=4, bulk_rows=2, poll_seconds=0)
     org.delete("Order", "8015", "2023-03-10")
     bulk.sync()
-    assert {job["fields"][-1] for job in org.jobs.values()} == {"Type", "TotalAmount", "SystemModstamp"}
+    assert {job["object"] for job in org.jobs.values()} == {"Opportunity", "OpportunityHistory", "OpportunityFieldHistory", "Order"}
     one, two = desk.facts(), bulk.facts()
     one["orders"] = one["orders"][one["orders"]["order_id"] != "8015"]
     key = {"customers": "customer_id", "deals": "deal_id", "deal_events": "event_id", "orders": "order_id"}

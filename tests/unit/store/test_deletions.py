@@ -24,8 +24,8 @@ def order(order_id, amount, known_at):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/facts.db")
+def store(database_url):
+    store = Store(database_url)
     store.migrate()
     orders = frame("orders", order("1", 10.0, "2024-01-03"), order("1", 12.0, "2024-01-20"), order("2", 5.0, "2024-01-03"))
     store.load({"orders": orders}, company=COMPANY, now=T("2024-02-01"))

@@ -201,6 +201,19 @@ def test_predictions__come_back_and_are_replaced_by_entity(store):
     assert store.read_predictions(predictor="clv", model_version="2", as_of=NOW)[c.VALUE].dtype == "float64"
 
 
+def test_scored_version__is_that_of_the_newest_predictions_by_then(store):
+    assert store.scored_version("clv", until=NOW) is None
+    day = pd.Timedelta(days=1)
+    for version, as_of in (("3", NOW - 9 * day), ("1", NOW - 8 * day), ("2", NOW - 8 * day), ("4", NOW)):
+        store.write_predictions(predictions(["a"], [1.0]).assign(**{c.MODEL_VERSION: version, c.AS_OF: as_of.as_unit("us")}))
+    assert store.scored_version("clv", until=NOW - 7 * day) == "2"
+    assert store.scored_version("clv", until=NOW - 8 * day) == "2"
+    assert store.scored_version("clv", until=NOW - 9 * day) == "3"
+    assert store.scored_version("clv", until=NOW) == "4"
+    assert store.scored_version("clv", until=NOW - 10 * day) is None
+    assert store.scored_version("revenue", until=NOW) is None
+
+
 @pytest.mark.parametrize("url", ["nonsense", "nobase://user:secret@host/x", "sqlite://user:secret@host/x"])
 def test_store__says_what_is_wrong_with_a_url_but_no_password(url):
     with pytest.raises(SettingsError, match=r"sqlite:///var/predictkpi\.db") as caught:

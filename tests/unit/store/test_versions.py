@@ -57,6 +57,15 @@ def test_plan__older_export_does_not_override_a_newer_one():
     assert "older than the stored version, known since 2024-06-05" in planned["reason"].iloc[0]
 
 
+def test_plan__a_log_of_changes_that_is_loaded_again_is_known():
+    """The second row repeats the first version before the next one; on its own it was never a version."""
+    log = orders(("o1", 1.0, "2024-01-01"), ("o1", 1.0, "2024-02-01"), ("o1", 2.0, "2024-03-01"), ("o2", 1.0, "2024-02-01"))
+    assert plan(log, NOTHING)["outcome"].tolist() == ["accepted", "unchanged", "accepted", "accepted"]
+    assert plan(log, log.iloc[[0, 2, 3]])["outcome"].tolist() == ["unchanged"] * 4
+    other = plan(orders(("o1", 3.0, "2024-02-01"), ("o1", 1.0, "2023-12-01")), log.iloc[[0, 2, 3]])
+    assert other["outcome"].tolist() == ["rejected", "rejected"], "these would rewrite what was known"
+
+
 def test_plan__repeats_without_an_order_in_time():
     planned = plan(orders(("o1", 1.0, None), ("o1", 1.0, None), ("o1", 2.0, None)), NOTHING)
     assert planned["outcome"].tolist() == ["accepted", "unchanged", "rejected"]

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from predictkpi.errors import ArtifactError
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+FORMAT = 3
 STATE = "state.json"
 CURVES = "curves.parquet"
-HAZARD = "hazard.txt"
+USUAL = "usual_deal.parquet"
 
 
-def write(folder: Path, *, kind: str, state: dict[str, Any], curves: pd.DataFrame, booster: str | None = None) -> None:
-    """Write the files of one predictor into an existing folder."""
+def write(folder: Path, *, kind: str, state: dict[str, Any], curves: pd.DataFrame, boosters: Mapping[str, str] | None = None) -> None:
+    """Write the files of one predictor into an existing folder; ``boosters``: LightGBM texts by name."""
     content = {"predictor": "close_time", "kind": kind, "format": FORMAT} | state
     (folder / STATE).write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     curves.to_parquet(folder / CURVES, index=False)
-    if booster is not None:
-        (folder / HAZARD).write_text(booster, encoding="utf-8")
+    for name, text in (boosters or {}).items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def read(folder: Path, *, kind: str) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -39,12 +43,26 @@ def read(folder: Path, *, kind: str) -> tuple[dict[str, Any], pd.DataFrame]:
     return state, curves
 
 
-def read_booster(folder: Path) -> str:
-    """LightGBM's text; `ArtifactError` where it is absent or something else (LightGBM would end the process on some of that)."""
+def read_usual(folder: Path) -> pd.DataFrame:
+    """The usual deal that explanations start from; `ArtifactError` where it cannot be read."""
     try:
-        text = (folder / HAZARD).read_text(encoding="utf-8")
+        return pd.read_parquet(folder / USUAL)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder}: {HAZARD} cannot be read: {error}") from error
+        raise ArtifactError(f"{folder}: {USUAL} cannot be read: {error}") from error
+
+
+def read_booster(folder: Path, name: str) -> Booster:
+    """A booster; `ArtifactError` where its text is absent or something else (LightGBM would end the process on some of that)."""
+    import lightgbm as lgb
+
+    file = folder / f"{name}.txt"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}: {file.name} cannot be read: {error}") from error
     if not text.startswith("tree\n") or "end of trees" not in text:
-        raise ArtifactError(f"{folder}: {HAZARD} is not a LightGBM model, or cut short")
-    return text
+        raise ArtifactError(f"{folder}: {file.name} is not a LightGBM model, or cut short")
+    try:
+        return lgb.Booster(model_str=text)
+    except lgb.basic.LightGBMError as error:
+        raise ArtifactError(f"{folder}: LightGBM cannot read {file.name}: {error}") from error

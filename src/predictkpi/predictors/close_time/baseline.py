@@ -2,72 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from predictkpi.core.types import Readiness, Status
+from predictkpi.core.types import Status
+from predictkpi.errors import ArtifactError
 from predictkpi.features.deal_history import AGE
+from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.curves import LandmarkCurves, age_daily, prior_daily
-from predictkpi.predictors.close_time.histories import Histories
-from predictkpi.predictors.close_time.spec import SPEC
-from predictkpi.predictors.close_time.statistics import predictions
-from predictkpi.predictors.close_time.table import EVENT, cohort_inputs, entry_table, outcomes_of, readiness_of, rung
-from predictkpi.protocol import Predictor
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, entry_table, rung
 from predictkpi.snapshot import Snapshot
 
 
-class AalenJohansenBaseline(Predictor):
+class CloseTimeBaseline(IncidencePredictor):
+    """What baselines of close time share: their rung and their files. A subclass learns a frame of numbers and draws daily curves.
+
+    Each learns from the model's training table as well as from its own.
+    """
+
+    kind: ClassVar[Literal["model", "baseline"]] = "baseline"
+    takes_model_table: ClassVar[bool] = True
+    how: ClassVar[str]
+    """What it goes by, as the reason of its predictions says it."""
+
+    closed_: int
+
+    @abstractmethod
+    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+        """Cumulative incidences of won and lost before each day 0..180 after as_of, once a close was seen: ``(n, 2, 181)``."""
+
+    @abstractmethod
+    def learned_frame(self) -> pd.DataFrame:
+        """Everything learnt but the count of closed deals, in one table."""
+
+    @abstractmethod
+    def restore(self, frame: pd.DataFrame) -> None:
+        """Inverse of `learned_frame`."""
+
+    def daily(self, inputs: pd.DataFrame) -> Floats:
+        """Cumulative incidences ``(n, 2, 181)``; a labelled assumption where no close was seen yet."""
+        return self.learned_daily(inputs) if self.closed_ else prior_daily(len(inputs))
+
+    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+        """See `IncidencePredictor.caveats`."""
+        status = Status.BASELINE if self.closed_ else Status.PRIOR
+        reason = self.how if self.closed_ else rung(0, 0).reason
+        return np.full(len(inputs), status.value, object), np.full(len(inputs), reason, object)
+
+    def save(self, folder: Path) -> None:
+        """Write what was learnt."""
+        artifact.write(folder, kind=self.kind, state={"closed": self.closed_, "how": self.how}, curves=self.learned_frame())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what was learnt; raises `ArtifactError` for the files of another baseline."""
+        state, curves = artifact.read(folder, kind=cls.kind)
+        if state.get("how", cls.how) != cls.how:
+            raise ArtifactError(f"{folder}: holds the baseline {state['how']!r}, expected {cls.how!r}")
+        found = cls()
+        found.closed_ = int(state["closed"])
+        found.restore(curves)
+        return found
+
+
+def count_closed(table: pd.DataFrame) -> int:
+    """Deals of a training table that were seen closing."""
+    return int((table.loc[table[IS_ENTRY].to_numpy(bool), EVENT] > 0).sum())
+
+
+class AalenJohansenBaseline(CloseTimeBaseline):
     """Cumulative incidences conditional on the age of the deal, with competing outcomes, censoring and delayed entry."""
 
-    spec = SPEC
-    kind = "baseline"
-
-    def __init__(self) -> None:
-        self._histories = Histories()
-
-    def readiness(self, snapshot: Snapshot) -> Readiness:
-        """See `Predictor.readiness`."""
-        return readiness_of(snapshot)
+    how = "one curve for all deals, given their age"
 
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """One row per deal: its entry; see `table.training_table`."""
         return entry_table(snapshot)
 
     def fit(self, table: pd.DataFrame) -> Self:
-        """Estimate the curve from the entries of a training table (the model's tables serve as well)."""
-        self.curves_ = LandmarkCurves.fit(table, by_stage=False)
-        self.closed_ = int((table.loc[table["is_entry"].astype(bool), EVENT] > 0).sum())
+        """Estimate the curve from the entries of a training table."""
+        self.curves_, self.closed_ = LandmarkCurves.fit(table, by_stage=False), count_closed(table)
         return self
 
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; the same columns as the model's."""
-        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
+    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+        """See `CloseTimeBaseline.learned_daily`; uses the age only."""
+        return age_daily(self.curves_.overall, inputs[AGE].to_numpy(float))
 
-    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """See `Predictor.predict_inputs`; uses the age only."""
-        n = len(inputs)
-        daily = age_daily(self.curves_.overall, inputs[AGE].to_numpy(float)) if self.closed_ else prior_daily(n)
-        status = Status.BASELINE if self.closed_ else Status.PRIOR
-        reason = "one curve for all deals, given their age" if self.closed_ else rung(0, 0).reason
-        return predictions(inputs, daily, np.full(n, status.value, object), np.full(n, reason, object))
+    def learned_frame(self) -> pd.DataFrame:
+        """The curve."""
+        return self.curves_.frame()
 
-    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """See `Predictor.outcomes`."""
-        return outcomes_of(later, as_of)
-
-    def save(self, folder: Path) -> None:
-        """Write the curve."""
-        artifact.write(folder, kind=self.kind, state={"closed": self.closed_}, curves=self.curves_.frame())
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
+    def restore(self, frame: pd.DataFrame) -> None:
         """Read the curve."""
-        state, curves = artifact.read(folder, kind=cls.kind)
-        found = cls()
-        found.curves_, found.closed_ = LandmarkCurves.from_frame(curves), int(state["closed"])
-        return found
+        self.curves_ = LandmarkCurves.from_frame(frame)

@@ -15,16 +15,17 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.features.deal_history import AGE, IN_STAGE
 from predictkpi.features.incidence import Floats, Incidence, aalen_johansen
-from predictkpi.predictors.close_time.spec import CAUSES, LAST_DAY
-from predictkpi.predictors.close_time.table import DURATION, EVENT, IS_SAMPLED, curve_rows
+from predictkpi.predictors.close_time.spec import CAUSES, HORIZONS, LAST_DAY
+from predictkpi.predictors.close_time.table import DURATION, EVENT, IS_SAMPLED, OBSERVED, curve_rows
 
 JUST_BEFORE = 1e-6
 """Days; the span ``[as_of, as_of + h)`` leaves out its end, an incidence counts it in."""
 DAYS = np.arange(LAST_DAY + 1, dtype=float)
 IN_STAGE_EDGES = np.array([1.0, 3.0, 7.0, 14.0, 21.0, 30.0, 45.0, 60.0, 90.0, 180.0])
 NO_STAGE = "(none)"
-SHRINKAGE = 20.0
-"""Deals that the curve of all is worth in the curve of a stage, and that of a stage in a cell."""
+SHRINKAGES = (20.0, 60.0, 200.0, 600.0)
+"""Deals that the curve of all may be worth in the curve of a stage, and that of a stage in a cell: the best on deals held out is taken."""
+FOLDS = 5
 PRIOR_SHARES = np.array([0.25, 0.45])
 PRIOR_DAYS = 60.0
 """With no close ever seen: a quarter will be won, 45 % lost, after 60 days on average. An assumption, and labelled so."""
@@ -80,24 +81,27 @@ class LandmarkCurves:
         overall = age_curve(table)
         if not by_stage:
             return cls(overall, {}, {})
-        rows = table[table[IS_SAMPLED].to_numpy(bool)]
-        keyed = cells(rows).assign(duration=rows[DURATION], event=rows[EVENT], deal=rows[c.ENTITY_ID])
-        return cls(
-            overall,
-            {str(key): _curve(part) for key, part in keyed.groupby("stage")},
-            {_cell(key): _curve(part) for key, part in keyed.groupby(["stage", "band"])},
-        )
+        rows = table[table[IS_SAMPLED].to_numpy(bool)].reset_index(drop=True)
+        shrinkage = _best_shrinkage(rows, overall) if len(rows) else SHRINKAGES[0]
+        return _Counted.of(rows, overall).leaning(shrinkage)
 
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Daily incidences of each row of a frame of inputs."""
-        found = age_daily(self.overall, inputs[AGE].to_numpy(float))
+        return self.parts(inputs)[-1]
+
+    def parts(self, inputs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+        """Daily incidences by what is looked at: the age alone, then also the stage, then also the days in it."""
+        overall = age_daily(self.overall, inputs[AGE].to_numpy(float))
+        of_stage, of_cell = overall.copy(), overall.copy()
         if not self.stages:
-            return found
+            return overall, of_stage, of_cell
         for key, rows in cells(inputs.reset_index(drop=True)).groupby(["stage", "band"]).groups.items():
             at, cell = np.asarray(rows), _cell(key)
-            for curve, weight in filter(None, (self.stages.get(cell[0]), self.cells.get(cell))):
-                found[at] = weight * curve + (1.0 - weight) * found[at]
-        return found
+            if held := self.stages.get(cell[0]):
+                of_stage[at] = of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * overall[at]
+            if held := self.cells.get(cell):
+                of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * of_cell[at]
+        return overall, of_stage, of_cell
 
     def frame(self) -> pd.DataFrame:
         """All curves in one long table, as `from_frame` reads it."""
@@ -134,9 +138,55 @@ def _stored(part: pd.DataFrame) -> tuple[Floats, float]:
     return part[[*CAUSES]].to_numpy(float).T, float(part["weight"].iloc[0])
 
 
-def _curve(part: pd.DataFrame) -> tuple[Floats, float]:
-    """A cell's own daily curve and its weight by the number of different deals behind it."""
+@dataclass(frozen=True)
+class _Counted:
+    """Curves of stages and cells with the number of different deals behind each: leaning on one another is still to be settled."""
+
+    overall: Incidence
+    stages: dict[str, tuple[Floats, int]]
+    cells: dict[tuple[str, int], tuple[Floats, int]]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, overall: Incidence) -> _Counted:
+        keyed = cells(rows).assign(duration=rows[DURATION], event=rows[EVENT], deal=rows[c.ENTITY_ID])
+        return cls(
+            overall,
+            {str(key): _curve(part) for key, part in keyed.groupby("stage")},
+            {_cell(key): _curve(part) for key, part in keyed.groupby(["stage", "band"])},
+        )
+
+    def leaning(self, shrinkage: float) -> LandmarkCurves:
+        """Each curve weighs by its deals against ``shrinkage`` of them."""
+        return LandmarkCurves(
+            self.overall,
+            {key: (curve, deals / (deals + shrinkage)) for key, (curve, deals) in self.stages.items()},
+            {key: (curve, deals / (deals + shrinkage)) for key, (curve, deals) in self.cells.items()},
+        )
+
+
+def _best_shrinkage(rows: pd.DataFrame, overall: Incidence) -> float:
+    """The shrinkage with the smallest integrated Brier score of won over folds of deals; the overall curve is taken as it is."""
+    deal = pd.factorize(rows[c.ENTITY_ID])[0]
+    fold = np.random.default_rng(0).permutation(deal.max() + 1)[deal] % FOLDS
+    duration, observed = rows[DURATION].to_numpy(float), rows[OBSERVED].to_numpy(float)
+    losses = dict.fromkeys(SHRINKAGES, 0.0)
+    for held in range(FOLDS):
+        if not (fold != held).any() or not (fold == held).any():
+            continue
+        counted = _Counted.of(rows[fold != held].reset_index(drop=True), overall)
+        inside = fold == held
+        tested = rows[inside].reset_index(drop=True)
+        for shrinkage in SHRINKAGES:
+            won = counted.leaning(shrinkage).daily(tested)[:, 0]
+            for horizon, width in zip(HORIZONS, np.diff([0, *HORIZONS]), strict=True):
+                mature = observed[inside] >= horizon
+                happened = (tested[EVENT].to_numpy() == 1) & (duration[inside] < horizon)
+                losses[shrinkage] += float(width * ((won[:, horizon] - happened) ** 2)[mature].sum())
+    return min(losses, key=lambda shrinkage: losses[shrinkage])
+
+
+def _curve(part: pd.DataFrame) -> tuple[Floats, int]:
+    """A group's own daily curve and the number of different deals behind it."""
     curve = aalen_johansen(part["duration"], part["event"])
     daily = curve.at(DAYS - JUST_BEFORE) if len(curve.times) else np.zeros((2, len(DAYS)))
-    deals = part["deal"].nunique()
-    return _proper(daily[None])[0], deals / (deals + SHRINKAGE)
+    return _proper(daily[None])[0], part["deal"].nunique()

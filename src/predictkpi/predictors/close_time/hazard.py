@@ -6,14 +6,14 @@ probabilities are the hazards of a period, and their product along the periods i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from predictkpi.features.deal_asof import Floats, Ints
-from predictkpi.features.deal_history import CATEGORIES, NUMBERS
+from predictkpi.features.deal_asof import Floats
+from predictkpi.predictors.close_time.boosting import Boosting, Rows, softmax, train
+from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.periods import (
     ENDS,
     PERIOD_FEATURES,
@@ -29,7 +29,6 @@ from predictkpi.predictors.close_time.table import IS_SAMPLED
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-FEATURE_NAMES = [*NUMBERS, *CATEGORIES, *PERIOD_FEATURES]
 ROWS_AT_ONCE = 10_000
 SUPPORT = 30
 """Landmarks that must have been watched to a period's end for its hazard to be learnt; later periods keep the last one's pace."""
@@ -40,43 +39,6 @@ two or three odd months, and all deals open then share the same luck."""
 DAYS_OF_A_YEAR = 365
 
 
-@dataclass(frozen=True)
-class Boosting:
-    """Settings of the hazard; see models/close_time.yaml."""
-
-    rounds: int
-    learning_rate: float
-    leaves: int
-    min_rows: int
-    feature_fraction: float
-    bagging_fraction: float
-    l2: float
-    negatives: float
-    seed: int
-
-    def lightgbm(self) -> dict[str, Any]:
-        """As LightGBM's parameters: one thread, deterministic."""
-        return {
-            "objective": "multiclass",
-            "num_class": 3,
-            "learning_rate": self.learning_rate,
-            "num_leaves": self.leaves,
-            "min_data_in_leaf": self.min_rows,
-            "feature_fraction": self.feature_fraction,
-            "bagging_fraction": self.bagging_fraction,
-            "bagging_freq": 1,
-            "lambda_l2": self.l2,
-            "cat_smooth": 50.0,
-            "cat_l2": 20.0,
-            "max_bin": 127,
-            "num_threads": 1,
-            "deterministic": True,
-            "force_row_wise": True,
-            "seed": self.seed,
-            "verbosity": -1,
-        }
-
-
 def has_seen_a_year(landmarks: pd.DataFrame) -> bool:
     """Whether the landmarks span the four ends of a fiscal quarter that make up a year."""
     days = landmark_days(landmarks)
@@ -84,60 +46,54 @@ def has_seen_a_year(landmarks: pd.DataFrame) -> bool:
 
 
 class Hazard:
-    """A fitted hazard: a LightGBM booster, its categories, and the last period that was watched."""
+    """A fitted hazard: a LightGBM booster over the columns of a design, and the last period that was watched."""
 
-    def __init__(self, booster: Booster, categories: dict[str, list[str]], last_period: int) -> None:
-        self.booster, self.categories, self.last_period = booster, categories, last_period
+    def __init__(self, booster: Booster, design: Design, last_period: int) -> None:
+        self.booster, self.design, self.last_period = booster, design, last_period
+
+    @property
+    def feature_names(self) -> list[str]:
+        """What each column of the booster is."""
+        return [*self.design.names, *PERIOD_FEATURES]
 
     @classmethod
-    def fit(cls, table: pd.DataFrame, settings: Boosting) -> Hazard:
-        """Learn from the sampled landmarks of a training table."""
-        import lightgbm as lgb
-
+    def fit(cls, table: pd.DataFrame, settings: Boosting, design: Design, *, held_out: pd.DataFrame | None = None) -> Hazard:
+        """Learn from the sampled landmarks of a training table; ``held_out`` landmarks settle the number of rounds."""
         rows = table[table[IS_SAMPLED].to_numpy(bool)].reset_index(drop=True)
-        categories = {name: sorted(rows[name].dropna().unique().tolist()) for name in CATEGORIES}
-        row, period, outcome = at_risk(rows)
-        watched = np.bincount(period, minlength=len(ENDS))
+        watched = (rows["observed_days"].to_numpy(float)[:, None] >= ENDS).sum(axis=0)
         last_period = int(np.max(np.flatnonzero(watched >= SUPPORT), initial=0))
-        rng = np.random.default_rng(settings.seed)
-        kept = (outcome > 0) | (rng.random(len(row)) < settings.negatives)
-        row, period, outcome = row[kept], period[kept], outcome[kept]
-        weight = np.where(outcome > 0, 1.0, 1.0 / settings.negatives)
-        calendar = period_features(rows, row, period, calendar_for(rows))
-        if not has_seen_a_year(rows):
-            calendar[:, QUARTER_FEATURES] = 0.0
-        matrix = np.column_stack([_landmark_matrix(rows, categories)[row], calendar])
-        data = lgb.Dataset(
-            matrix,
-            label=outcome,
-            weight=weight,
-            feature_name=FEATURE_NAMES,
-            categorical_feature=list(CATEGORIES),
-            params={"num_threads": 1, "verbosity": -1, "max_bin": 127},
-            free_raw_data=True,
-        )
-        return cls(lgb.train(settings.lightgbm(), data, num_boost_round=settings.rounds), categories, last_period)
+        with_quarters = has_seen_a_year(rows)
+        held = None if held_out is None else _rows(held_out, settings, design, with_quarters=with_quarters)
+        booster = train(_rows(rows, settings, design, with_quarters=with_quarters), settings, held_out=held)
+        return cls(booster, design, last_period)
 
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Daily cumulative incidences ``(n, 2, LAST_DAY + 1)``."""
         parts = [
-            spread(part, self._incidence(part))
+            spread(part, self.incidence(self.scores(part)))
             for part in (inputs.iloc[low : low + ROWS_AT_ONCE] for low in range(0, max(len(inputs), 1), ROWS_AT_ONCE))
         ]
         return np.concatenate(parts)
 
-    def _incidence(self, inputs: pd.DataFrame) -> Floats:
-        """Cumulative incidences at the period ends: ``(n, 2, n_periods)``."""
+    def matrix(self, inputs: pd.DataFrame) -> Floats:
+        """All periods of all inputs, ``(n * n_periods, n_features)``, input by input."""
         n, n_periods = len(inputs), len(ENDS)
-        if not n:
-            return np.zeros((0, 2, n_periods))
         row, period = np.repeat(np.arange(n), n_periods), np.tile(np.arange(n_periods), n)
-        landmark = np.repeat(_landmark_matrix(inputs, self.categories), n_periods, axis=0)
-        matrix = np.column_stack([landmark, period_features(inputs, row, period, calendar_for(inputs))])
-        hazards = np.asarray(self.booster.predict(matrix, num_threads=1)).reshape(n, n_periods, 3)
-        hazards = self._beyond(hazards)
+        landmark = np.repeat(self.design.matrix(inputs), n_periods, axis=0)
+        return np.column_stack([landmark, period_features(inputs, row, period, calendar_for(inputs))])
+
+    def scores(self, inputs: pd.DataFrame) -> Floats:
+        """The booster's raw scores (logits) of each period, ``(n, n_periods, 3)``."""
+        if not len(inputs):
+            return np.zeros((0, len(ENDS), 3))
+        raw = np.asarray(self.booster.predict(self.matrix(inputs), num_threads=1, raw_score=True))
+        return raw.reshape(len(inputs), len(ENDS), 3)
+
+    def incidence(self, scores: Floats) -> Floats:
+        """Cumulative incidences at the period ends from scores: ``(n, 2, n_periods)``."""
+        hazards = self._beyond(softmax(scores))
         survival = np.cumprod(hazards[:, :, 0], axis=1)
-        before = np.concatenate([np.ones((n, 1)), survival[:, :-1]], axis=1)
+        before = np.concatenate([np.ones((len(scores), 1)), survival[:, :-1]], axis=1)
         return np.moveaxis(np.cumsum(before[:, :, None] * hazards[:, :, 1:], axis=1), 1, 2)
 
     def _beyond(self, hazards: Floats) -> Floats:
@@ -152,13 +108,13 @@ class Hazard:
         return hazards
 
 
-def _landmark_matrix(frame: pd.DataFrame, categories: dict[str, list[str]]) -> Floats:
-    """Numbers as they are, categories as codes; an unknown category is missing."""
-    columns = [frame[name].to_numpy(float) for name in NUMBERS]
-    columns += [_codes(frame[name], categories[name]) for name in CATEGORIES]
-    return np.column_stack(columns)
-
-
-def _codes(values: pd.Series, known: list[str]) -> Floats:
-    codes: Ints = pd.Index(known, dtype=object).get_indexer(pd.Index(values.to_numpy(object)))
-    return np.where(codes >= 0, codes, np.nan)
+def _rows(landmarks: pd.DataFrame, settings: Boosting, design: Design, *, with_quarters: bool) -> Rows:
+    """Person-period rows; those without an event are thinned, and weigh the inverse."""
+    row, period, outcome = at_risk(landmarks)
+    kept = (outcome > 0) | (np.random.default_rng(settings.seed).random(len(row)) < settings.negatives)
+    row, period, outcome = row[kept], period[kept], outcome[kept]
+    calendar = period_features(landmarks, row, period, calendar_for(landmarks))
+    if not with_quarters:
+        calendar[:, QUARTER_FEATURES] = 0.0
+    matrix = np.column_stack([design.matrix(landmarks)[row], calendar])
+    return Rows(matrix, outcome, np.where(outcome > 0, 1.0, 1.0 / settings.negatives), design.categorical)

@@ -70,7 +70,7 @@ def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float
         count = n_days[part]
         owner = np.repeat(np.arange(len(count)), count)
         days = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + day[part][owner]
-        kept = _uniform(key[part][owner], days, seed) < rate
+        kept = uniform(key[part][owner], days, seed) < rate
         parts.append((first.deal[part][owner[kept]], days[kept] * DAY))
     nothing = np.zeros(0, np.int64)
     deal, instant = (np.concatenate(columns) for columns in zip((nothing, nothing), *parts, strict=True))
@@ -80,7 +80,7 @@ def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float
         np.concatenate([first.deal, deal[apart]]),
         np.concatenate([first.instant, instant[apart]]),
         np.concatenate([first.is_entry, np.zeros(n_later, bool)]),
-        np.concatenate([_uniform(key, np.full(len(key), -1), seed) < rate, np.ones(n_later, bool)]),
+        np.concatenate([uniform(key, np.full(len(key), -1), seed) < rate, np.ones(n_later, bool)]),
         rate,
     )
 
@@ -92,8 +92,8 @@ def _known_gone(history: DealHistory, closes: Closes) -> Ints:
     return np.where(closes.closed_now() < NEVER, np.minimum(last_known, history.as_of - 1), history.as_of - 1)
 
 
-def _uniform(key: npt.NDArray[np.uint64], day: Ints, seed: int) -> npt.NDArray[np.float64]:
-    """A number in [0, 1) from (deal, day, seed) by the SplitMix64 finaliser (Steele, Lea & Flood, 2014)."""
+def uniform(key: npt.NDArray[np.uint64], day: Ints, seed: int) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) from (deal, day or draw, seed) by the SplitMix64 finaliser (Steele, Lea & Flood, 2014)."""
     mixed = key ^ (day.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (np.uint64(seed) * np.uint64(0xD1B54A32D192ED03))
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

@@ -1,12 +1,11 @@
-"""The close-time predictor: a boosted hazard blended with landmark Aalen-Johansen curves, as far as the data carries.
+"""The close-time predictor: two boosted learners blended with landmark Aalen-Johansen curves, as far as the data carries.
 
 The ladder by closed deals: none, a labelled assumption; below 40, one Aalen-Johansen curve; below 300, curves by stage and days in stage;
-from 300 on the hazard joins with a weight learnt on deals held out (see `stacking`).
+from 300 on the mean of a hazard and a direct classifier joins, with a weight learnt on deals held out (see `stacking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,20 +14,28 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import Readiness, Status
-from predictkpi.errors import ArtifactError
+from predictkpi.core.types import Status
+from predictkpi.errors import ArtifactError, SettingsError
+from predictkpi.features.deal_activities import LAST_ACTIVITY
 from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
+from predictkpi.predictors.close_time.baselines import further_baselines
+from predictkpi.predictors.close_time.boosting import Boosting
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
-from predictkpi.predictors.close_time.hazard import Boosting, Hazard
-from predictkpi.predictors.close_time.histories import Histories
+from predictkpi.predictors.close_time.design import Design
+from predictkpi.predictors.close_time.direct import Direct
+from predictkpi.predictors.close_time.explain import EXPLAINED_HORIZON, Explainer, UsualDeal
+from predictkpi.predictors.close_time.hazard import Hazard
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
 from predictkpi.predictors.close_time.periods import ENDS
-from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM, SPEC
-from predictkpi.predictors.close_time.stacking import blend_weight
-from predictkpi.predictors.close_time.statistics import predictions
-from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, cohort_inputs, outcomes_of, readiness_of, rung, training_table
+from predictkpi.predictors.close_time.reasons import title_of
+from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
+from predictkpi.predictors.close_time.stacking import settle
+from predictkpi.predictors.close_time.statistics import close_quantile
+from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, rung, training_table
 from predictkpi.protocol import Predictor, worst
 from predictkpi.snapshot import Snapshot
 
@@ -37,10 +44,8 @@ FEW_CLOSED = 10.0
 """Closed deals that the general assumption is worth against the curve of very few."""
 
 
-class CloseTimePredictor(Predictor):
+class CloseTimePredictor(IncidencePredictor):
     """When each open deal will close, and whether it will be won. Settings are explained in models/close_time.yaml."""
-
-    spec = SPEC
 
     def __init__(
         self,
@@ -48,7 +53,7 @@ class CloseTimePredictor(Predictor):
         random_state: int = 0,
         landmark_budget: int = 20_000,
         landmark_rate: float = 0.3,
-        rounds: int = 150,
+        rounds: int = 300,
         learning_rate: float = 0.05,
         leaves: int = 7,
         min_rows: int = 100,
@@ -56,7 +61,9 @@ class CloseTimePredictor(Predictor):
         bagging_fraction: float = 0.8,
         l2: float = 5.0,
         negatives: float = 0.25,
+        attributes: int = 30,
     ) -> None:
+        super().__init__()
         self.random_state = random_state
         self.landmark_budget = landmark_budget
         self.landmark_rate = landmark_rate
@@ -68,11 +75,11 @@ class CloseTimePredictor(Predictor):
         self.bagging_fraction = bagging_fraction
         self.l2 = l2
         self.negatives = negatives
-        self._histories = Histories()
-
-    def readiness(self, snapshot: Snapshot) -> Readiness:
-        """See `Predictor.readiness`."""
-        return readiness_of(snapshot)
+        self.attributes = attributes
+        if attributes < 0:
+            raise SettingsError(
+                f"close_time: attributes={attributes}: must not be below 0, which learns from none of the company's own fields"
+            )
 
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """One row per landmark of a deal; see `table.training_table`."""
@@ -84,19 +91,17 @@ class CloseTimePredictor(Predictor):
         self.closed_ = int((first[EVENT] > 0).sum())
         self.deals_ = len(first)
         self.curves_ = LandmarkCurves.fit(table, by_stage=self.closed_ >= LIMITED_FROM)
-        self.hazard_ = Hazard.fit(table, self._boosting()) if self.closed_ >= FULL_FROM else None
-        self.weight_ = blend_weight(table, self._boosting()) if self.hazard_ else 0.0
+        self.hazard_, self.direct_, self.weight_ = None, None, 0.0
+        if self.closed_ >= FULL_FROM:
+            design, settings = Design.choose(table, most_attributes=self.attributes), self._boosting()
+            stack = settle(table, settings, design)
+            self.hazard_ = Hazard.fit(table, settings.with_rounds(stack.hazard_rounds), design)
+            self.direct_ = Direct.fit(table, settings.with_rounds(stack.direct_rounds), design)
+            self.weight_ = stack.weight
+            self.usual_ = UsualDeal.of(table, self.hazard_, self.direct_, self.curves_)
+        self.level_spread_ = level_spread(table, self.daily) if self.closed_ >= LIMITED_FROM else DEFAULT_SPREAD
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
-
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; what one snapshot's deals share is worked out once."""
-        return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
-
-    def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
-        """See `Predictor.predict_inputs`."""
-        status, reason = self._caveats(inputs)
-        return predictions(inputs, self.daily(inputs), status, reason)
 
     def daily(self, inputs: pd.DataFrame) -> Floats:
         """Cumulative incidences of won and lost before each day 0..180 after as_of: ``(n, 2, 181)``."""
@@ -106,26 +111,49 @@ class CloseTimePredictor(Predictor):
         if self.closed_ < LIMITED_FROM:
             own = self.closed_ / (self.closed_ + FEW_CLOSED)
             return own * curves + (1.0 - own) * prior_daily(len(inputs))
-        if self.hazard_ is None:
+        if self.hazard_ is None or self.direct_ is None:
             return curves
-        return self.weight_ * self.hazard_.daily(inputs) + (1.0 - self.weight_) * curves
+        learnt = (self.hazard_.daily(inputs) + self.direct_.daily(inputs)) / 2
+        return self.weight_ * learnt + (1.0 - self.weight_) * curves
 
-    def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """See `Predictor.outcomes`."""
-        return outcomes_of(later, as_of)
+    def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Why a deal's chance to be won within 90 days, and the median day of its win, differ from the usual deal's; see `Explainer`.
+
+        Empty below the rung of the learners: curves by stage and age are their own reason.
+        """
+        if self.hazard_ is None or self.direct_ is None or not len(inputs):
+            return super().explain(inputs)
+        won = self.daily(inputs)[:, 0]
+        explainer = Explainer(self.hazard_, self.direct_, self.curves_, self.weight_, self.usual_)
+        median = np.nan_to_num(close_quantile(won, 0.5))
+        return explainer.explain(inputs, won=won[:, EXPLAINED_HORIZON], median=median)
+
+    def reason_title(self, feature: str, language: str = "en") -> str:
+        """See `Predictor.reason_title`."""
+        return title_of(feature, language)
 
     def baseline(self) -> Predictor:
         """One Aalen-Johansen curve for all deals."""
         return AalenJohansenBaseline()
 
+    def baselines(self) -> dict[str, Predictor]:
+        """See `Predictor.baselines`: also curves by stage, what a CRM computes, and the rep's own date."""
+        return super().baselines() | further_baselines(
+            landmark_budget=self.landmark_budget, landmark_rate=self.landmark_rate, random_state=self.random_state
+        )
+
     def save(self, folder: Path) -> None:
         """Write settings, curves and booster."""
         state: dict[str, Any] = {"settings": self._settings()}
         state |= {"closed": self.closed_, "deals": self.deals_, "weight": self.weight_, "expected_fields": self.expected_fields_}
-        if self.hazard_:
-            state |= {"categories": self.hazard_.categories, "last_period": self.hazard_.last_period}
-        text = self.hazard_.booster.model_to_string() if self.hazard_ else None
-        artifact.write(folder, kind=self.kind, state=state, curves=self.curves_.frame(), booster=text)
+        state["level_spread"] = self.level_spread_
+        boosters = {}
+        if self.hazard_ and self.direct_:
+            state |= {"design": self.hazard_.design.to_state()}
+            state |= {"last_period": {"hazard": self.hazard_.last_period, "direct": self.direct_.last_period}}
+            boosters = {name: learner.booster.model_to_string() for name, learner in (("hazard", self.hazard_), ("direct", self.direct_))}
+            self.usual_.frame().to_parquet(folder / artifact.USUAL, index=False)
+        artifact.write(folder, kind=self.kind, state=state, curves=self.curves_.frame(), boosters=boosters)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -135,8 +163,11 @@ class CloseTimePredictor(Predictor):
             found = cls(**state["settings"])
             found.closed_, found.deals_, found.weight_ = state["closed"], state["deals"], state["weight"]
             found.expected_fields_ = state["expected_fields"]
+            found.level_spread_ = state.get("level_spread", DEFAULT_SPREAD)
             found.curves_ = LandmarkCurves.from_frame(curves)
-            found.hazard_ = _read_hazard(folder, state) if "categories" in state else None
+            found.hazard_, found.direct_ = _read_learners(folder, state) if "design" in state else (None, None)
+            if found.hazard_:
+                found.usual_ = UsualDeal.from_frame(artifact.read_usual(folder))
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{folder}: the saved state is incomplete: {error}") from error
         return found
@@ -157,7 +188,7 @@ class CloseTimePredictor(Predictor):
             seed=self.random_state,
         )
 
-    def _caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
         """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""
         ladder = rung(self.closed_, self.deals_)
         reasons = np.full(len(inputs), ladder.reason, object)
@@ -165,9 +196,13 @@ class CloseTimePredictor(Predictor):
         notes = [(inputs[name].isna().to_numpy(), f"{name} is missing") for name in self.expected_fields_]
         if self.hazard_:
             for name in CATEGORIES:
-                if name != FURTHEST_STAGE:
-                    known = inputs[name].isna() | inputs[name].isin(self.hazard_.categories[name])
+                if name not in (FURTHEST_STAGE, LAST_ACTIVITY):
+                    known = inputs[name].isna() | inputs[name].isin(self.hazard_.design.categories[name])
                     notes.append((~known.to_numpy(bool), f"{name} was never seen in training"))
+            own = self.hazard_.design.attributes
+            absent = own.absent(inputs)
+            notes += [(np.ones(len(inputs), bool), f"{name}, which the model learnt from, is no longer known") for name in absent]
+            notes += [(inputs[name].isna().to_numpy(), f"{name} is missing") for name in own.expected if name not in absent]
             if self.hazard_.last_period < len(ENDS) - 1:
                 seen = int(ENDS[self.hazard_.last_period])
                 notes.append(
@@ -180,11 +215,7 @@ class CloseTimePredictor(Predictor):
         return np.where(limited, lowered, ladder.status.value).astype(object), reasons
 
 
-def _read_hazard(folder: Path, state: dict[str, Any]) -> Hazard:
-    import lightgbm as lgb
-
-    try:
-        booster = lgb.Booster(model_str=artifact.read_booster(folder))
-    except lgb.basic.LightGBMError as error:
-        raise ArtifactError(f"{folder}: LightGBM cannot read its model: {error}") from error
-    return Hazard(booster, state["categories"], state["last_period"])
+def _read_learners(folder: Path, state: dict[str, Any]) -> tuple[Hazard, Direct]:
+    design, last = Design.from_state(state["design"]), state["last_period"]
+    hazard, direct = (artifact.read_booster(folder, name) for name in ("hazard", "direct"))
+    return Hazard(hazard, design, last["hazard"]), Direct(direct, design, last["direct"])

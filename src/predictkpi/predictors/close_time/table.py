@@ -31,9 +31,10 @@ LABELS = [DURATION, EVENT, OBSERVED, IS_ENTRY, IS_SAMPLED, SAMPLING_RATE]
 def training_table(snapshot: Snapshot, *, budget: int, max_rate: float, seed: int) -> pd.DataFrame:
     """One row per landmark: what was known of an open deal then, and what became of it.
 
-    ``entity_id``, ``as_of`` (the landmark), `FEATURES` and `LABELS`: ``duration`` (days to the first close or to the snapshot's as_of),
-    ``event`` (0 still open, 1 won, 2 lost), ``observed_days`` (days from landmark to the snapshot's as_of: when censoring would strike),
-    the flags ``is_entry`` and ``is_sampled`` and the ``sampling_rate`` (see `landmarks`).
+    ``entity_id``, ``as_of`` (the landmark), `FEATURES`, `DealHistory.tallies`, the company's own fields and `LABELS`: ``duration``
+    (days to the first close or to the snapshot's as_of), ``event`` (0 still open, 1 won, 2 lost), ``observed_days`` (days from landmark
+    to the snapshot's as_of: when censoring would strike), the flags ``is_entry`` and ``is_sampled`` and the ``sampling_rate`` (see
+    `landmarks`).
     """
     history = DealHistory(snapshot)
     closes = Closes(history)
@@ -41,18 +42,21 @@ def training_table(snapshot: Snapshot, *, budget: int, max_rate: float, seed: in
     used = chosen.is_entry | chosen.is_sampled
     order = np.flatnonzero(used)[np.lexsort((chosen.instant[used], chosen.deal[used]))]
     states = history.states(chosen.deal[order], chosen.instant[order])
-    return _labelled(history, closes, chosen, order, states)
+    return _labelled(history, closes, chosen, order, states, in_detail=True)
 
 
 def entry_table(snapshot: Snapshot) -> pd.DataFrame:
-    """Only the entries of `training_table`: one row per deal, enough for overall curves; the same columns."""
+    """Only the entries of `training_table`: one row per deal, enough for overall curves; tallies and own fields left out."""
     history = DealHistory(snapshot)
     closes = Closes(history)
     first = entries(history, closes)
-    return _labelled(history, closes, first, np.arange(len(first.deal)), history.states(first.deal, first.instant))
+    states = history.states(first.deal, first.instant)
+    return _labelled(history, closes, first, np.arange(len(first.deal)), states, in_detail=False)
 
 
-def _labelled(history: DealHistory, closes: Closes, chosen: Landmarks, rows: Ints, states: pd.DataFrame) -> pd.DataFrame:
+def _labelled(
+    history: DealHistory, closes: Closes, chosen: Landmarks, rows: Ints, states: pd.DataFrame, *, in_detail: bool
+) -> pd.DataFrame:
     is_open = states["is_open"].to_numpy(bool)
     rows, states = rows[is_open], states[is_open].reset_index(drop=True)
     deal, instant = chosen.deal[rows], chosen.instant[rows]
@@ -62,13 +66,14 @@ def _labelled(history: DealHistory, closes: Closes, chosen: Landmarks, rows: Int
         {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: instant.astype("datetime64[us]")}
         | {name: states[name] for name in FEATURES if name != FISCAL}
         | {FISCAL: history.company.fiscal_year_starts}
+        | (_details(history, deal, instant) if in_detail else {})
         | {DURATION: np.minimum(days, observed), EVENT: event, OBSERVED: observed}
         | {IS_ENTRY: chosen.is_entry[rows], IS_SAMPLED: chosen.is_sampled[rows], SAMPLING_RATE: chosen.rate}
     )
 
 
 def cohort_inputs(history: DealHistory, entity_ids: Sequence[str] | None) -> pd.DataFrame:
-    """Features of the deals open at the snapshot's as_of, sorted by id, or of the named ones in the order named.
+    """Features and own fields of the deals open at the snapshot's as_of, sorted by id, or of the named ones in the order named.
 
     Raises `UnknownEntityError` for a deal not known by then, `DealClosedError` for a closed one.
     """
@@ -87,7 +92,14 @@ def cohort_inputs(history: DealHistory, entity_ids: Sequence[str] | None) -> pd.
         _check_open(history, entity_ids, deal, states["is_open"].to_numpy(bool))
     keys = {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: np.full(len(deal), history.as_of).astype("datetime64[us]")}
     features = {name: states[name] for name in FEATURES if name != FISCAL}
-    return pd.DataFrame(keys | features | {FISCAL: history.company.fiscal_year_starts})
+    details = _details(history, deal, np.full(len(deal), history.as_of))
+    return pd.DataFrame(keys | features | {FISCAL: history.company.fiscal_year_starts} | details)
+
+
+def _details(history: DealHistory, deal: Ints, instant: Ints) -> dict[str, pd.Series]:
+    """Columns that differ by company: tallies of its stages and activities, and its own fields."""
+    frame = pd.concat([history.tallies(deal, instant), history.attributes(deal, instant)], axis=1)
+    return {str(name): column for name, column in frame.items()}
 
 
 def _check_known(history: DealHistory, entity_ids: Sequence[str], known: np.ndarray) -> None:

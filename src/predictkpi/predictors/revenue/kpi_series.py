@@ -2,6 +2,9 @@
 
 The engine is at home with positive series and relative errors. A share is therefore forecast as odds, whose logarithm is the logit, and a
 change as the factor 1 + change; the sample paths are turned back. An amount goes in as it is.
+
+A quarter is the mean of its months' paths, times what quarters were against the mean of their months before: exactly three for a sum, about
+one for a rate, and for anything else whatever it has been.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 Scale = Literal["amount", "share", "change"]
 
 _YEAR = 12
+_QUARTER = 3
+_MOST_QUARTERS = 12
 # A share of nothing known in number is taken as one of so many.
 _N_UNKNOWN = 100.0
 _LEAST_FACTOR = 0.01
@@ -55,16 +60,45 @@ def forecast_series(
     cases = _cases(whole, n)
     inside = _to_engine(whole.to_numpy(dtype=float), cases, scale)
     model = RevenueForecaster(draws=draws, origins=origins, random_state=random_state)
-    inputs = _inputs(name, as_of, whole.index, inside)
-    known = [_inputs(name, as_of - pd.DateOffset(months=back), whole.index[:-back], inside[:-back]) for back in _steps(origins, len(whole))]
-    answer = model.fit(pd.concat([*known, inputs], ignore_index=True)).answers(inputs)[0]
+    known = {name: _versions(whole.index, inside, as_of, origins)} if len(whole) else {}
+    answer = model.learn(known).answers(_inputs(name, as_of, whole.index, inside))[0]
     status, reason = answer.status, answer.reason.replace(" of revenue", "")
     if filled:
         status = worst(status, Status.LIMITED)
         reason = "; ".join(part for part in (reason, f"{filled} months without a value were filled in") if part)
-    usual_cases = float(np.median(cases[-_YEAR:])) if len(cases) else _N_UNKNOWN
-    paths = _from_engine(answer.paths, usual_cases, scale)
+    paths = _from_engine(answer.paths, _usual(cases, _YEAR), scale)
     return replace(answer, history=whole.to_numpy(dtype=float), paths=paths, status=status, reason=reason)
+
+
+def quarter_values(
+    answer: Answer,
+    quarters: pd.Series,
+    *,
+    scale: Scale = "amount",
+    n: pd.Series | None = None,
+    n_quarters: pd.Series | None = None,
+    random_state: int = 0,
+) -> Floats:
+    """Sample values of the quarter that begins with the answer's first month, in the unit of ``quarters``; none where no quarter is known.
+
+    ``answer`` is that of `forecast_series`, with the same ``scale`` and ``n``. ``quarters`` are the values of earlier quarters, by their
+    first months, with their own cases ``n_quarters``; only the newest three years of them count.
+    """
+    months = pd.date_range(end=answer.months[0], periods=len(answer.history) + 1, freq="MS", unit="us")[:-1]
+    cases, quarter_cases = _cases(pd.Series(answer.history, index=months), n), _cases(quarters, n_quarters)
+    inside = pd.Series(_to_engine(answer.history, cases, scale), index=months)
+    means = sum(inside.shift(-step) for step in range(_QUARTER)).reindex(quarters.index) / _QUARTER
+    ratio = (pd.Series(_to_engine(quarters.to_numpy(dtype=float), quarter_cases, scale), index=quarters.index) / means)[means > 0]
+    known = ratio[ratio > 0].tail(_MOST_QUARTERS).to_numpy(dtype=float)
+    if not len(known):
+        return np.array([])
+    ahead = _to_engine(answer.paths[:, :_QUARTER], _usual(cases, _YEAR), scale).mean(axis=1)
+    drawn = known[np.random.default_rng(random_state).integers(len(known), size=len(ahead))]
+    return _from_engine(ahead * drawn, _usual(quarter_cases, _YEAR // _QUARTER), scale)
+
+
+def _usual(cases: Floats, newest: int) -> float:
+    return float(np.median(cases[-newest:])) if len(cases) else _N_UNKNOWN
 
 
 def _checked(y: pd.Series, as_of: pd.Timestamp) -> pd.Series:
@@ -88,7 +122,7 @@ def _cases(whole: pd.Series, n: pd.Series | None) -> Floats:
     return np.maximum(n.reindex(whole.index).astype("float64").fillna(1.0).to_numpy(dtype=float), 1.0)
 
 
-def _to_engine(y: Floats, cases: Floats, scale: Scale) -> Floats:
+def _to_engine(y: Floats, cases: Floats | float, scale: Scale) -> Floats:
     """Odds count half a case more on either side, so that none and all are far away but not infinitely far."""
     if scale == "share":
         return (y * cases + 0.5) / ((1 - y) * cases + 0.5)
@@ -101,9 +135,10 @@ def _from_engine(paths: Floats, cases: float, scale: Scale) -> Floats:
     return paths - 1 if scale == "change" else paths
 
 
-def _steps(origins: int, months: int) -> range:
-    """How far back each origin lies, farthest first."""
-    return range(min(origins, months - 1), 0, -1)
+def _versions(months: pd.Index, y: Floats, as_of: pd.Timestamp, origins: int) -> dict[pd.Timestamp, pd.Series]:
+    """The series as it was at ``as_of`` and at each of the ``origins`` before it."""
+    known = range(min(origins, len(y) - 1), -1, -1)
+    return {as_of - pd.DateOffset(months=back): pd.Series(y[: len(y) - back], index=months[: len(y) - back]) for back in known}
 
 
 def _inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: Floats) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -70,11 +70,15 @@ class RevenueForecaster(SeriesForecaster):
         return RevenueBaseline(draws=self.draws, origins=self.origins, random_state=self.random_state)
 
     def _learn(self, table: pd.DataFrame) -> None:
-        by_origin = series_by_origin(table)
+        self.learn(series_by_origin(table))
+
+    def learn(self, by_origin: dict[str, dict[pd.Timestamp, pd.Series]]) -> Self:
+        """`fit` on series already told apart: entity_id to as_of to ``y``, indexed by month as known then."""
         newest = {entity_id: versions[max(versions)] for entity_id, versions in by_origin.items()}
         largest = sorted(newest, key=lambda entity_id: (-float(newest[entity_id].abs().sum()), entity_id))[: self.pool_series]
-        pool = [backtest_errors(entity_id, by_origin[entity_id]) for entity_id in largest]
+        pool = [backtest_errors(entity_id, by_origin[entity_id], alone=len(largest) == 1) for entity_id in largest]
         self.errors_ = ErrorModel.fit(pool, prior_weight=self.prior_weight, freedom=self.freedom)
+        return self
 
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
         status, reason = ladder(len(history))
@@ -107,11 +111,12 @@ class RevenueForecaster(SeriesForecaster):
         self.errors_ = ErrorModel.from_json(learned)
 
 
-def backtest_errors(entity_id: str, versions: dict[pd.Timestamp, pd.Series]) -> SeriesErrors:
+def backtest_errors(entity_id: str, versions: dict[pd.Timestamp, pd.Series], *, alone: bool = False) -> SeriesErrors:
     """Relative errors of `point_path` from each origin, against the newest version of the series.
 
     ``versions`` maps as_of to the series as known then. Where the series is long enough for a season but was not yet at an origin,
-    the origin borrows the season of today, and its errors are widened by the error of an index learnt from so few years.
+    the origin borrows the season of today, and its errors are widened by the error of an index learnt from so few years. A series ``alone``
+    also by what they lack for having had a part in it: among the many series of a company that much would be too wide (both measured).
     """
     newest = versions[max(versions)]
     today = prepare(newest.to_numpy(dtype=float))
@@ -129,8 +134,7 @@ def backtest_errors(entity_id: str, versions: dict[pd.Timestamp, pd.Series]) -> 
         path = point_path(series, ahead)
         errors = _relative(truth[n : n + ahead], path, series, log=today.log and series.log)
         if borrowed:
-            years = len(truth) / SEASON
-            errors = errors * np.sqrt(1 + 1 / years)
+            errors = errors * (today.season_error() if alone else np.sqrt(1 + SEASON / len(truth)))
         rows.append(np.concatenate([errors, np.full(HORIZON - ahead, np.nan)]))
         names.append(as_of.isoformat())
     table = np.array(rows) if rows else np.full((0, HORIZON), np.nan)

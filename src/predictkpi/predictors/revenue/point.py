@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ _DAMPING = 0.7
 # An outlier lies this many robust deviations and at least this factor away from the months around it.
 _OUTLIER_DEVIATIONS = 6.0
 _OUTLIER_FACTOR = 3.0
+_FITS_KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Prepared:
     """A series made ready: outliers pulled in, and its seasonal indices taken out.
 
     ``log`` says that all months are positive, so season multiplies and errors are relative. ``season`` (12,) holds the index of the
-    month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``, additions in currency otherwise.
+    month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``, additions in currency otherwise. ``kept`` is
+    the share of the estimated season that shrinking left, 0 without a season.
     """
 
     y: Floats
     log: bool
     season: Floats
     outliers: int
+    kept: float = 0.0
 
     def adjusted(self) -> Floats:
         """The series without its season, in currency."""
@@ -54,7 +58,15 @@ class Prepared:
 
     def until(self, n: int) -> Prepared:
         """The first ``n`` months with the season learnt from all of them."""
-        return Prepared(self.y[:n], self.log, self.season, self.outliers)
+        return Prepared(self.y[:n], self.log, self.season, self.outliers, self.kept)
+
+    def season_error(self) -> float:
+        """How much larger an error is for a season learnt from other years than for one learnt from the same months: a factor of 1 or more.
+
+        An index is the kept part of a mean over the years: in sample it follows the noise, out of sample it adds to it.
+        """
+        years = len(self.y) / SEASON
+        return float(np.sqrt((1 + self.kept**2 / years) / (1 - self.kept * (2 - self.kept) / years))) if years > 1 else 1.0
 
 
 def prepare(y: Floats) -> Prepared:
@@ -63,12 +75,14 @@ def prepare(y: Floats) -> Prepared:
     log = bool(len(clean)) and bool((clean > 0).all())
     if len(clean) < SEASONAL_MONTHS:
         return Prepared(clean, log, np.ones(SEASON) if log else np.zeros(SEASON), outliers)
-    indices = shrunk_seasonal_indices(np.log(clean) if log else clean)
-    return Prepared(clean, log, np.exp(indices) if log else indices, outliers)
+    indices, kept = shrunk_seasonal_indices(np.log(clean) if log else clean)
+    return Prepared(clean, log, np.exp(indices) if log else indices, outliers, kept)
 
 
-def shrunk_seasonal_indices(x: Floats) -> Floats:
-    """Additive seasonal indices of ``x`` (n,), n >= 24; index ``k`` belongs to the positions ``k % 12``; they sum to 0.
+def shrunk_seasonal_indices(x: Floats) -> tuple[Floats, float]:
+    """Additive seasonal indices of ``x`` (n,), n >= 24, and the share of them that was kept.
+
+    Index ``k`` belongs to the positions ``k % 12``; they sum to 0.
 
     Month means of the difference to the 2x12 moving average, whose ends are extrapolated by the mean change from year to year / 12,
     shrunk towards none by the factor max(0, 1 - (m - 3) v / sum d²) with v the mean variance of an index.
@@ -90,7 +104,7 @@ def shrunk_seasonal_indices(x: Floats) -> Floats:
     deviations = means - means.mean()
     spread = float((deviations**2).sum())
     kept = max(0.0, 1 - (SEASON - 3) * variance / spread) if spread > 0 else 0.0
-    return kept * deviations
+    return kept * deviations, kept
 
 
 def point_path(series: Prepared, horizon: int) -> Floats:
@@ -114,9 +128,16 @@ def point_path(series: Prepared, horizon: int) -> Floats:
 
 def _models(series: Prepared, horizon: int) -> Floats:
     """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series itself."""
+    return _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, SEASON))[:horizon].copy()
+
+
+@lru_cache(maxsize=_FITS_KEPT)
+def _fitted(y: bytes, season: bytes, log: bool, horizon: int) -> Floats:
+    """`_models` of a series told by its bytes. Kept, since most origins of one month's backtest are those of the next month's too."""
     os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
     from statsforecast.models import AutoETS, DynamicOptimizedTheta, OptimizedTheta
 
+    series = Prepared(np.frombuffer(y).copy(), log, np.frombuffer(season), 0)
     adjusted = np.ascontiguousarray(series.adjusted())
     if np.ptp(adjusted) <= 1e-9 * max(abs(adjusted).max(), 1e-300):
         return series.with_season(np.full(horizon, adjusted[-1]))
@@ -124,7 +145,7 @@ def _models(series: Prepared, horizon: int) -> Floats:
     ets = AutoETS(season_length=1, model="ZZN", damped=True).forecast(adjusted, h=horizon)["mean"]
     sa2 = series.with_season((np.asarray(theta, float) + np.asarray(ets, float)) / 2)
     if series.log and np.any(series.season != 1) and len(series.y) >= SEASONAL_MONTHS:
-        own = OptimizedTheta(season_length=SEASON).forecast(np.ascontiguousarray(series.y), h=horizon)["mean"]
+        own = OptimizedTheta(season_length=SEASON).forecast(series.y, h=horizon)["mean"]
     else:
         own = series.with_season(OptimizedTheta(season_length=1).forecast(adjusted, h=horizon)["mean"])
     return (sa2 + np.asarray(own, float)) / 2

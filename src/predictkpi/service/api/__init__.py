@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from predictkpi.service.api import customers, deals, forecasts, health, kpis, models
+from predictkpi.service.api import customers, deals, forecasts, health, kpis, models, portfolio, watch
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (kpis.router, forecasts.router, customers.router, deals.router, models.router, health.router)
+ROUTERS = (
+    kpis.router,
+    watch.router,
+    forecasts.router,
+    customers.router,
+    portfolio.router,
+    deals.router,
+    models.router,
+    health.router,
+)

@@ -2,43 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
 
 from predictkpi.errors import PredictKpiError
-from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.pipelines.changes import week_change
+from predictkpi.predictors.close_time.changes import HORIZON, Week
+from predictkpi.service.deal_schemas import ChangeParts, DealChange
+from predictkpi.service.dependencies import CurrentView, ServingState, problems
+from predictkpi.service.envelopes import model_of
 from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
+from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
 from predictkpi.service.payloads import PreparedDeal, predict, prepare
 from predictkpi.service.problems import PROBLEM_TYPES
+from predictkpi.service.reasons import Language, WithReasons, reasons_of
 from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
-from predictkpi.service.view import Champion, View
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
+DealId = Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])]
 _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
 @router.get("/{deal_id:path}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
 def deal_close_time(
-    deal_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])], view: CurrentView
+    deal_id: DealId,
+    view: CurrentView,
+    horizons: Horizons = None,
+    curve: WithCurve = False,
+    reasons: WithReasons = False,
+    language: Language = "en",
 ) -> PredictionEnvelope:
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
-    return view.predict("close_time", deal_id)
+    wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
+    answer = view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
+    if not reasons:
+        return answer
+    predictor = view.champion("close_time").predictor
+    return answer.model_copy(update={"reasons": reasons_of(predictor, view.snapshot, [deal_id], language=language)[deal_id]})
+
+
+@router.get("/{deal_id:path}/close-time/changes", responses=problems("unknown-entity", *_PROBLEMS))
+def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> DealChange:
+    """What has moved an open deal's chance to be won within 90 days since a week ago: its data, time passing, a new model version."""
+    champion = view.champion("close_time")
+    week = cast(Week, view.page("week", lambda view: Week.before(view.snapshot)))
+    found = week_change(serving.store, serving.registry, deal_id, week, predictor=champion.predictor, ref=champion.ref)
+    change = found.change
+    parts = None
+    if change.before is not None and change.data is not None and change.time is not None and change.model is not None:
+        parts = ChangeParts(data=change.data, time=change.time, model=change.model)
+    return DealChange(
+        entity_id=deal_id,
+        label=view.label("deal", deal_id),
+        as_of=change.as_of,
+        since=change.since,
+        horizon=HORIZON,
+        now=change.now,
+        before=change.before,
+        change=None if change.before is None else change.now - change.before,
+        parts=parts,
+        model=model_of(champion.ref),
+        version_before=found.version_before,
+        notes=list(found.notes),
+    )
 
 
 @router.post("/close-time", responses=problems("malformed-json", *_PROBLEMS))
-def payload_close_time(deal: DealIn, view: CurrentView) -> PredictionEnvelope:
+def payload_close_time(
+    deal: DealIn,
+    view: CurrentView,
+    horizons: Horizons = None,
+    curve: WithCurve = False,
+    reasons: WithReasons = False,
+    language: Language = "en",
+) -> PredictionEnvelope:
     """A deal in the request, which the store need not know. Only what the request says is used about it."""
     champion = view.champion("close_time")
-    return predict([prepare(deal, view)], champion, view)[0]
+    wanted = chosen_horizons(champion.predictor.spec, horizons)
+    return predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve, reasons_in=language if reasons else None)[0]
 
 
 @router.post("/close-time/batch", responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")))
-def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request) -> BatchOut:
+def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request, horizons: Horizons = None) -> BatchOut:
     """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request."""
     champion = view.champion("close_time")
+    wanted = chosen_horizons(champion.predictor.spec, horizons)
     answers = _Answers(request.url.path, request_id_of(request))
     prepared: list[tuple[int, PreparedDeal]] = []
     for index, raw in enumerate(batch.deals):
@@ -49,7 +101,11 @@ def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request) ->
             answers.refuse_fields(index, error)
         except PredictKpiError as error:
             answers.refuse(index, error)
-    _predict_all(prepared, champion, view, answers)
+
+    def answer(deals: Sequence[PreparedDeal]) -> list[PredictionEnvelope]:
+        return predict(deals, champion, view, horizons=wanted)
+
+    _predict_all(prepared, answer, answers)
     items = [answers.items[index] for index in range(len(batch.deals))]
     failed = sum(item.problem is not None for item in items)
     return BatchOut(as_of=view.as_of, succeeded=len(items) - failed, failed=failed, items=items)
@@ -79,14 +135,16 @@ class _Answers:
         self.items[index] = BatchItem(index=index, problem=problem)
 
 
-def _predict_all(prepared: list[tuple[int, PreparedDeal]], champion: Champion, view: View, answers: _Answers) -> None:
+def _predict_all(
+    prepared: list[tuple[int, PreparedDeal]], answer: Callable[[Sequence[PreparedDeal]], list[PredictionEnvelope]], answers: _Answers
+) -> None:
     """All at once; if the model refuses the batch, one by one, so that only the deal it refuses goes without."""
     try:
-        for (index, _), prediction in zip(prepared, predict([deal for _, deal in prepared], champion, view), strict=True):
+        for (index, _), prediction in zip(prepared, answer([deal for _, deal in prepared]), strict=True):
             answers.accept(index, prediction)
     except PredictKpiError:
         for index, deal in prepared:
             try:
-                answers.accept(index, predict([deal], champion, view)[0])
+                answers.accept(index, answer([deal])[0])
             except PredictKpiError as error:
                 answers.refuse(index, error)

@@ -14,8 +14,8 @@ from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.envelopes import number
 from predictkpi.service.instants import IsoInstant
+from predictkpi.service.kpi_schemas import KpiDetail, KpiList, KpiPoint, KpiSeries, KpiSummary
 from predictkpi.service.problems import InvalidRequestError
-from predictkpi.service.schemas import KpiDetail, KpiList, KpiPoint, KpiSeries, KpiSummary
 from predictkpi.service.view import View
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
@@ -108,6 +108,7 @@ def _definition(name: str) -> dict[str, Any]:
         "title": dict(kpi.title),
         "family": kpi.family,
         "formula": kpi.formula,
+        "grain": kpi.grain,
         "unit": kpi.unit,
         "better": kpi.better,
         "counts": kpi.counts,

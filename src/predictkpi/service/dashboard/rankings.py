@@ -88,10 +88,11 @@ def deals(view: View) -> Deals | None:
     if champion is None or not len(champion.table):
         return None
     spec = champion.predictor.spec
-    wide = champion.table.wide(max(spec.horizons)).reindex(columns=["p_win", "close_q10", "close_q50", "close_q90"])
+    wide = champion.table.wide(max(spec.horizons)).reindex(columns=["p_win", "close_q10", "close_q50", "close_q90", "expected_value"])
     table = wide.join(_current_state(view)).join(_statuses(champion, max(spec.horizons)))
-    table["expected"] = table["p_win"] * table[c.AMOUNT]
-    table = table.sort_values(["expected", "p_win"], ascending=False, na_position="last", kind="stable")
+    table = table.rename(columns={"expected_value": "expected"}).sort_values(
+        ["expected", "p_win"], ascending=False, na_position="last", kind="stable"
+    )
     top = table.head(SHOWN_DEALS)
     longest = float(np.nanmax([30.0, *top["close_q90"].fillna(0.0)]))
     currency = view.company.currency
@@ -136,17 +137,18 @@ def _current_state(view: View) -> pd.DataFrame:
 
 
 def _statuses(champion: Champion, horizon: int) -> pd.Series:
-    """The lowest rung among each entity's rows of the horizon shown; index ``entity_id``."""
+    """The lowest rung among each entity's numbers at the horizon shown; index ``entity_id``."""
     order = {status.value: rank for rank, status in enumerate(Status)}
     frame = champion.table.frame
-    frame = frame[frame[c.HORIZON] == horizon]
+    frame = frame[(frame[c.HORIZON] == horizon) & frame[c.VALUE].notna()]
     rank = frame[c.STATUS].map(order).groupby(frame[c.ENTITY_ID]).max()
     return rank.map({rank: name for name, rank in order.items()}).rename(c.STATUS)
 
 
 def _shared_reason(champion: Champion) -> str:
-    """A reason that holds for every row, to be said once above the table."""
-    reasons = champion.table.frame[c.REASON].dropna().unique()
+    """A reason that holds for every entity's headline, to be said once above the table."""
+    frame = champion.table.frame
+    reasons = frame.loc[frame[c.STATISTIC] == champion.predictor.spec.headline, c.REASON].dropna().unique()
     return str(reasons[0]) if len(reasons) == 1 else ""
 
 

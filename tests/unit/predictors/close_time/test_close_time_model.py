@@ -12,9 +12,11 @@ from predictkpi.errors import ArtifactError
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.model import CloseTimePredictor
-from predictkpi.predictors.close_time.stacking import shrunk_weight
+from predictkpi.predictors.close_time.spec import BY_HORIZON, PERIOD_CHANCES, QUANTILES, SPEC
+from predictkpi.predictors.close_time.stacking import PRIOR_WEIGHT, shrunk_weight
 from predictkpi.predictors.close_time.statistics import close_quantile
 
+ROWS = 6 * len(BY_HORIZON) + 1 + len(QUANTILES) + len(PERIOD_CHANCES) + 2
 FEW_TREES = {"rounds": 15, "landmark_budget": 4000}
 
 
@@ -28,9 +30,14 @@ def test_predict__gives_every_statistic_of_every_open_deal(fitted, snapshot):
     n = len(fitted.inputs(snapshot))
     assert n > 50
     counts = found.groupby("statistic").size().to_dict()
-    assert counts == {"cif_won": 6 * n, "cif_lost": 6 * n, "p_win": n, "close_q10": n, "close_q50": n, "close_q90": n}
-    assert found["status"].unique().tolist() == ["full"]
-    assert found["value"].notna().all()
+    by_horizon = {"cif_won": 6 * n, "cif_lost": 6 * n, "p_open": 6 * n}
+    of_the_deal = ["p_win", *QUANTILES, *PERIOD_CHANCES, "p_slip", "expected_value"]
+    assert counts == by_horizon | dict.fromkeys(of_the_deal, n)
+    assert {statistic.name for statistic in SPEC.statistics} == set(counts)
+    told = found[found["value"].notna()]
+    assert told["status"].unique().tolist() == ["full"]
+    assert set(found["statistic"]) == set(told["statistic"])
+    assert found.loc[found["value"].isna(), "reason"].ne("").all()
 
 
 def test_predict__never_names_a_day_in_the_past(fitted, snapshot):
@@ -71,12 +78,12 @@ def test_daily__sums_to_one_with_open_and_never_falls_whatever_the_deal(fitted, 
     assert (daily >= 0).all()
     assert (daily.sum(axis=1) <= 1 + 1e-9).all()
     assert daily[:, :, 0] == pytest.approx(0.0)
-    assert len(fitted.predict_inputs(inputs)) == 16 * len(rows)
+    assert len(fitted.predict_inputs(inputs)) == ROWS * len(rows)
 
 
 def test_predict__of_one_deal_equals_that_of_all(fitted, snapshot):
     everyone = fitted.predict(snapshot)
-    one = everyone["entity_id"].iloc[16 * 7]
+    one = everyone["entity_id"].iloc[ROWS * 7]
     alone = fitted.predict(snapshot, entity_ids=[one])
     pd.testing.assert_frame_equal(alone, everyone[everyone["entity_id"] == one].reset_index(drop=True))
 
@@ -112,13 +119,13 @@ def test_fit__forgets_what_it_learnt_before(fitted, training_rows, snapshot, man
 
 def _quarter_splits(hazard):
     booster = hazard.booster
-    splits = dict(zip(booster.feature_name(), booster.feature_importance(), strict=True))
+    splits = dict(zip(hazard.feature_names, booster.feature_importance(), strict=True))
     return splits["days_to_quarter_end"] + splits["rush_share"]
 
 
 def test_fit__speaks_of_quarter_ends_only_after_a_year(fitted, training_rows):
     young = training_rows[training_rows["as_of"] < training_rows["as_of"].min() + pd.Timedelta(days=360)]
-    assert _quarter_splits(Hazard.fit(young, fitted._boosting())) == 0
+    assert _quarter_splits(Hazard.fit(young, fitted._boosting(), fitted.hazard_.design)) == 0
     assert _quarter_splits(fitted.hazard_) > 0
 
 
@@ -137,7 +144,7 @@ def test_ladder__follows_the_number_of_closed_deals(many_deals, make_snapshot, d
     assert bool(model.curves_.stages) == has_stages
     assert (model.hazard_ is not None) == has_hazard
     assert set(found["status"]) <= {status, "limited", "insufficient_data"}
-    assert len(found) == 16 * len(model.inputs(snapshot)) > 0
+    assert len(found) == ROWS * len(model.inputs(snapshot)) > 0
 
 
 def test_predict__without_amount_stage_or_owner_is_limited_and_says_so(fitted, snapshot):
@@ -202,7 +209,13 @@ def test_save__and_load_give_the_same_predictions(fitted, snapshot, tmp_path):
     fitted.save(tmp_path)
     loaded = CloseTimePredictor.load(tmp_path)
     pd.testing.assert_frame_equal(loaded.predict(snapshot), fitted.predict(snapshot), check_exact=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.parquet", "hazard.txt", "state.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "curves.parquet",
+        "direct.txt",
+        "hazard.txt",
+        "state.json",
+        "usual_deal.parquet",
+    ]
 
 
 @pytest.mark.parametrize("deals", [0, 120])
@@ -240,14 +253,14 @@ def test_close_quantile__is_where_that_share_of_the_wins_has_come():
     assert np.isnan(close_quantile(won, 0.5)[2])
 
 
-def test_blend_weight__goes_to_who_is_right_and_stays_at_half_without_evidence():
+def test_shrunk_weight__goes_to_who_is_right_and_stays_at_the_prior_without_evidence():
     rng = np.random.default_rng(0)
     chance = rng.uniform(0.1, 0.9, 3000)
     won = rng.random(3000) < chance
     held = pd.DataFrame({"entity_id": [f"d{i}" for i in range(3000)], "event": won.astype(int), "duration": 3.0, "observed_days": 400.0})
     right, flat = np.repeat(chance[:, None], 181, axis=1), np.full((3000, 181), 0.5)
     assert shrunk_weight(held, right, flat) > 0.9
-    assert shrunk_weight(held, flat, right) < 0.1
+    assert shrunk_weight(held, flat, right) < 0.15
     noisy = [right + rng.normal(0, 0.1, (3000, 1)) for _ in range(2)]
-    assert shrunk_weight(held, *noisy) == pytest.approx(0.5, abs=0.15)
-    assert shrunk_weight(held, flat, flat) == 0.5
+    assert 0.4 < shrunk_weight(held, *noisy) < PRIOR_WEIGHT
+    assert shrunk_weight(held, flat, flat) == PRIOR_WEIGHT

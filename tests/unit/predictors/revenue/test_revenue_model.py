@@ -9,7 +9,8 @@ import pytest
 from predictkpi.core.types import Company, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError, UnknownEntityError
 from predictkpi.predictors.revenue.baseline import RevenueBaseline
-from predictkpi.predictors.revenue.model import RevenueForecaster
+from predictkpi.predictors.revenue.model import RevenueForecaster, backtest_errors
+from predictkpi.predictors.revenue.point import prepare
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
 AS_OF = pd.Timestamp("2024-01-01")
@@ -249,3 +250,15 @@ def test_settings__of_the_repository_are_arguments_of_the_model():
 
     settings = yaml.safe_load((Path(__file__).parents[4] / "models" / "revenue.yaml").read_text(encoding="utf-8"))
     assert RevenueForecaster(**settings)._settings() == settings
+
+
+def test_backtest_errors__of_a_series_alone_count_its_part_in_the_season_it_borrowed(make_months):
+    """Of 30 months, origins before the 24th borrow the season of all 30; those from it on have their own and stay as they are."""
+    y = pd.Series(make_months(30), index=pd.date_range("2020-01-01", periods=30, freq="MS"))
+    versions = {y.index[n - 1] + pd.DateOffset(months=1): y.iloc[:n] for n in range(12, 31)}
+    among, alone = backtest_errors("a", versions).errors, backtest_errors("a", versions, alone=True).errors
+    borrowed = np.arange(12, 30) < 24
+    factor = prepare(y.to_numpy()).season_error() / np.sqrt(1 + 12 / 30)
+    assert factor > 1.1
+    np.testing.assert_allclose(alone[borrowed], factor * among[borrowed])
+    np.testing.assert_array_equal(alone[~borrowed], among[~borrowed])

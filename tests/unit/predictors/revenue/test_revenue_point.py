@@ -13,15 +13,37 @@ def test_shrunk_seasonal_indices__find_a_clear_season():
     t = np.arange(60)
     truth = 0.3 * np.sin(2 * np.pi * np.arange(12) / 12)
     x = 5 + 0.01 * t + truth[t % 12] + 0.01 * np.random.default_rng(0).standard_normal(60)
-    np.testing.assert_allclose(shrunk_seasonal_indices(x), truth, atol=0.03)
+    indices, kept = shrunk_seasonal_indices(x)
+    np.testing.assert_allclose(indices, truth, atol=0.03)
+    assert kept > 0.99
 
 
 def test_shrunk_seasonal_indices__shrink_pure_noise():
     x = np.random.default_rng(1).standard_normal((200, 36))
-    kept = np.mean([np.sum(shrunk_seasonal_indices(row) ** 2) for row in x])
+    kept = np.mean([np.sum(shrunk_seasonal_indices(row)[0] ** 2) for row in x])
     month = np.arange(36) % 12
     raw = np.mean([np.sum((np.array([row[month == k].mean() for k in range(12)]) - row.mean()) ** 2) for row in x])
     assert kept < 0.35 * raw
+
+
+def test_season_error__is_the_ratio_of_errors_outside_and_inside_the_sample():
+    """A clear season over three years, whose index is a mean of three: errors of 1 - 1/3 inside and 1 + 1/3 outside, in variance."""
+    inside, outside, factors = [], [], []
+    for seed in range(40):
+        noise = 0.05 * np.random.default_rng(seed).standard_normal(48)
+        y = 100 * np.exp(0.5 * np.sin(2 * np.pi * np.arange(48) / 12) + noise)
+        series = prepare(y[:36])
+        x = np.log(y / np.tile(series.season, 4))
+        inside.append(np.var(x[:36] - x[:36].mean()))
+        outside.append(np.mean((x[36:] - x[:36].mean()) ** 2))
+        factors.append(series.season_error())
+    assert np.mean(factors) == pytest.approx(np.sqrt(2), rel=0.05)
+    assert np.mean(factors) == pytest.approx(np.sqrt(np.mean(outside) / np.mean(inside)), rel=0.1)
+
+
+def test_season_error__is_none_without_a_season():
+    assert prepare(np.full(30, 7.0)).season_error() == 1.0
+    assert prepare(np.arange(1.0, 13.0)).season_error() == 1.0
 
 
 def test_point_path__continues_trend_and_season(make_months):
@@ -52,6 +74,17 @@ def test_point_path__is_finite_and_positive_at_every_length(make_months, n):
 def test_point_path__damps_the_last_month_towards_the_mean_when_short():
     path = point_path(prepare(np.array([100.0, 100.0, 100.0, 200.0])), 12)
     assert 125 < path[11] < path[0] < 200
+
+
+def test_point_path__is_the_same_again_whatever_was_done_to_the_first(make_months):
+    """Fits are kept: a path of theirs that a caller changes must not come back."""
+    series = prepare(make_months(30))
+    path = point_path(series, 12)
+    expected = path.copy()
+    path[:] = -1.0
+    np.testing.assert_array_equal(point_path(series, 12), expected)
+    np.testing.assert_array_equal(point_path(series, 5), expected[:5])
+    assert not np.allclose(point_path(prepare(make_months(30) * 1.001), 12), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("y", [np.zeros(36), np.full(36, 7.0), np.concatenate([np.full(20, 5.0), np.zeros(16)])])

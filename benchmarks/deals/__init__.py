@@ -1,0 +1,1 @@
+"""What the benchmarks of deal close time share: data, peers and scores."""

@@ -1,0 +1,69 @@
+"""What the learners see of a landmark: one matrix, whose columns are chosen on the training table and then stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.features.deal_asof import Floats
+from predictkpi.features.deal_history import CATEGORIES, NUMBERS
+from predictkpi.features.deal_tallies import ACTIVITIES, STAGES
+from predictkpi.predictors.close_time.attributes import CHANCE, FEWEST_LANDMARKS, Attributes, by_chance_of, codes
+from predictkpi.predictors.close_time.table import IS_SAMPLED
+
+LEAST_SHARE = 0.01
+"""A kind of activity or a stage is told apart if it had happened at this share of the landmarks, and tells more than chance would."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Values known of each category, tallies that have support, and the company's own fields."""
+
+    categories: dict[str, list[str]]
+    tallies: tuple[str, ...]
+    attributes: Attributes
+
+    @classmethod
+    def choose(cls, table: pd.DataFrame, *, most_attributes: int) -> Self:
+        """From the sampled landmarks of a training table."""
+        rows = table[table[IS_SAMPLED].to_numpy(bool)]
+        least = max(FEWEST_LANDMARKS, LEAST_SHARE * len(rows))
+        tallied = [str(name) for name in table if str(name).startswith((f"{STAGES}.", f"{ACTIVITIES}."))]
+        told = by_chance_of(rows, {name: None for name in tallied if rows[name].notna().sum() >= least})
+        return cls(
+            categories={name: sorted(rows[name].dropna().unique().tolist()) for name in CATEGORIES},
+            tallies=tuple(name for name, p in told.items() if p < CHANCE),
+            attributes=Attributes.choose(table, most=most_attributes),
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of `matrix`, in its order."""
+        return [*NUMBERS, *self.categories, *self.tallies, *self.attributes.names]
+
+    @property
+    def categorical(self) -> list[int]:
+        """Places of the columns that hold codes."""
+        of_text = {*self.categories, *self.attributes.categories}
+        return [place for place, name in enumerate(self.names) if name in of_text]
+
+    def matrix(self, frame: pd.DataFrame) -> Floats:
+        """``(len(frame), len(names))``: numbers as they are, categories as codes; what is unknown or not there is missing."""
+        columns = [frame[name].to_numpy(float) for name in NUMBERS]
+        columns += [codes(frame[name], known) for name, known in self.categories.items()]
+        columns += [frame[name].to_numpy(float) if name in frame else np.full(len(frame), np.nan) for name in self.tallies]
+        return np.column_stack([*columns, self.attributes.matrix(frame)])
+
+    def to_state(self) -> dict[str, Any]:
+        """As JSON; `from_state` reads it."""
+        return {"categories": self.categories, "tallies": list(self.tallies), "attributes": self.attributes.to_state()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Inverse of `to_state`."""
+        return cls(
+            {name: state["categories"][name] for name in CATEGORIES}, tuple(state["tallies"]), Attributes.from_state(state["attributes"])
+        )
