@@ -90,7 +90,7 @@ class LandmarkCurves:
         return self.parts(inputs)[-1]
 
     def parts(self, inputs: pd.DataFrame, *, overall: Floats | None = None) -> tuple[Floats, Floats, Floats]:
-        """Daily incidences by what is looked at: the age alone (``overall``, where it is known), then the stage too, then the days in it."""
+        """Daily incidences by what is looked at: the age alone (``overall``, where it is known), then the stage, then the days in it."""
         overall = age_daily(self.overall, inputs[AGE].to_numpy(float)) if overall is None else overall
         of_stage, of_cell = overall.copy(), overall.copy()
         if not self.stages:
