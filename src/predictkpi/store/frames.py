@@ -23,7 +23,7 @@ from predictkpi.store.schema import VERSION_ID, Instant
 OnRows = Callable[[int], None]
 ROWS_AT_ONCE = 50_000
 _ROWS_A_STATEMENT = 50  # the work that a statement costs besides its cells is shared by as many rows
-_TUPLES_AT_ONCE = 2_000  # few enough to stay in the processor's cache
+_TUPLES_AT_ONCE = 600  # fewer than make the garbage collector look at them
 
 _INSTANT = pa.timestamp("us")
 _DTYPES: Mapping[pa.DataType, str] = {_INSTANT: "datetime64[us]", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool"}

@@ -89,9 +89,9 @@ class LandmarkCurves:
         """Daily incidences of each row of a frame of inputs."""
         return self.parts(inputs)[-1]
 
-    def parts(self, inputs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-        """Daily incidences by what is looked at: the age alone, then also the stage, then also the days in it."""
-        overall = age_daily(self.overall, inputs[AGE].to_numpy(float))
+    def parts(self, inputs: pd.DataFrame, *, overall: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+        """Daily incidences by what is looked at: the age alone (``overall``, where it is known), then the stage, then the days in it."""
+        overall = age_daily(self.overall, inputs[AGE].to_numpy(float)) if overall is None else overall
         of_stage, of_cell = overall.copy(), overall.copy()
         if not self.stages:
             return overall, of_stage, of_cell
@@ -176,8 +176,9 @@ def _best_shrinkage(rows: pd.DataFrame, overall: Incidence) -> float:
         counted = _Counted.of(rows[fold != held].reset_index(drop=True), overall)
         inside = fold == held
         tested = rows[inside].reset_index(drop=True)
+        by_age = age_daily(overall, tested[AGE].to_numpy(float))
         for shrinkage in SHRINKAGES:
-            won = counted.leaning(shrinkage).daily(tested)[:, 0]
+            won = counted.leaning(shrinkage).parts(tested, overall=by_age)[-1][:, 0]
             for horizon, width in zip(HORIZONS, np.diff([0, *HORIZONS]), strict=True):
                 mature = observed[inside] >= horizon
                 happened = (tested[EVENT].to_numpy() == 1) & (duration[inside] < horizon)

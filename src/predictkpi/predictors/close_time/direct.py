@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HORIZON_FEATURES = ("horizon", "business_days", "first_weekday", "last_weekday", "to_expected_then", "rush_days")
 RUSH = HORIZON_FEATURES.index("rush_days")
-PAIRS_KEPT = 0.5
+PAIRS_KEPT = 0.25
 """Share of the pairs that is learnt from, drawn blindly: neighbouring horizons of one landmark say nearly the same."""
 
 

@@ -27,7 +27,7 @@ from predictkpi.protocol import BASELINE
 
 EXPLAINED_HORIZON = 90
 STEPS = 8
-REFERENCE_ROWS = 400
+REFERENCE_ROWS = 200
 """Training landmarks that the usual deal is the mean of, spread evenly over the table."""
 AT_HORIZON = int(np.flatnonzero(ENDS == EXPLAINED_HORIZON)[0])
 COLUMNS = [c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"]
