@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 BENCH := .venv/.peers-installed
+LIFETIMES := .venv-lifetimes
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench requirements
@@ -42,10 +43,19 @@ $(BENCH): requirements/bench.txt $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bench.txt
 	@touch $(BENCH)
 
-bench: $(BENCH)  ## benchmarks side by side with peers, printed as tables (ARGS=--quick takes small companies)
+# lifetimes needs NumPy below 2 and pandas below 2.2: an environment of its own; where those have no wheel, the benchmarks do without it and say so
+$(LIFETIMES)/.installed: requirements/bench-lifetimes.txt $(STAMP)
+	@echo "Adding an environment of its own for the peer lifetimes (once) ..."
+	@$(PYTHON) -m venv --clear $(LIFETIMES)
+	@$(LIFETIMES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bench-lifetimes.txt \
+	|| { echo "lifetimes cannot be installed for this Python (it can for 3.11 and 3.12); the benchmarks go on without it"; rm -r $(LIFETIMES)/bin; }
+	@touch $@
+
+bench: $(BENCH) $(LIFETIMES)/.installed  ## benchmarks side by side with peers, printed as tables (ARGS=--quick takes small companies)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
 
 requirements:    ## compile the hashed pins anew from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/base.txt
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.txt
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench --constraint requirements/dev.txt pyproject.toml -o requirements/bench.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/bench-lifetimes.in -o requirements/bench-lifetimes.txt

@@ -75,7 +75,8 @@ class Btyd:
         lower = np.where(np.abs(lower) < 1e-9, 1e-9, lower)
         z = t / (self.alpha + age + t)
         series = hyp2f1(a + self.b + float(self.modified) - 1.0 - self.r, a - 1.0, lower, z)
-        return lower / (a - 1.0) * (1.0 - (1.0 - z) ** (a - 1.0) * series)
+        with np.errstate(invalid="ignore"):  # 0 times infinity where b is huge: the caller turns to quadrature
+            return lower / (a - 1.0) * (1.0 - (1.0 - z) ** (a - 1.0) * series)
 
     def _by_quadrature(self, t: float, x: Floats, age: Floats) -> Floats:
         """E[(1 - exp(-lambda p t)) / p] over lambda, then over p ~ Beta(a, b + k) by Gauss-Legendre on its quantiles."""

@@ -1,0 +1,157 @@
+"""What is each customer worth? Ours, BG/NBD + Gamma-Gamma, lifetimes and others side by side, on the same customers in the same run.
+
+    PREDICTKPI_REAL_DATA=<folder> python benchmarks/clv.py [--quick] [--part cdnow|journey|grocery|afisha]
+
+Holdouts of four real data sets (`customers/datasets.py`); every model learns only from what was known at the cutoff (`customers/peers.py`
+says what each is). Normalised Gini of the holdout's spend ordered by prediction, errors, total, slope; coverage of the 80 % interval by
+randomised PIT, for customers and for totals of random groups; and ours against each, by a paired bootstrap over customers. A data set or
+peer that is not at hand is named as missing. ``--quick``: 100 resamples instead of 1,000, without lifetimes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from customers.datasets import SOURCES, Split, load_splits
+from customers.judging import DRAWS, Answer, Resampled, interval_scores, point_scores
+from customers.ours import ours
+from customers.peers import LIFETIMES, PEERS, REFERENCE, timed
+from predictkpi.features import rfm
+
+RESULTS = Path(__file__).parent / "results" / "clv.json"
+OURS = "ours"
+GINI_GOALS = {
+    "CDNOW 39 weeks": 0.724,
+    "CDNOW 13 weeks": 0.784,
+    "Journey 3 months": 0.864,
+    "Journey 6 months": 0.868,
+    "grocery 52 weeks": 0.850,
+}
+GAIN_GOAL, WORST_GAIN, MAE_GOAL, RMSE_GOAL = 0.012, -0.003, -0.02, 0.01
+Tell = Callable[[str], None]
+Row = dict[str, object]
+
+
+def judge(split: Split, *, quick: bool, tell: Tell) -> list[Row]:
+    """One row per model: scores, and what ours gains on it."""
+    models = {OURS: ours} | {name: answer for name, answer in PEERS.items() if not (quick and name == LIFETIMES)}
+    answers: dict[str, Answer] = {}
+    for name, answer in models.items():
+        tell(f"{split.name}: {name}")
+        answers[name] = timed(answer, split)
+    actual = split.actual[rfm.TOTAL].to_numpy(float)
+    bought = split.actual[rfm.PURCHASES].to_numpy(float)
+    tell(f"{split.name}: resampling customers")
+    drawn = Resampled.of(
+        actual, {name: found.mean for name, found in answers.items() if not found.missing}, draws=DRAWS // 10 if quick else DRAWS
+    )
+    rows = []
+    for name, found in answers.items():
+        row: Row = {"split": split.name, "model": name, "note": found.note, "cpu_seconds": found.cpu_seconds, "customers": len(actual)}
+        row |= {"days": split.days, "new_customers_share": split.new_share}
+        if not found.missing:
+            row |= point_scores(actual, found.mean)
+            if found.purchases is not None:
+                row["purchases_bias"] = float(found.purchases.sum() / bought.sum() - 1.0)
+            if found.draws is not None:
+                row |= interval_scores(actual, found.draws)
+            if name != OURS:
+                row |= drawn.against(OURS, name)
+        rows.append(row)
+    return rows
+
+
+def show(console: Console, split: Split, rows: list[Row]) -> None:
+    """The table of one split."""
+    heading = ("model", "Gini", "MAE", "RMSE", "total", "purchases", "slope", "80 % covers", "of 100", "of 500", "CPU s")
+    gains = ("Gini: ours +", "95 %", "MAE: ours", "95 %", "RMSE: ours", "95 %")
+    known = f"{len(split.actual):,} customers known at {split.cutoff:%Y-%m-%d}, {split.days:.0f} days to come"
+    table = Table(*heading, *gains, title=f"{split.name}: {known}; {split.new_share:.0%} of their revenue is of customers yet unknown")
+    for row in rows:
+        if "gini" not in row:
+            table.add_row(str(row["model"]), "missing", *[""] * (len(heading) + len(gains) - 2), style="yellow")
+            console.print(f"[yellow]{split.name}: {row['model']}: {row['note']}[/yellow]")
+            continue
+        shown = [str(row["model"]), f"{row['gini']:.4f}", f"{row['mae']:.3f}", f"{row['rmse']:.2f}", f"{row['bias']:+.1%}"]
+        shown += [f"{row[name]:{form}}" if name in row else "" for name, form in (("purchases_bias", "+.1%"), ("slope", ".2f"))]
+        shown += [f"{row[name]:.3f}" if name in row else "" for name in ("coverage80", "groups100", "groups500")]
+        shown.append(f"{row['cpu_seconds']:.1f}")
+        for name, form in (("gini_gain", "+.4f"), ("mae_change", "+.1%"), ("rmse_change", "+.1%")):
+            shown += [f"{row[name]:{form}}", f"{row[name + '_low']:{form}} to {row[name + '_high']:{form}}"] if name in row else ["", ""]
+        table.add_row(*shown)
+    console.print(table)
+
+
+def summary(rows: list[Row]) -> Row:
+    """Ours over all splits against the goals."""
+    mine = {str(row["split"]): row for row in rows if row["model"] == OURS}
+    against = [row for row in rows if row["model"] == REFERENCE]
+    smaller = [abs(float(mine[str(row["split"])]["bias"])) <= abs(float(row["bias"])) for row in against]
+    return {
+        "mean_gain": float(np.mean([row["gini_gain"] for row in against])),
+        "worst_gain": min(float(row["gini_gain"]) for row in against),
+        "mean_mae_change": float(np.mean([row["mae_change"] for row in against])),
+        "worst_rmse_change": max(float(row["rmse_change"]) for row in against),
+        "totals_no_worse": f"{sum(smaller)} of {len(smaller)}",
+        "gini_goals": {name: [mine[name]["gini"], goal] for name, goal in GINI_GOALS.items() if name in mine},
+    }
+
+
+def show_summary(console: Console, found: Row) -> None:
+    """Goals and what was reached."""
+    table = Table("over all splits, ours against " + REFERENCE, "found", "goal")
+    table.add_row("mean gain of Gini", f"{found['mean_gain']:+.4f}", f"at least {GAIN_GOAL:+.3f}")
+    table.add_row("least gain of Gini", f"{found['worst_gain']:+.4f}", f"at least {WORST_GAIN:+.3f}")
+    table.add_row("mean change of MAE", f"{found['mean_mae_change']:+.1%}", f"at most {MAE_GOAL:+.0%}")
+    table.add_row("worst change of RMSE", f"{found['worst_rmse_change']:+.1%}", f"at most {RMSE_GOAL:+.0%}")
+    table.add_row("totals not further off", str(found["totals_no_worse"]), "all")
+    for name, (gini, goal) in found["gini_goals"].items():
+        table.add_row(f"Gini, {name}", f"{gini:.4f}", f"at least {goal}")
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="100 resamples, without lifetimes")
+    parser.add_argument("--part", choices=SOURCES, action="append", help="only this data set (may be repeated)")
+    options = parser.parse_args()
+    console = Console(width=None if Console().is_terminal else 220)
+    root = os.environ.get("PREDICTKPI_REAL_DATA")
+    if not root:
+        console.print("[yellow]skipped: PREDICTKPI_REAL_DATA does not name the folder of real data[/yellow]")
+        return
+    started, rows = time.monotonic(), []
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        for part in options.part or SOURCES:
+            try:
+                splits = load_splits(Path(root), part)
+            except FileNotFoundError as error:
+                console.print(f"[yellow]{part}: skipped: {error}[/yellow]")
+                continue
+            for split in splits:
+                judged = judge(split, quick=options.quick, tell=lambda step: progress.update(task, description=step))
+                show(console, split, judged)
+                rows += judged
+    if rows:
+        found = summary(rows)
+        show_summary(console, found)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps({"rows": rows, "summary": found}, indent=1), encoding="utf-8")
+    console.print(f"{time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
