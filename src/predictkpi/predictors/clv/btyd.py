@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import betaincinv, betaln, digamma, gammaln, hyp2f1
+from scipy.special import betaincinv, betaln, digamma, expit, gammaln, hyp2f1
 
 from predictkpi.errors import InsufficientDataError
 
@@ -46,7 +46,7 @@ class Btyd:
 
     def p_alive(self, frequency: Floats, recency: Floats, T: Floats) -> Floats:
         """P(alive at T | history): FHL section 4.3 after dividing (6) by its first term; 1 in BG before any repeat."""
-        return 1.0 / (1.0 + np.exp(self._log_odds_gone(frequency, recency, T)))
+        return expit(-self._log_odds_gone(frequency, recency, T))
 
     def expected_purchases(self, t: float, frequency: Floats, recency: Floats, T: Floats) -> Floats:
         """E[purchases in (T, T + t] | history], FHL (10)."""
@@ -58,7 +58,7 @@ class Btyd:
         Euler's transformation turns ``2F1(r + x, b + k; a + b + k - 1; z)`` into one whose upper parameters do not grow with ``x``.
         Depends on (x, T) only, and is computed once for each pair.
         """
-        first, back = _distinct(frequency, T)
+        first, back = distinct(frequency, T)
         x, age = frequency[first], T[first]
         # a = 1 is a removable 0/0: step aside by less than the result can show
         a = self.a if abs(self.a - 1.0) > 1e-6 else 1.0 + 1e-6
@@ -133,7 +133,7 @@ class CountedHistories:
     """Equal histories counted once: one-time buyers of one day, the bulk of most companies, become a single row."""
 
     def __init__(self, frequency: Floats, recency: Floats, T: Floats, *, scale: float, modified: bool) -> None:
-        first, back = _distinct(frequency, recency, T)
+        first, back = distinct(frequency, recency, T)
         self.weight = np.bincount(back).astype(float)
         self.x, self.tx, self.T = frequency[first], recency[first] / scale, T[first] / scale
         self.x_values, self.x_code = np.unique(self.x, return_inverse=True)
@@ -159,7 +159,7 @@ class CountedHistories:
         below = np.where(can_leave, b + k - 1.0, 1.0)
         left = np.where(can_leave, np.log(a) - np.log(below), -np.inf)
         log_odds = left[self.x_code] + rx * (log_age - log_last)
-        gone = 1.0 / (1.0 + np.exp(-log_odds))
+        gone = expit(log_odds)
         value = (
             n @ (gammaln(r + x) - gammaln(r) + r * np.log(alpha) + betaln(a, b + k) - betaln(a, b))
             - self.weight @ (rx * log_age)
@@ -175,7 +175,7 @@ class CountedHistories:
         return float(value), np.array([d_r * r, d_alpha * alpha, d_a * a, d_b * b])
 
 
-def _distinct(*columns: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def distinct(*columns: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Index of one row per distinct combination, and for every row the position of its combination."""
     spans = [float(column.max(initial=0.0)) + 1.0 for column in columns]
     if all((column == np.floor(column)).all() for column in columns) and np.prod(spans) < 2.0**62:
