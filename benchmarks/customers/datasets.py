@@ -16,6 +16,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.features import rfm
+from predictkpi.features.purchase_days import DAY
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import table_schema
 
@@ -38,7 +39,7 @@ class Split:
     @property
     def days(self) -> float:
         """Length of the holdout ``[cutoff, end)``."""
-        return (self.end - self.cutoff) / rfm.DAY
+        return (self.end - self.cutoff) / DAY
 
     @cached_property
     def actual(self) -> pd.DataFrame:
@@ -124,5 +125,5 @@ def load_splits(folder: Path, name: str) -> list[Split]:
         raise FileNotFoundError(f"{source.folder} is not in {folder}")
     orders = source.read(folder).sort_values([c.DS, c.CUSTOMER_ID], kind="stable", ignore_index=True)
     # as_of is exclusive: an instant after the last order knows them all
-    full = Snapshot(facts_of_orders(orders, name=name), orders[c.DS].max() + rfm.DAY)
+    full = Snapshot(facts_of_orders(orders, name=name), orders[c.DS].max() + DAY)
     return [Split(title, full, pd.Timestamp(cutoff), pd.Timestamp(end), source.counts) for title, cutoff, end in source.splits]

@@ -23,6 +23,7 @@ from customers.datasets import Split
 from customers.judging import Answer
 from predictkpi.core import columns as c
 from predictkpi.features import rfm
+from predictkpi.features.purchase_days import DAY
 from predictkpi.predictors.clv.btyd import Btyd, fit_btyd
 from predictkpi.predictors.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 from predictkpi.predictors.clv.simulate import SharedDraws
@@ -120,8 +121,8 @@ def mean_spend(split: Split) -> Answer:
 def inner(split: Split) -> tuple[pd.Timestamp, float]:
     """Inner cutoff (a midnight) and the factor from its horizon to the split's."""
     first = split.snapshot.orders[c.DS].min().normalize()
-    back = min(split.days, np.floor((split.cutoff - first) / rfm.DAY / 2.0))
-    return split.cutoff - back * rfm.DAY, split.days / back
+    back = min(split.days, np.floor((split.cutoff - first) / DAY / 2.0))
+    return split.cutoff - back * DAY, split.days / back
 
 
 def learnt(split: Split, at: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -139,7 +140,7 @@ def rfm_features(orders: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     table["mean_gap"] = table[rfm.RECENCY] / table[rfm.FREQUENCY].where(table[rfm.FREQUENCY] > 0)
     table["mean_value"] = table[rfm.GROSS] / table[rfm.PURCHASES].where(table[rfm.PURCHASES] > 0)
     for days in WINDOWS:
-        recent = rfm.spend_in(orders, start=as_of - days * rfm.DAY, end=as_of).reindex(table.index).fillna(0.0)
+        recent = rfm.spend_in(orders, start=as_of - days * DAY, end=as_of).reindex(table.index).fillna(0.0)
         table[[f"spend_{days}", f"purchases_{days}"]] = recent.to_numpy()
     return table
 

@@ -76,19 +76,6 @@ def test_build_rfm__of_no_orders_has_no_rows_and_all_columns():
     assert len(found) == 0
 
 
-def test_build_rfm_history__sees_at_each_instant_what_was_known_then():
-    frame = orders(("a", "2024-01-05", 100.0), ("a", "2024-01-05", 10.0), ("a", "2024-01-15", 20.0))
-    frame["order_id"] = ["1", "1", "2"]
-    # the first order was corrected from 100 to 10, and that became known on 20 January only
-    frame["known_at"] = pd.to_datetime(["2024-01-05", "2024-01-20", "2024-01-15"])
-    snapshot = Snapshot(MemoryFacts({"orders": frame}), AS_OF)
-
-    found = rfm.build_rfm_history(snapshot, [pd.Timestamp("2024-01-10"), pd.Timestamp("2024-01-18"), AS_OF])
-
-    assert found["total"].tolist() == [100.0, 120.0, 30.0]
-    assert found["frequency"].tolist() == [0.0, 1.0, 1.0]
-
-
 def test_spend_in__is_half_open():
     frame = orders(("a", "2024-01-01", 1.0), ("a", "2024-01-31 23:59", 2.0), ("a", "2024-02-01", 4.0), ("b", "2024-02-01", 8.0))
     found = rfm.spend_in(frame, start=pd.Timestamp("2024-01-01"), end=pd.Timestamp("2024-02-01"))

@@ -16,6 +16,7 @@ from predictkpi.core.periods import horizon_end
 from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError
 from predictkpi.features import rfm
+from predictkpi.features.purchase_days import DAY
 from predictkpi.predictors.clv.accounts import AccountPrior, fit_account_prior
 from predictkpi.predictors.clv.artifact import read_state, write_state
 from predictkpi.predictors.clv.baseline import MeanSpendBaseline
@@ -211,7 +212,7 @@ class ClvPredictor(Predictor):
 
 def _horizon_days(as_of: pd.Timestamp) -> Floats:
     ends = [horizon_end(as_of, horizon, SPEC.time_unit) for horizon in SPEC.horizons]
-    return np.array([(end - as_of) / rfm.DAY for end in ends])
+    return np.array([(end - as_of) / DAY for end in ends])
 
 
 def _kinds(inputs: pd.DataFrame) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:

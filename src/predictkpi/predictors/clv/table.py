@@ -11,26 +11,35 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end
 from predictkpi.errors import SchemaError, UnknownEntityError
 from predictkpi.features import rfm
+from predictkpi.features.purchase_days import DAY, Floats, PurchaseDays
+from predictkpi.features.purchase_rhythm import RHYTHM_COLUMNS, rhythm_of
+from predictkpi.predictors.clv.cutoffs import practice
 from predictkpi.predictors.clv.spec import EXPECTED_PURCHASES, MEAN, SPEC
 from predictkpi.snapshot import Snapshot
 
 ACCOUNT_DAYS = "account_days"
 HISTORY_DAYS = "history_days"
-CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, c.SEGMENT, *rfm.RFM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS]
+CATEGORIES = (c.SEGMENT, c.REGION, c.INDUSTRY, c.CHANNEL)
+"""What is said of a customer, as text; empty where nothing is."""
+CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, *CATEGORIES, *rfm.RFM_COLUMNS, *RHYTHM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS]
+SPENT, BOUGHT = "spent_", "bought_"
+"""Before a span in days: net spend and purchases that came within it, in training tables; missing where it is not over yet."""
 
 
 def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
     """One row per customer with an order, or an account, known before ``as_of``; sorted by id, or in the order of ``entity_ids``.
 
-    Columns `CLV_COLUMNS`: `features.rfm` plus ``account_days`` since the account was opened (or first known, or first bought, whichever is
-    earliest) and ``history_days`` since the company's first order, the same in every row. Raises `UnknownEntityError`.
+    Columns `CLV_COLUMNS`: `CATEGORIES`, `features.rfm`, `features.purchase_rhythm`, ``account_days`` since the account was opened (or
+    first known, or first bought, whichever is earliest) and ``history_days`` since the company's first order, the same in every row.
+    Raises `UnknownEntityError`.
     """
     orders, customers = snapshot.orders, snapshot.customers
-    history_days = (snapshot.as_of - orders[c.DS].min()) / rfm.DAY if len(orders) else 0.0
+    history_days = (snapshot.as_of - orders[c.DS].min()) / DAY if len(orders) else 0.0
     if entity_ids is not None:
         wanted = pd.Index(np.asarray(entity_ids, dtype="str"))
         orders, customers = orders[orders[c.CUSTOMER_ID].isin(wanted)], customers[customers[c.CUSTOMER_ID].isin(wanted)]
-    table = rfm.build_rfm(orders, as_of=snapshot.as_of)
+    days = PurchaseDays.of(orders, as_of=snapshot.as_of)
+    table = pd.concat([rfm.rfm_of(days), rhythm_of(days)], axis=1)
     accounts = customers.set_index(c.CUSTOMER_ID)
     cohort = table.index.union(accounts.index) if entity_ids is None else wanted
     if entity_ids is not None:
@@ -41,12 +50,43 @@ def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = No
             )
     table = table.reindex(cohort)
     table = table.fillna({name: 0.0 for name in rfm.RFM_COLUMNS if name != rfm.MONETARY_VALUE})
-    table[c.SEGMENT] = accounts[c.SEGMENT].reindex(cohort).fillna("").astype("str")
+    for name in CATEGORIES:
+        table[name] = accounts[name].reindex(cohort).fillna("").astype("str")
     table[ACCOUNT_DAYS] = np.fmax(_account_days(snapshot, accounts, cohort), table[rfm.T].to_numpy())
     table[HISTORY_DAYS] = history_days
     table[c.AS_OF] = snapshot.as_of
     table.index.name = c.ENTITY_ID
     return table.reset_index()[CLV_COLUMNS]
+
+
+def build_training_table(snapshot: Snapshot, *, horizons: Sequence[float], budget: int) -> pd.DataFrame:
+    """The cohort now, and cohorts of the past with what they bought since.
+
+    `build_clv_table` at ``snapshot.as_of`` and, for customers with an order, at each cutoff of `cutoffs.practice`, every row as known
+    then; columns ``spent_<days>`` and ``bought_<days>`` hold what followed, as known by now. With more than ``budget`` rows of the past,
+    a part of the customers stands for all, the same at every cutoff and chosen by their ids alone.
+    """
+    now = build_clv_table(snapshot)
+    history = float(now[HISTORY_DAYS].max()) if len(now) else 0.0
+    plan = practice(snapshot.as_of, history_days=history, horizons=horizons)
+    bought = now.loc[now[rfm.ORDERS] > 0, c.ENTITY_ID]
+    sampled = _sampled(bought, budget // max(len(plan.cutoffs), 1))
+    orders = snapshot.orders
+    orders = orders[orders[c.CUSTOMER_ID].isin(sampled)] if len(sampled) < len(bought) else orders
+    frames = [now]
+    for cutoff in plan.cutoffs:
+        past = snapshot.at(cutoff)
+        then = past.orders[c.CUSTOMER_ID]
+        ids = None if len(sampled) == len(bought) else sorted(set(sampled) & set(then))
+        rows = build_clv_table(past, entity_ids=ids)
+        rows = rows[rows[rfm.ORDERS] > 0].reset_index(drop=True)
+        for span in plan.spans:
+            end = cutoff + span * DAY
+            if end <= snapshot.as_of:
+                came = rfm.spend_in(orders, start=cutoff, end=end).reindex(rows[c.ENTITY_ID]).fillna(0.0)
+                rows[f"{SPENT}{span}"], rows[f"{BOUGHT}{span}"] = came[rfm.TOTAL].to_numpy(), came[rfm.PURCHASES].to_numpy()
+        frames.append(rows)
+    return pd.concat(frames, ignore_index=True)
 
 
 def build_outcomes(later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -71,7 +111,15 @@ def check_clv_columns(frame: pd.DataFrame, *, needed: Sequence[str] = CLV_COLUMN
         raise SchemaError.missing_columns("clv table", missing=missing, available=frame.columns)
 
 
-def _account_days(snapshot: Snapshot, accounts: pd.DataFrame, cohort: pd.Index) -> rfm.Floats:
+def _sampled(customers: pd.Series, most: int) -> pd.Series:
+    """Up to about ``most`` of them: those whose ids hash below a threshold."""
+    if len(customers) <= most:
+        return customers
+    share = pd.util.hash_array(customers.to_numpy(object)).astype(float) / 2.0**64
+    return customers[share < most / len(customers)]
+
+
+def _account_days(snapshot: Snapshot, accounts: pd.DataFrame, cohort: pd.Index) -> Floats:
     """Days since each account was opened, or first known; NaN for customers that only orders name."""
     first_known = snapshot.history("customers").groupby(c.CUSTOMER_ID)[c.KNOWN_AT].min()
     opened = accounts[c.CREATED_AT].reindex(cohort)
