@@ -50,4 +50,4 @@ def of_each_model(rows: list[dict[str, object]]) -> pd.DataFrame:
     """Means over companies and two standard errors of them: ``slope, slope_2se, ...`` by model and horizon."""
     frame = pd.DataFrame(rows)
     grouped = frame.groupby(["months", "model"], sort=False)[["slope", "bias", "rmse", "gini_share"]]
-    return grouped.mean().join(2.0 * grouped.sem(), rsuffix="_2se").reset_index()
+    return grouped.mean().join((2.0 * grouped.sem()).add_suffix("_2se")).reset_index()

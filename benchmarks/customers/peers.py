@@ -192,15 +192,13 @@ def lightgbm_tweedie(split: Split) -> Answer:
 
 def lifetimes(split: Split) -> Answer:
     """The package lifetimes on the same histories; see `lifetimes_peer`."""
-    if not _OWN_ENVIRONMENT.exists():
-        return Answer(np.zeros(0), note="lifetimes has no environment; `make bench` makes it from requirements/bench-lifetimes.txt")
     table, bought = buyers_of(split)
     buyers = table[bought]
     found = run_lifetimes(
         *history(buyers), monetary=None if split.counts else buyers[rfm.MONETARY_VALUE].fillna(0.0).to_numpy(float), days=split.days
     )
     if "error" in found:
-        return Answer(np.zeros(0), note=f"lifetimes failed: {found['error']}")
+        return Answer(np.zeros(0), note=str(found["error"]))
     purchases = np.zeros(len(table))
     purchases[bought] = found["purchases"]
     answer = _answer(table, bought, purchases, found["value"])
@@ -211,7 +209,9 @@ def lifetimes(split: Split) -> Answer:
 def run_lifetimes(
     frequency: Floats, recency: Floats, T: Floats, *, monetary: Floats | None, days: float
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """What `lifetimes_peer` answers for these histories in its own process and environment."""
+    """What `lifetimes_peer` answers for these histories in its own process and environment; only ``error`` where it has no answer."""
+    if not _OWN_ENVIRONMENT.exists():
+        return {"error": np.array("lifetimes has no environment; `make bench` makes it from requirements/bench-lifetimes.txt")}
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder, "asked.npz"), Path(folder, "answered.npz")
         spend = {} if monetary is None else {"monetary": monetary}
