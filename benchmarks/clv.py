@@ -1,11 +1,12 @@
 """What is each customer worth? Ours, BG/NBD + Gamma-Gamma, lifetimes and others side by side, on the same customers in the same run.
 
-    PREDICTKPI_REAL_DATA=<folder> python benchmarks/clv.py [--quick] [--part cdnow|journey|grocery|afisha]
+    PREDICTKPI_REAL_DATA=<folder> python benchmarks/clv.py [--quick] [--part cdnow|journey|grocery|afisha|truth]
 
 Holdouts of four real data sets (`customers/datasets.py`); every model learns only from what was known at the cutoff (`customers/peers.py`
 says what each is). Normalised Gini of the holdout's spend ordered by prediction, errors, total, slope; coverage of the 80 % interval by
-randomised PIT, for customers and for totals of random groups; and ours against each, by a paired bootstrap over customers. A data set or
-peer that is not at hand is named as missing. ``--quick``: 100 resamples instead of 1,000, without lifetimes.
+randomised PIT, for customers and for totals of random groups; and ours against each, by a paired bootstrap over customers. The part
+``truth`` needs no data: sample companies whose expected spend is known. A data set or peer that is not at hand is named as missing.
+``--quick``: 100 resamples instead of 1,000, small companies, without lifetimes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from customers.company_part import against_truth, of_each_model
 from customers.datasets import SOURCES, Split, load_splits
 from customers.judging import DRAWS, Answer, Resampled, interval_scores, point_scores
 from customers.ours import ours
@@ -31,7 +33,7 @@ from customers.peers import LIFETIMES, PEERS, REFERENCE, timed
 from predictkpi.features import rfm
 
 RESULTS = Path(__file__).parent / "results" / "clv.json"
-OURS = "ours"
+OURS, TRUTH = "ours", "truth"
 GINI_GOALS = {
     "CDNOW 39 weeks": 0.724,
     "CDNOW 13 weeks": 0.784,
@@ -122,34 +124,61 @@ def show_summary(console: Console, found: Row) -> None:
     console.print(table)
 
 
+def show_truth(console: Console, rows: list[Row]) -> None:
+    """Slopes and totals against the truth."""
+    heading = ("months", "model", "slope", "total", "error / mean spend", "Gini / that of the truth")
+    table = Table(*heading, title="Sample companies: against true expected spend, +/- 2 se (goal: slope .95 to 1.05)")
+    for row in of_each_model(rows).to_dict("records"):
+        forms = {"slope": ".3f", "bias": "+.1%", "rmse": ".2f", "gini_share": ".3f"}
+        figures = [f"{row[name]:{form}} +/- {row[name + '_2se']:{form.lstrip('+')}}" for name, form in forms.items()]
+        table.add_row(str(row["months"]), str(row["model"]), *figures)
+    console.print(table)
+
+
+def judge_source(console: Console, part: str, root: str | None, *, quick: bool, tell: Tell) -> list[Row]:
+    """Rows of all splits of one data set, shown one by one; none where it is not at hand."""
+    if not root:
+        console.print(f"[yellow]{part}: skipped: PREDICTKPI_REAL_DATA does not name the folder of real data[/yellow]")
+        return []
+    try:
+        splits = load_splits(Path(root), part)
+    except FileNotFoundError as error:
+        console.print(f"[yellow]{part}: skipped: {error}[/yellow]")
+        return []
+    rows = []
+    for split in splits:
+        judged = judge(split, quick=quick, tell=tell)
+        show(console, split, judged)
+        rows += judged
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="100 resamples, without lifetimes")
-    parser.add_argument("--part", choices=SOURCES, action="append", help="only this data set (may be repeated)")
+    parser.add_argument("--quick", action="store_true", help="100 resamples, small companies, without lifetimes")
+    parser.add_argument(
+        "--part", choices=[*SOURCES, TRUTH], action="append", help="only this data set, or the sample companies (may be repeated)"
+    )
     options = parser.parse_args()
     console = Console(width=None if Console().is_terminal else 220)
-    root = os.environ.get("PREDICTKPI_REAL_DATA")
-    if not root:
-        console.print("[yellow]skipped: PREDICTKPI_REAL_DATA does not name the folder of real data[/yellow]")
-        return
-    started, rows = time.monotonic(), []
+    started, rows, of_truth = time.monotonic(), [], []
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("starting", total=None)
-        for part in options.part or SOURCES:
-            try:
-                splits = load_splits(Path(root), part)
-            except FileNotFoundError as error:
-                console.print(f"[yellow]{part}: skipped: {error}[/yellow]")
-                continue
-            for split in splits:
-                judged = judge(split, quick=options.quick, tell=lambda step: progress.update(task, description=step))
-                show(console, split, judged)
-                rows += judged
-    if rows:
-        found = summary(rows)
+
+        def tell(step: str) -> None:
+            progress.update(task, description=step)
+
+        for part in options.part or [*SOURCES, TRUTH]:
+            if part == TRUTH:
+                of_truth = against_truth(ours, quick=options.quick, tell=tell)
+                show_truth(console, of_truth)
+            else:
+                rows += judge_source(console, part, os.environ.get("PREDICTKPI_REAL_DATA"), quick=options.quick, tell=tell)
+    found = summary(rows) if rows else {}
+    if found:
         show_summary(console, found)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"rows": rows, "summary": found}, indent=1), encoding="utf-8")
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"rows": rows, "summary": found, "truth": of_truth}, indent=1), encoding="utf-8")
     console.print(f"{time.monotonic() - started:.0f} s")
 
 

@@ -45,7 +45,7 @@ def main() -> None:
         try:
             found = answer(asked)
         except ConvergenceError as error:
-            found = {"error": np.array(str(error).splitlines()[0])}
+            found = {"error": np.array(f"lifetimes did not converge: {str(error).strip().splitlines()[0]}")}
     np.savez(sys.argv[2], **found)
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv_cost import DAYS, FIRST_DAY, ORDERS_EACH, draw_histories, exponent, make_facts, trained
+from customers.company_part import against_truth, of_each_model
 from customers.datasets import SOURCES, Split, facts_of_orders, load_splits
-from customers.judging import Resampled, central_coverage, interval_scores, point_scores, resamples
+from customers.judging import Answer, Resampled, central_coverage, interval_scores, point_scores, resamples
 from customers.ours import ours
 from customers.peers import LIFETIMES, PEERS, inner, lifetimes, mean_spend, rfm_features, timed
 from predictkpi.metrics.ranking import normalised_gini, pit_coverage, randomised_pit
@@ -189,3 +191,47 @@ def test_lifetimes__says_why_it_has_no_answer(split, monkeypatch, tmp_path):
 def test_sources__name_their_splits_once():
     names = [name for source in SOURCES.values() for name, _, _ in source.splits]
     assert len(names) == len(set(names)) == 6
+
+
+def test_against_truth__knows_the_truth_when_it_sees_it(monkeypatch):
+    monkeypatch.setattr("customers.company_part.PEERS", {"mean spend": mean_spend})
+    seen = []
+
+    def knowing(split: Split) -> Answer:
+        seen.append(split)
+        return mean_spend(split)
+
+    rows = against_truth(knowing, quick=True, tell=lambda step: None)
+    assert {(row["seed"], row["months"], row["model"]) for row in rows} == {
+        (seed, months, model) for seed in (200, 201) for months in (6, 12) for model in ("ours", "mean spend")
+    }
+    assert all(split.days > 180 for split in seen)
+    means = of_each_model(rows)
+    assert len(means) == 4
+    # the same answer under two names is judged the same; and it does not know who has gone
+    for _, pair in means.groupby("months"):
+        assert pair["slope"].nunique() == pair["bias"].nunique() == 1
+        assert pair["bias"].iloc[0] > 0.1
+        assert 0.3 < pair["gini_share"].iloc[0] < 1.0
+
+
+def test_draw_histories__are_possible_ones_in_whole_days():
+    x, tx, T = draw_histories(3000)
+    assert ((tx == 0) == (x == 0)).all()
+    assert (tx <= T).all()
+    assert (x <= tx).all()
+    assert (np.floor(T) == T).all()
+    assert 0.3 < (x > 0).mean() < 0.7
+
+
+def test_cost__is_of_customers_with_ten_orders_each():
+    orders = Snapshot(make_facts(500), FIRST_DAY + pd.Timedelta(days=DAYS)).orders
+    assert orders["customer_id"].nunique() == 500
+    assert len(orders) / 500 == pytest.approx(ORDERS_EACH, rel=0.15)
+    _, snapshot, took = trained(500)
+    assert (took["customers"], took["orders"]) == (500, len(snapshot.orders))
+
+
+def test_exponent__is_one_where_the_time_grows_with_the_customers():
+    rows = [{"customers": 10, "fit": 0.5}, {"customers": 100, "fit": 9.0}, {"customers": 1000, "fit": 50.0}]
+    assert exponent(rows, "fit") == pytest.approx(1.0)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, digamma, expit, gammaln, hyp2f1
 
@@ -136,7 +137,7 @@ class CountedHistories:
         first, back = distinct(frequency, recency, T)
         self.weight = np.bincount(back).astype(float)
         self.x, self.tx, self.T = frequency[first], recency[first] / scale, T[first] / scale
-        self.x_values, self.x_code = np.unique(self.x, return_inverse=True)
+        self.x_code, self.x_values = pd.factorize(self.x)
         self.x_weight = np.bincount(self.x_code, weights=self.weight)
         self.k_values = self.x_values + 1.0 if modified else self.x_values
         self.total = self.weight.sum()
@@ -153,22 +154,27 @@ class CountedHistories:
         """Total log-likelihood and its gradient in (log r, log alpha, log a, log b)."""
         r, alpha, a, b = np.exp(theta)
         x, k, n = self.x_values, self.k_values, self.x_weight
-        log_age, log_last = np.log(alpha + self.T), np.log(alpha + self.tx)
+        age, last = alpha + self.T, alpha + self.tx
+        log_age = np.log(age)
+        log_gap = log_age - np.log(last)
         rx = r + self.x
         can_leave = k > 0
         below = np.where(can_leave, b + k - 1.0, 1.0)
         left = np.where(can_leave, np.log(a) - np.log(below), -np.inf)
-        log_odds = left[self.x_code] + rx * (log_age - log_last)
-        gone = expit(log_odds)
+        log_odds = left[self.x_code] + rx * log_gap
+        # logaddexp and expit in one go, and in functions that NumPy runs on several numbers at once
+        small = np.exp(-np.abs(log_odds))
+        either = 1.0 + small
+        gone = self.weight * np.where(log_odds > 0, 1.0, small) / either
         value = (
             n @ (gammaln(r + x) - gammaln(r) + r * np.log(alpha) + betaln(a, b + k) - betaln(a, b))
             - self.weight @ (rx * log_age)
-            + self.weight @ np.logaddexp(0.0, log_odds)
+            + self.weight @ (np.maximum(log_odds, 0.0) + np.log(either))
         )
-        gone_by_x = np.bincount(self.x_code, weights=self.weight * gone)
-        d_r = n @ (digamma(r + x) - digamma(r) + np.log(alpha)) - self.weight @ log_age + (self.weight * gone) @ (log_age - log_last)
-        older, last = rx / (alpha + self.T), rx / (alpha + self.tx)
-        d_alpha = self.total * r / alpha - self.weight @ older + (self.weight * gone) @ (older - last)
+        gone_by_x = np.bincount(self.x_code, weights=gone)
+        d_r = n @ (digamma(r + x) - digamma(r) + np.log(alpha)) - self.weight @ log_age + gone @ log_gap
+        older = rx / age
+        d_alpha = self.total * r / alpha - self.weight @ older + gone @ (older - rx / last)
         both = digamma(a + b) - digamma(a + b + k)
         d_a = n @ both + gone_by_x.sum() / a
         d_b = n @ (both + digamma(b + k) - digamma(b)) - gone_by_x @ np.where(can_leave, 1.0 / below, 0.0)
@@ -176,19 +182,17 @@ class CountedHistories:
 
 
 def distinct(*columns: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Index of one row per distinct combination, and for every row the position of its combination."""
+    """Index of one row per distinct combination, and for every row the position of its combination; in order of appearance."""
     spans = [float(column.max(initial=0.0)) + 1.0 for column in columns]
-    if all((column == np.floor(column)).all() for column in columns) and np.prod(spans) < 2.0**62:
-        # whole days, as usual: one key
-        code = np.zeros(len(columns[0]), dtype=np.int64)
-        for column, span in zip(columns, spans, strict=True):
-            code = code * int(span) + column.astype(np.int64)
-        _, first, back = np.unique(code, return_index=True, return_inverse=True)
-        return first, back
+    whole = all((column == np.floor(column)).all() for column in columns) and np.prod(spans) < 2.0**62
     code = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        _, inverse = np.unique(column, return_inverse=True)
-        # dense after every step, so that the product of two counts of at most n each stays far inside 64 bits
-        _, code = np.unique(code * (int(inverse.max(initial=0)) + 1) + inverse, return_inverse=True)
-    _, first = np.unique(code, return_index=True)
-    return first, code
+    for column, span in zip(columns, spans, strict=True):
+        if whole:
+            # whole days, as usual: one key
+            code = code * int(span) + column.astype(np.int64)
+        else:
+            # dense after every step, so that the product of two counts of at most n each stays far inside 64 bits
+            each, _ = pd.factorize(column)
+            code, _ = pd.factorize(code * (int(each.max(initial=0)) + 1) + each)
+    back, _ = pd.factorize(code)
+    return np.flatnonzero(np.diff(np.maximum.accumulate(back), prepend=-1)), back

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.special import gammaln
+from scipy.special import gammaln, hyp2f1
 
 from predictkpi.errors import InsufficientDataError
-from predictkpi.predictors.clv.pareto_nbd import ParetoNbd, fit_pareto_nbd
+from predictkpi.predictors.clv.pareto_nbd import ParetoNbd, fit_pareto_nbd, log_likelihood
 
 POSITIVE = st.floats(0.05, 20.0)
 
@@ -40,15 +40,51 @@ def one(model: ParetoNbd, name: str, *arguments: float, t: float | None = None) 
 def test_log_likelihood__is_the_integral_over_the_moment_of_leaving(r, alpha, s, beta, x, share, T):
     tx = share * T if x else 0.0
 
+    check_against_integral(ParetoNbd(r, alpha, s, beta), x, tx, T)
+
+
+@pytest.mark.parametrize("x", [0.0, 4.0])
+def test_log_likelihood__holds_where_a_hypergeometric_function_is_lost(x):
+    # a small alpha with a large s: SciPy's 2F1 of the note's solution is NaN
+    check_against_integral(ParetoNbd(1.86, 0.117, 239.0, 278.0), x, 0.4 if x else 0.0, 1.2)
+    check_against_integral(ParetoNbd(1.86, 0.117, 239.0, 278.0), x, 0.0, 0.0012)
+
+
+def check_against_integral(model: ParetoNbd, x: float, tx: float, T: float) -> None:
+    r, alpha, s, beta = model.r, model.alpha, model.s, model.beta
+
     # in units of the value at T, which keeps the integrand near 1
     def leaves_at(y):
         return np.exp((r + x) * np.log((alpha + T) / (alpha + y)) + s * np.log((beta + T) / (beta + y))) * s / (beta + y)
 
     gone, _ = quad(leaves_at, tx, T, epsabs=0, epsrel=1e-10, limit=200)
     alive = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta) - (r + x) * np.log(alpha + T) - s * np.log(beta + T)
-    model = ParetoNbd(r, alpha, s, beta)
     assert one(model, "log_likelihood", x, tx, T) == pytest.approx(alive + np.log1p(gone), rel=1e-7, abs=1e-7)
     assert one(model, "p_alive", x, tx, T) == pytest.approx(1 / (1 + gone), rel=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(*[st.floats(-2.0, 3.0)] * 4)
+def test_gradient__agrees_with_finite_differences(a, b, c, d):
+    x, tx, T, _ = draw(40, r=0.6, alpha=8.0, s=0.7, beta=14.0, ahead=0.0)
+    theta = np.array([a, b, c, d])
+    _, gradient = log_likelihood(theta, x, tx, T)
+    for i, step in enumerate(np.eye(4) * 1e-5):
+        up, down = (log_likelihood(theta + sign * step, x, tx, T)[0] for sign in (1, -1))
+        assert gradient[:, i] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-5)
+
+
+def test_log_likelihood__is_the_closed_form_of_the_note():
+    # FH (18) to (20) with 2F1 for alpha above and below beta, where it can be trusted
+    x, tx, T = np.array([0.0, 2.0, 7.0]), np.array([0.0, 12.0, 30.0]), np.array([38.9, 30.0, 38.0])
+    for r, alpha, s, beta in ((0.55, 10.6, 0.61, 11.7), (0.55, 12.0, 0.61, 7.0)):
+        shape, upper = r + s + x, r + x if alpha < beta else s + 1.0
+        long, gap = max(alpha, beta), abs(alpha - beta)
+        first, last = (hyp2f1(shape, upper, shape + 1.0, gap / (long + at)) / (long + at) ** shape for at in (tx, T))
+        alive = (alpha + T) ** -(r + x) * (beta + T) ** -s
+        rates = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
+        expected = rates + np.log(alive + s / shape * (first - last))
+        assert ParetoNbd(r, alpha, s, beta).log_likelihood(x, tx, T) == pytest.approx(expected, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
