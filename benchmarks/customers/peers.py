@@ -66,7 +66,8 @@ def joint_draws(btyd: Btyd, spend: GammaGamma, table: pd.DataFrame, *, days: flo
     x, tx, age = history(table)
     out = np.zeros((len(table), FUTURES), dtype=np.float32)
     rng = np.random.default_rng(seed)
-    for rows, draws in shared.of_customers(frequency=x, recency=tx, T=age, spent=table[rfm.GROSS].to_numpy(float), days=np.array([days])):
+    alive, spent, even = btyd.p_alive(x, tx, age), table[rfm.GROSS].to_numpy(float), np.ones((len(table), 1))
+    for rows, draws in shared.of_customers(frequency=x, alive=alive, T=age, spent=spent, days=np.array([days]), tempo=even):
         # all customers run through the same random numbers: shuffled, their futures have nothing to do with one another
         out[rows] = rng.permuted(draws[:, 0, :], axis=1)
     return out

@@ -17,7 +17,7 @@ from predictkpi.errors import ArtifactError, InsufficientDataError
 from predictkpi.features import rfm
 from predictkpi.predictors.clv.artifact import read_state, write_state
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
-from predictkpi.predictors.clv.spec import EXPECTED_PURCHASES, MEAN, P_ALIVE, QUANTILES, SPEC, STATISTICS
+from predictkpi.predictors.clv.spec import ANNUAL_DISCOUNT, DISCOUNTED, EXPECTED_PURCHASES, MEAN, P_ALIVE, QUANTILES, SPEC, STATISTICS
 from predictkpi.predictors.clv.table import CLV_COLUMNS, build_clv_table, build_outcomes, check_clv_columns
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
@@ -103,6 +103,7 @@ class MeanSpendBaseline(Predictor):
         refunds = ((inputs[rfm.PURCHASES] <= 0) & (inputs[rfm.ORDERS] > 0)).to_numpy()
         for h, horizon in enumerate(SPEC.horizons):
             values[:, h, at[MEAN]] = spend * horizon
+            values[:, h, at[DISCOUNTED]] = spend * horizon * discount_of_even_spend(horizon)
             values[:, h, at[EXPECTED_PURCHASES]] = purchases * horizon
             values[:, h, at[P_ALIVE]] = np.where(refunds, 0.0, np.array(self.again_)[bins])
             ratios = np.array(self._ratios_of(horizon))[bins]
@@ -173,6 +174,12 @@ class MeanSpendBaseline(Predictor):
         if horizon in self.ratios_:
             return self.ratios_[horizon]
         return self.ratios_[max(self.ratios_)] if self.ratios_ else [[0.0, 1.0, 2.0]] * _N_BINS
+
+
+def discount_of_even_spend(months: int) -> float:
+    """Present value over the sum of a spend that is the same every month, at `ANNUAL_DISCOUNT`."""
+    years = (np.arange(months) + 0.5) / 12.0
+    return float(np.mean((1.0 + ANNUAL_DISCOUNT) ** -years))
 
 
 def _months_since_first(table: pd.DataFrame) -> Floats:

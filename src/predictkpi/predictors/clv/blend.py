@@ -57,7 +57,8 @@ class Cohort:
 @dataclass(frozen=True)
 class Blend:
     """``weights`` of spend learner, purchase learner and purchase model, summing to 1; ``scales`` bring either learner's total to the
-    purchase model's, on the cohort that was learnt for."""
+    purchase model's, on the cohort that was learnt for. Customers of whom more than ``largest`` is expected are left to the purchase
+    model: fewer of them than a leaf needs were seen, so no tree can tell them apart."""
 
     span: int
     spend: Booster
@@ -65,6 +66,7 @@ class Blend:
     categories: dict[str, list[str]]
     weights: tuple[float, float, float]
     scales: tuple[float, float]
+    largest: float
 
     @classmethod
     def fit(cls, span: int, cohorts: Sequence[Cohort], now: pd.DataFrame, model: PurchaseModel, settings: Boosting) -> Blend:
@@ -87,17 +89,20 @@ class Blend:
         held *= expected.sum() / np.maximum(held.sum(axis=0), 1e-12)
         weights = stacked(np.column_stack([held, expected]), spent)
         boosters = learn(features, spent, "spend", settings), learn(features, purchases, "purchases", settings)
-        today = matrix(now, categories)
-        due = (model.counts(now, np.array([float(span)]))[:, 0] * model.value(now)).sum()
-        raw = answer(boosters[0], today).sum(), (answer(boosters[1], today) * model.value(now)).sum()
-        return cls(span, *boosters, categories, weights, (_over(due, raw[0]), _over(due, raw[1])))
+        largest = float(np.sort(expected)[-min(settings.min_rows, len(expected))])
+        due = model.counts(now, np.array([float(span)]))[:, 0] * model.value(now)
+        seen = due <= largest
+        today, worth = matrix(now[seen], categories), model.value(now[seen])
+        raw = answer(boosters[0], today).sum(), (answer(boosters[1], today) * worth).sum()
+        scales = _over(due[seen].sum(), raw[0]), _over(due[seen].sum(), raw[1])
+        return cls(span, *boosters, categories, weights, scales, largest)
 
     def ratio(self, bought: pd.DataFrame, expected: Floats, value: Floats) -> Floats:
         """What each customer brings over what the purchase model ``expected`` of the span: ``(n,)``."""
         features = matrix(bought, self.categories)
         spend, purchases = answer(self.spend, features) * self.scales[0], answer(self.purchases, features) * value * self.scales[1]
         whole = self.weights[0] * spend + self.weights[1] * purchases + self.weights[2] * expected
-        return np.divide(whole, expected, out=np.ones(len(whole)), where=expected > 0)
+        return np.divide(whole, expected, out=np.ones(len(whole)), where=(expected > 0) & (expected <= self.largest))
 
 
 def stacked(held: Floats, y: Floats) -> tuple[float, float, float]:

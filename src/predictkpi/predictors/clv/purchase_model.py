@@ -26,9 +26,11 @@ class PurchaseModel:
     net_share: float
 
     @classmethod
-    def fit(cls, bought: pd.DataFrame, *, modified: bool, prior_weight: float) -> Self:
-        """From rows of a CLV table with a purchase."""
-        btyd = fit_btyd(*histories(bought), modified=modified, prior_weight=prior_weight)
+    def fit(cls, bought: pd.DataFrame, *, modified: bool | None, prior_weight: float) -> Self:
+        """From rows of a CLV table with a purchase: MBG/NBD (``modified``) or BG/NBD, or None for the one of greater likelihood."""
+        choices = (True, False) if modified is None else (modified,)
+        fitted = [fit_btyd(*histories(bought), modified=choice, prior_weight=prior_weight) for choice in choices]
+        btyd = max(fitted, key=lambda model: model.loglik)
         spent, purchases = spent_of(bought), bought[rfm.PURCHASES].to_numpy(float)
         spend = fit_gamma_gamma(purchases, spent / purchases, prior_weight=prior_weight)
         return cls(btyd, spend, float(np.clip(bought[rfm.TOTAL].sum() / spent.sum(), LEAST_NET_SHARE, 1.0)))

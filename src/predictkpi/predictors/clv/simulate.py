@@ -18,6 +18,7 @@ from scipy.special import betaincinv, gammaincinv
 
 from predictkpi.predictors.clv.accounts import AccountPrior
 from predictkpi.predictors.clv.btyd import Btyd
+from predictkpi.predictors.clv.contracts import Contract
 from predictkpi.predictors.clv.gamma_gamma import GammaGamma
 
 Floats = npt.NDArray[np.float64]
@@ -45,24 +46,40 @@ class SharedDraws:
         self._sizes = np.concatenate([np.zeros((draws, 1)), sizes], axis=1)
 
     def of_customers(
-        self, *, frequency: Floats, recency: Floats, T: Floats, spent: Floats, days: Floats
+        self, *, frequency: Floats, alive: Floats, T: Floats, spent: Floats, days: Floats, tempo: Floats
     ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
         """Draws for customers with a purchase: ``(rows, (n_rows, n_horizons, draws))``, chunk by chunk.
 
-        ``spent`` (n,) is all purchases so far; ``days`` (n_horizons,) rising.
+        ``alive`` (n,) is the chance of still being a customer, ``spent`` (n,) all purchases so far; ``days`` (n_horizons,) rise. With a
+        ``tempo`` (n, n_horizons) of 2, a customer goes through what the model says of 2 days in one.
         """
         x_values, code = np.unique(frequency, return_inverse=True)
         rate, turns, worth = self._by_frequency(x_values)
-        p_alive = self._btyd.p_alive(frequency, recency, T)
         for rows in _chunks(len(frequency)):
             out = np.zeros((self.draws, rows.stop - rows.start, len(days)))
-            speed, wealth, codes, alive = self._btyd.alpha + T[rows], self._spend.gamma + spent[rows], code[rows], p_alive[rows]
+            speed, wealth, codes, p_alive = self._btyd.alpha + T[rows], self._spend.gamma + spent[rows], code[rows], alive[rows]
             for s in range(self.draws):
-                on = np.flatnonzero(self.u_alive[s] < alive)
+                on = np.flatnonzero(self.u_alive[s] < p_alive)
                 which = codes[on]
-                reach = (rate[which, s] / speed[on])[:, None] * days
+                reach = (rate[which, s] / speed[on])[:, None] * (days * tempo[rows][on])
                 count = np.minimum(np.searchsorted(self._times[s], reach), turns[which, s][:, None])
                 out[s, on] = self._sizes[s][count] * (wealth[on] / worth[which, s])[:, None]
+            yield rows, np.moveaxis(out, 0, 2)
+
+    def of_contracts(
+        self, contract: Contract, *, survived: Floats, is_active: npt.NDArray[np.bool_], due: npt.NDArray[np.int64], spent: Floats
+    ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+        """The same for customers of a contract with ``survived`` renewals (n,), of which ``due`` (n, n_horizons) more may come."""
+        values, code = np.unique(survived, return_inverse=True)
+        leave = betaincinv(contract.model.alpha, (contract.model.beta + values)[:, None], self._u_leave)
+        renewals = self._turns(np.clip(leave, 1e-12, 1.0 - 1e-12)) - 1
+        _, _, worth = self._by_frequency(values)
+        for rows in _chunks(len(survived)):
+            which, wealth = code[rows], (self._spend.gamma + spent[rows]) * is_active[rows]
+            out = np.zeros((self.draws, rows.stop - rows.start, due.shape[1]))
+            for s in range(self.draws):
+                count = np.minimum(due[rows], renewals[which, s][:, None])
+                out[s] = self._sizes[s][np.minimum(count, _MOST_PURCHASES)] * (wealth / worth[which, s])[:, None]
             yield rows, np.moveaxis(out, 0, 2)
 
     def of_accounts(
