@@ -41,6 +41,11 @@ class Split:
         """Length of the holdout ``[cutoff, end)``."""
         return (self.end - self.cutoff) / DAY
 
+    @property
+    def history_days(self) -> float:
+        """Days from the midnight of the first order to the cutoff."""
+        return (self.cutoff - self.snapshot.orders[c.DS].min().normalize()) / rfm.DAY
+
     @cached_property
     def actual(self) -> pd.DataFrame:
         """Net spend (``total``) and purchase days (``purchases``) in the holdout of the cohort, indexed by customer and sorted."""

@@ -133,16 +133,24 @@ class Resampled:
             )
         return found
 
-    def against(self, ours: str, reference: str) -> dict[str, float]:
-        """Ours minus the reference: Gini in points, errors as a share of the reference's, size of the total's error; with 95 % limits."""
-        differences = {
+    def differences(self, ours: str, reference: str) -> dict[str, Floats]:
+        """Ours minus the reference: Gini in points, errors as a share of the reference's, size of the total's error; on every resample."""
+        return {
             "gini_gain": self.gini[ours] - self.gini[reference],
             "mae_change": self.mae[ours] / self.mae[reference] - 1.0,
             "rmse_change": self.rmse[ours] / self.rmse[reference] - 1.0,
             "bias_change": np.abs(self.bias[ours]) - np.abs(self.bias[reference]),
         }
+
+    def against(self, ours: str, reference: str) -> dict[str, float]:
+        """`differences` with 95 % limits."""
         found = {}
-        for name, values in differences.items():
-            low, high = np.quantile(values[1:], [0.025, 0.975])
-            found |= {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+        for name, values in self.differences(ours, reference).items():
+            found |= with_limits(name, values)
         return found
+
+
+def with_limits(name: str, values: Floats) -> dict[str, float]:
+    """Value on the cohort, the first one, and the middle 95 % of the resamples, as ``name``, ``name_low`` and ``name_high``."""
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -36,7 +36,8 @@ def calibration_slope(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     actual, predicted, _ = _as_floats(actual, predicted, None)
     spread = predicted - predicted.mean() if len(predicted) else predicted
     square = float(spread @ spread)
-    return float(spread @ actual) / square if square > 0 else float("nan")
+    # of a constant the mean may be off by a rounding
+    return float(spread @ actual) / square if square > 1e-24 * float(predicted @ predicted) else float("nan")
 
 
 def tweedie_deviance(actual: npt.ArrayLike, predicted: npt.ArrayLike, power: float = 1.5, *, floor: float = 0.01) -> Floats:

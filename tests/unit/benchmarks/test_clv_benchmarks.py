@@ -52,6 +52,7 @@ def of_four() -> Split:
 def test_split__knows_the_past_only_and_judges_whom_it_knew():
     split = of_four()
     assert split.days == 92
+    assert split.history_days == 30
     assert split.snapshot.orders["customer_id"].tolist() == ["A", "B", "C"]
     assert split.actual.to_dict("index") == {
         "A": {"total": 12.0, "purchases": 2.0},

@@ -69,6 +69,7 @@ def test_total_bias__and_slope():
     predicted = np.array([1.0, 2.0, 5.0])
     assert calibration_slope(0.5 * predicted + 3.0, predicted) == pytest.approx(0.5)
     assert np.isnan(calibration_slope([1.0, 2.0], [3.0, 3.0]))
+    assert np.isnan(calibration_slope(np.arange(173.0), np.full(173, 97.13)))
 
 
 def test_tweedie_deviance__agrees_with_its_definition():
