@@ -54,7 +54,9 @@ def rhythm_of(days: PurchaseDays) -> pd.DataFrame:
     columns["season_purchases"] = np.where(known, (stop - start).astype(float), np.nan)
     columns["log_season_spend"] = np.where(known, np.log1p(bought.spent(start, stop)), np.nan)
     columns |= _values(bought)
-    half = np.searchsorted(bought.who * (days.end + 2.0) + bought.day, np.arange(n) * (days.end + 2.0) + np.nan_to_num((first + days.end) / 2))
+    half = np.searchsorted(
+        bought.who * (days.end + 2.0) + bought.day, np.arange(n) * (days.end + 2.0) + np.nan_to_num((first + days.end) / 2)
+    )
     columns["pace_trend"] = np.where(bought.count > 0, np.log1p(bought.stop - half) - np.log1p(half - bought.first), np.nan)
     gross = np.bincount(bought.who, weights=bought.value, minlength=n)
     back = np.bincount(days.who, weights=np.minimum(days.net, 0.0), minlength=n)

@@ -81,7 +81,9 @@ def read_forecast(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Custome
         for held in state["blends"]:
             spend, purchases = (_read_booster(_booster_path(folder, name, held["span"])) for name in LEARNERS)
             weights, scales = tuple(held["weights"]), tuple(held["scales"])
-            blends[int(held["span"])] = Blend(int(held["span"]), spend, purchases, held["categories"], weights, scales, float(held["largest"]))
+            blends[int(held["span"])] = Blend(
+                int(held["span"]), spend, purchases, held["categories"], weights, scales, float(held["largest"])
+            )
         forecast = CustomerForecast(
             PurchaseModel.from_state(state["model"]),
             AccountPrior(**state["accounts"]),
