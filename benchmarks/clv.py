@@ -6,7 +6,7 @@ Holdouts of four real data sets (`customers/datasets.py`); every model learns on
 says what each is). Normalised Gini of the holdout's spend ordered by prediction, errors, total, slope; coverage of the 80 % interval by
 randomised PIT, for customers and for totals of random groups; and ours against each, by a paired bootstrap over customers. The part
 ``truth`` needs no data: sample companies whose expected spend is known. A data set or peer that is not at hand is named as missing.
-``--quick``: 100 resamples instead of 1,000, small companies, without lifetimes.
+``--quick``: 100 resamples instead of 1,000, small companies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from customers.company_part import against_truth, of_each_model
 from customers.datasets import SOURCES, Split, load_splits
 from customers.judging import DRAWS, Answer, Floats, Resampled, interval_scores, point_scores, with_limits
 from customers.ours import ours
-from customers.peers import LIFETIMES, PEERS, REFERENCE, timed
+from customers.peers import PEERS, REFERENCE, timed
 from predictkpi.features import rfm
 
 RESULTS = Path(__file__).parent / "results" / "clv.json"
@@ -48,7 +48,7 @@ Row = dict[str, object]
 
 def judge(split: Split, *, quick: bool, tell: Tell) -> tuple[list[Row], dict[str, Floats]]:
     """One row per model: scores, and what ours gains on it; and the gains on the reference on every resample."""
-    models = {OURS: ours} | {name: answer for name, answer in PEERS.items() if not (quick and name == LIFETIMES)}
+    models = {OURS: ours} | PEERS
     answers: dict[str, Answer] = {}
     for name, answer in models.items():
         tell(f"{split.name}: {name}")
@@ -159,7 +159,7 @@ def judge_source(console: Console, part: str, root: str | None, *, quick: bool, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="100 resamples, small companies, without lifetimes")
+    parser.add_argument("--quick", action="store_true", help="100 resamples, small companies")
     parser.add_argument(
         "--part", choices=[*SOURCES, TRUTH], action="append", help="only this data set, or the sample companies (may be repeated)"
     )

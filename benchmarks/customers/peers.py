@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from predictkpi.features import rfm
 from predictkpi.features.purchase_days import DAY
 from predictkpi.predictors.clv.btyd import Btyd, fit_btyd
 from predictkpi.predictors.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
-from predictkpi.predictors.clv.pareto_nbd import fit_pareto_nbd
+from predictkpi.predictors.clv.pareto_nbd import ParetoNbd, fit_pareto_nbd
 from predictkpi.predictors.clv.simulate import SharedDraws
 
 Floats = npt.NDArray[np.float64]
@@ -73,39 +74,27 @@ def joint_draws(btyd: Btyd, spend: GammaGamma, table: pd.DataFrame, *, days: flo
     return out
 
 
-def btyd_answer(split: Split, *, modified: bool, repeats_only: bool = False) -> Answer:
-    """(M)BG/NBD and Gamma-Gamma by maximum likelihood; customers without a purchase of positive value are worth 0."""
+def btyd_answer(split: Split, fit: Callable[[Floats, Floats, Floats], Btyd | ParetoNbd], *, repeats_only: bool = False) -> Answer:
+    """A purchase model and Gamma-Gamma by maximum likelihood; customers without a purchase of positive value are worth 0.
+
+    With intervals for (M)BG/NBD and spend learnt from all purchases.
+    """
     table, bought = buyers_of(split)
     buyers = table[bought]
-    btyd = fit_btyd(*history(buyers), modified=modified)
-    if repeats_only:
-        count, value = buyers[rfm.FREQUENCY].to_numpy(float), buyers[rfm.MONETARY_VALUE].fillna(0.0).to_numpy(float)
-    else:
-        count = buyers[rfm.PURCHASES].to_numpy(float)
-        value = buyers[rfm.GROSS].to_numpy(float) / count
-    some = count > 0
-    purchases = np.zeros(len(table))
-    purchases[bought] = btyd.expected_purchases(split.days, *history(buyers))
-    if split.counts:
-        # every purchase is worth 1 and there is no spend to learn; the simulation gets a spend without spread
-        return _answer(table, bought, purchases, 1.0, draws=joint_draws(btyd, GammaGamma(1e6, 1e6, 1.0), buyers, days=split.days))
-    spend = fit_gamma_gamma(count[some], value[some])
-    worth = spend.expected_value(count, value)
-    draws = None if repeats_only else joint_draws(btyd, spend, buyers, days=split.days)
-    return _answer(table, bought, purchases, worth, draws=draws, note=f"r {btyd.r:.3f} a {btyd.a:.3f} b {btyd.b:.3f}, q {spend.q:.2f}")
-
-
-def pareto_answer(split: Split) -> Answer:
-    """Pareto/NBD and Gamma-Gamma on all purchases, without intervals."""
-    table, bought = buyers_of(split)
-    buyers = table[bought]
-    model = fit_pareto_nbd(*history(buyers))
+    model, draws = fit(*history(buyers)), None
     count = buyers[rfm.PURCHASES].to_numpy(float)
     value = buyers[rfm.GROSS].to_numpy(float) / count
+    if repeats_only:
+        count, value = buyers[rfm.FREQUENCY].to_numpy(float), buyers[rfm.MONETARY_VALUE].fillna(0.0).to_numpy(float)
+    some = count > 0
+    # where every purchase is worth 1 there is no spend to learn, and the simulation gets one without spread
+    spend = GammaGamma(1e6, 1e6, 1.0) if split.counts else fit_gamma_gamma(count[some], value[some])
+    worth = 1.0 if split.counts else spend.expected_value(count, value)
     purchases = np.zeros(len(table))
     purchases[bought] = model.expected_purchases(split.days, *history(buyers))
-    worth = 1.0 if split.counts else fit_gamma_gamma(count, value).expected_value(count, value)
-    return _answer(table, bought, purchases, worth, note=f"r {model.r:.3f} s {model.s:.3f}")
+    if isinstance(model, Btyd) and not repeats_only:
+        draws = joint_draws(model, spend, buyers, days=split.days)
+    return _answer(table, bought, purchases, worth, draws=draws)
 
 
 def _answer(
@@ -115,14 +104,13 @@ def _answer(
     worth: Floats | float,
     *,
     draws: npt.NDArray[np.float32] | None = None,
-    note: str = "",
 ) -> Answer:
     mean, all_draws = np.zeros(len(table)), None
     mean[bought] = purchases[bought] * worth
     if draws is not None:
         all_draws = np.zeros((len(table), draws.shape[1]), dtype=np.float32)
         all_draws[bought] = draws
-    return Answer(mean, purchases, all_draws, note)
+    return Answer(mean, purchases, all_draws)
 
 
 def mean_spend(split: Split) -> Answer:
@@ -224,12 +212,13 @@ def run_lifetimes(
             return dict(found)
 
 
+_BG, _MBG = partial(fit_btyd, modified=False), partial(fit_btyd, modified=True)
 PEERS: dict[str, Callable[[Split], Answer]] = {
-    REFERENCE: lambda split: btyd_answer(split, modified=False),
-    LITERATURE: lambda split: btyd_answer(split, modified=False, repeats_only=True),
+    REFERENCE: partial(btyd_answer, fit=_BG),
+    LITERATURE: partial(btyd_answer, fit=_BG, repeats_only=True),
     LIFETIMES: lifetimes,
-    "MBG/NBD + GG, all purchases": lambda split: btyd_answer(split, modified=True),
-    "Pareto/NBD + GG, all purchases": pareto_answer,
+    "MBG/NBD + GG, all purchases": partial(btyd_answer, fit=_MBG),
+    "Pareto/NBD + GG, all purchases": partial(btyd_answer, fit=fit_pareto_nbd),
     "mean spend": mean_spend,
     "RFM cells": rfm_cells,
     "LightGBM Tweedie": lightgbm_tweedie,
