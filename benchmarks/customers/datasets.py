@@ -44,7 +44,7 @@ class Split:
     @property
     def history_days(self) -> float:
         """Days from the midnight of the first order to the cutoff."""
-        return (self.cutoff - self.snapshot.orders[c.DS].min().normalize()) / rfm.DAY
+        return (self.cutoff - self.snapshot.orders[c.DS].min().normalize()) / DAY
 
     @cached_property
     def actual(self) -> pd.DataFrame:

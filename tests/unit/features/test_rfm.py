@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from predictkpi.features import rfm
-from predictkpi.snapshot import MemoryFacts, Snapshot
 
 AS_OF = pd.Timestamp("2024-03-01")
 

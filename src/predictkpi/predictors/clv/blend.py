@@ -53,6 +53,12 @@ class Cohort:
         """Actual over expected total; 1 where either is nothing."""
         return _over(self.spent.sum(), self.expected.sum())
 
+    @property
+    def ratio_error(self) -> float:
+        """Standard error of the log of `ratio`: which customers happened to be there, and what they happened to buy."""
+        missed = self.spent - self.ratio * self.expected
+        return float(np.sqrt((missed**2).sum()) / max(abs(self.spent.sum()), 1e-12))
+
 
 @dataclass(frozen=True)
 class Blend:
@@ -83,8 +89,8 @@ class Blend:
         fold = _folds(rows[c.ENTITY_ID], settings.seed)
         for number in range(FOLDS):
             inside = fold == number
-            for column, (target, y) in enumerate((("spend", spent), ("purchases", purchases))):
-                held[inside, column] = answer(learn(features[~inside], y[~inside], target, settings), features[inside])
+            held[inside, 0] = answer(learn(features[~inside], spent[~inside], "spend", settings), features[inside])
+            held[inside, 1] = answer(learn(features[~inside], purchases[~inside], "purchases", settings), features[inside])
         held[:, 1] *= value
         held *= expected.sum() / np.maximum(held.sum(axis=0), 1e-12)
         weights = stacked(np.column_stack([held, expected]), spent)

@@ -29,7 +29,7 @@ FEWEST_LEARNERS = 300
 
 @dataclass(frozen=True)
 class Settings:
-    """As of models/clv.yaml: ``modified`` None leaves MBG or BG to the likelihood; below ``learn_from`` repeat purchases no shape is learnt."""
+    """As of models/clv.yaml: ``modified`` None leaves MBG or BG to the likelihood; no shape is learnt below ``learn_from`` repeats."""
 
     modified: bool | None
     prior_weight: float
@@ -72,7 +72,7 @@ class CustomerForecast:
         cohorts = _cohorts(table[table[c.AS_OF] < as_of], contracts, replace(settings, modified=model.btyd.modified))
         enough = free[rfm.FREQUENCY].sum() >= settings.learn_from and len(free) >= FEWEST_LEARNERS
         blends = {span: Blend.fit(span, list(past.values()), free, model, settings.boosting) for span, past in cohorts.items() if enough}
-        levels = {span: Level.find(span, list(past), [cohort.ratio for cohort in past.values()], as_of) for span, past in cohorts.items()}
+        levels = {span: _level(span, past, as_of) for span, past in cohorts.items()}
         return cls(model, accounts, contracts, blends, levels)
 
     def level(self, days: float) -> Level | None:
@@ -97,7 +97,7 @@ class CustomerForecast:
         return found
 
     def draws(self, inputs: pd.DataFrame, days: Floats, *, draws: int, seed: int) -> Iterator[tuple[Positions, Floats]]:
-        """Simulated net revenue with the means of `expected`, chunk by chunk: ``(positions, (n, n_horizons, draws))``.
+        """Simulated net revenue with the means of `expected`, chunk by chunk: ``(positions, (n, n_horizons, draws))``; ``days`` rise.
 
         Refund-only rows are left out. Draws of different customers are not independent: see `simulate` and `groups`.
         """
@@ -148,6 +148,9 @@ class CustomerForecast:
             factor[:, h] = level.factor if level else 1.0
             if self.blends:
                 factor[:, h] *= self._ratio(known, float(horizon), value)
+        # shapes and levels of two spans may disagree: no more time brings less
+        whole = np.maximum.accumulate(counts * factor, axis=1)
+        factor = np.divide(whole, counts, out=factor, where=counts > 0)
         for name, rows in self.contracts.places(known).items():
             counts[rows] = self.contracts.by_segment[name].counts(known.iloc[rows], days)
             factor[rows] = 1.0
@@ -181,6 +184,11 @@ def _cohorts(past: pd.DataFrame, contracts: Contracts, settings: Settings) -> di
             if cohort.spent.sum() > 0:
                 found.setdefault(span, {})[pd.Timestamp(cutoff)] = cohort
     return found
+
+
+def _level(span: int, past: Mapping[pd.Timestamp, Cohort], as_of: pd.Timestamp) -> Level:
+    ratios, errors = [cohort.ratio for cohort in past.values()], [cohort.ratio_error for cohort in past.values()]
+    return Level.find(span, list(past), ratios, errors, as_of)
 
 
 def _with_mean(drawn: Floats, mean: Floats) -> Floats:

@@ -49,9 +49,15 @@ class Level:
     cohorts: int
 
     @classmethod
-    def find(cls, span: int, cutoffs: Sequence[pd.Timestamp], ratios: Sequence[float], as_of: pd.Timestamp) -> Level:
-        """From the actual over the expected totals of past cohorts, newest first, whose span was over by ``as_of``."""
-        logs = dict(zip(cutoffs, np.log(ratios), strict=True))
+    def find(
+        cls, span: int, cutoffs: Sequence[pd.Timestamp], ratios: Sequence[float], errors_of: Sequence[float], as_of: pd.Timestamp
+    ) -> Level:
+        """From the actual over the expected totals of past cohorts, newest first, whose span was over by ``as_of``.
+
+        ``errors_of`` are the standard errors of their logs: a log is drawn to 0 as far as it may be chance.
+        """
+        trust = DEFAULT_SPREAD**2 / (DEFAULT_SPREAD**2 + np.square(errors_of))
+        logs = dict(zip(cutoffs, trust * np.log(ratios), strict=True))
         foretold = foretell(logs, as_of, span)
         errors: dict[Rule, list[float]] = {rule: [] for rule in foretold}
         for cutoff, actual in logs.items():

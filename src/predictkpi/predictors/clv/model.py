@@ -131,7 +131,7 @@ class ClvPredictor(Predictor):
         out[:, :, at[DISCOUNTED]] = discounted(expected.mean, days, self.annual_discount)
         levels, first = list(QUANTILES.values()), at[next(iter(QUANTILES))]
         for rows, draws in self.spend_draws(inputs, days=days):
-            out[rows, :, first : first + len(levels)] = _quantiles(draws, levels)
+            out[rows, :, first : first + len(levels)] = np.maximum.accumulate(_quantiles(draws, levels), axis=1)
         return out
 
     def _verdicts(self, inputs: pd.DataFrame) -> Verdicts:

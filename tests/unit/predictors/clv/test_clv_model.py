@@ -13,7 +13,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError
 from predictkpi.metrics.ranking import calibration_slope, normalised_gini, pit_coverage, randomised_pit, total_bias
-from predictkpi.predictors.clv.model import ClvPredictor
+from predictkpi.predictors.clv.model import ClvPredictor, horizon_days
 from predictkpi.predictors.clv.spec import SPEC, STATISTICS
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
@@ -121,10 +121,15 @@ def test_predict__totals_slope_and_intervals_hold_for_customers_drawn_from_the_m
     predicted, actual = predicted.loc[buyers], actual.loc[buyers]
     assert total_bias(actual["mean"], predicted["mean"]) == pytest.approx(0.0, abs=0.08)
     assert total_bias(actual["expected_purchases"], predicted["expected_purchases"]) == pytest.approx(0.0, abs=0.08)
-    assert calibration_slope(actual["mean"], predicted["mean"]) == pytest.approx(1.0, abs=0.15)
+    # one drawn future has a slope of its own (1.1 to 1.3 by seed, the true model's too): what level and shape add may not move it
+    known = inputs[inputs["purchases"] > 0].set_index(c.ENTITY_ID).loc[buyers]
+    bare = model.forecast_.model.counts(known, horizon_days(as_of)[[1]])[:, 0] * model.forecast_.model.value(known)
+    slope = calibration_slope(actual["mean"], bare)
+    assert slope == pytest.approx(1.0, abs=0.15)
+    assert calibration_slope(actual["mean"], predicted["mean"]) == pytest.approx(slope, abs=0.06)
 
     rng, pit = np.random.default_rng(0), []
-    for rows, draws in model.spend_draws(inputs.set_index(c.ENTITY_ID).loc[buyers].reset_index(), as_of=as_of):
+    for rows, draws in model.spend_draws(inputs.set_index(c.ENTITY_ID).loc[buyers].reset_index(), days=horizon_days(as_of)):
         came_true = actual["mean"].to_numpy()[rows]
         pit.append(randomised_pit(came_true, draws[:, 1], rng.random(len(rows))))
     assert pit_coverage(np.concatenate(pit)) == pytest.approx(0.8, abs=0.025)
@@ -134,7 +139,7 @@ def test_spend_draws__have_the_mean_that_is_stated(fitted, drawn):
     inputs = fitted.inputs(drawn.snapshot())
     stated = fitted.predict_inputs(inputs)
     buyers = inputs[inputs["purchases"] > 0]
-    drawn_total = sum(draws.mean(axis=-1).sum(axis=0) for _, draws in fitted.spend_draws(buyers, as_of=drawn.end))
+    drawn_total = sum(draws.mean(axis=-1).sum(axis=0) for _, draws in fitted.spend_draws(buyers, days=horizon_days(drawn.end)))
     for h, horizon in enumerate(SPEC.horizons):
         assert drawn_total[h] == pytest.approx(wide(stated, horizon).loc[buyers[c.ENTITY_ID], "mean"].sum(), rel=0.06)
 
@@ -254,7 +259,7 @@ def _newer(content):
 
 
 def _without_spend(content):
-    del content["state"]["spend"]
+    del content["state"]["model"]
 
 
 def _of_another_kind(content):

@@ -6,7 +6,9 @@ import pytest
 
 from predictkpi.predictors.clv.accounts import AccountPrior
 from predictkpi.predictors.clv.btyd import Btyd
+from predictkpi.predictors.clv.contracts import Contract
 from predictkpi.predictors.clv.gamma_gamma import GammaGamma
+from predictkpi.predictors.clv.shifted_beta_geometric import ShiftedBetaGeometric
 from predictkpi.predictors.clv.simulate import SharedDraws
 
 BTYD = Btyd(0.8, 60.0, 0.7, 3.0)
@@ -21,12 +23,26 @@ def shared() -> SharedDraws:
     return SharedDraws(BTYD, SPEND, draws=4096, random_state=1)
 
 
+def customers(*rows: int) -> dict[str, np.ndarray]:
+    """Arguments of `SharedDraws.of_customers` for some of the three histories."""
+    chosen = {name: values[list(rows)] for name, values in HISTORY.items()}
+    alive = BTYD.p_alive(chosen["frequency"], chosen["recency"], chosen["T"])
+    return {
+        "frequency": chosen["frequency"],
+        "T": chosen["T"],
+        "alive": alive,
+        "spent": SPENT[list(rows)],
+        "days": DAYS,
+        "tempo": np.ones((len(rows), len(DAYS))),
+    }
+
+
 def all_draws(chunks) -> np.ndarray:
     return np.concatenate([draws for _, draws in chunks])
 
 
 def test_of_customers__have_the_analytic_mean_and_never_fall(shared):
-    draws = all_draws(shared.of_customers(**HISTORY, spent=SPENT, days=DAYS))
+    draws = all_draws(shared.of_customers(**customers(0, 1, 2)))
     assert draws.shape == (3, 3, 4096)
     assert (np.diff(draws, axis=1) >= 0).all()
     purchases = HISTORY["frequency"] + 1.0
@@ -38,7 +54,7 @@ def test_of_customers__have_the_analytic_mean_and_never_fall(shared):
 
 def test_of_customers__agree_with_a_plain_simulation(shared):
     """Quantiles and the chance of nothing, from independent draws purchase by purchase."""
-    draws = all_draws(shared.of_customers(**HISTORY, spent=SPENT, days=DAYS))[:, 1]
+    draws = all_draws(shared.of_customers(**customers(0, 1, 2)))[:, 1]
     rng, n = np.random.default_rng(3), 40_000
     for i in range(3):
         x, T = HISTORY["frequency"][i], HISTORY["T"][i]
@@ -73,8 +89,8 @@ def test_of_accounts__have_the_analytic_mean(modified):
 
 
 def test_draws__of_one_customer_do_not_depend_on_the_others(shared):
-    together = all_draws(shared.of_customers(**HISTORY, spent=SPENT, days=DAYS))
-    alone = all_draws(shared.of_customers(**{name: column[[1]] for name, column in HISTORY.items()}, spent=SPENT[[1]], days=DAYS))
+    together = all_draws(shared.of_customers(**customers(0, 1, 2)))
+    alone = all_draws(shared.of_customers(**customers(1)))
     np.testing.assert_allclose(alone[0], together[1], rtol=1e-12)
 
 
@@ -82,9 +98,30 @@ def test_draws__are_chunked_without_gap_or_overlap(shared):
     small = SharedDraws(BTYD, SPEND, draws=32, random_state=0)
     n = 9000
     column = np.arange(n) % 3
-    chunks = list(small.of_customers(**{name: values[column] for name, values in HISTORY.items()}, spent=SPENT[column], days=DAYS))
+    chunks = list(small.of_customers(**customers(*column)))
     rows = np.concatenate([np.arange(n)[part] for part, _ in chunks])
     assert len(chunks) > 1
     np.testing.assert_array_equal(rows, np.arange(n))
     draws = np.concatenate([draws for _, draws in chunks])
     np.testing.assert_allclose(draws[::3], np.broadcast_to(draws[0], draws[::3].shape))
+
+
+def test_tempo__of_two_is_twice_the_time(shared):
+    fast = customers(0, 1, 2) | {"tempo": np.full((3, 3), 2.0)}
+    slow = customers(0, 1, 2) | {"days": 2.0 * DAYS}
+    np.testing.assert_allclose(all_draws(shared.of_customers(**fast)), all_draws(shared.of_customers(**slow)))
+
+
+def test_of_contracts__have_the_analytic_mean_and_end_with_the_contract(shared):
+    rows = pd.DataFrame({"frequency": [0.0, 5.0, 5.0], "days_since_last": [10.0, 3.0, 80.0]})
+    contract = Contract(30.0, ShiftedBetaGeometric(0.7, 3.0))
+    spent = np.array([20.0, 100.0, 100.0])
+    arguments = {
+        "survived": rows["frequency"].to_numpy(),
+        "is_active": contract.is_active(rows),
+        "due": contract.due(rows, DAYS),
+    }
+    draws = all_draws(shared.of_contracts(contract, **arguments, spent=spent))
+    value = SPEND.expected_value(rows["frequency"].to_numpy() + 1.0, spent / (rows["frequency"].to_numpy() + 1.0))
+    np.testing.assert_allclose(draws.mean(axis=-1), contract.counts(rows, DAYS) * value[:, None], rtol=0.05)
+    assert (draws[2] == 0).all(), "80 days without a payment: lapsed"

@@ -29,6 +29,7 @@ def facts() -> MemoryFacts:
     for frame in (orders, customers):
         for name in {"ds", "created_at", "known_at"} & set(frame.columns):
             frame[name] = pd.to_datetime(frame[name])
+    customers[["region", "industry", "channel"]] = None
     return MemoryFacts({"orders": orders, "customers": customers})
 
 
