@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -47,6 +47,31 @@ class Expected:
     p_alive: Floats
 
 
+@dataclass(frozen=True)
+class Buyers:
+    """Customers with a purchase: their ``rows``, purchases that the purchase model expects ``(n, n_horizons)``, the ``value`` of one
+    ``(n,)``, and the ``tempo`` ``(n, n_horizons)`` that shape and level make of it; in contracts, the contract's purchases, and 1."""
+
+    rows: pd.DataFrame
+    counts: Floats
+    value: Floats
+    tempo: Floats
+
+    @property
+    def purchases(self) -> Floats:
+        """All told: ``(n, n_horizons)``."""
+        return self.counts * self.tempo
+
+    @property
+    def mean(self) -> Floats:
+        """Expected net revenue: ``(n, n_horizons)``."""
+        return self.purchases * self.value[:, None]
+
+    def chosen(self, places: Positions | npt.NDArray[np.bool_]) -> Buyers:
+        """Some of them."""
+        return Buyers(self.rows.iloc[places], self.counts[places], self.value[places], self.tempo[places])
+
+
 @dataclass
 class CustomerForecast:
     """``blends`` and ``levels`` by span in days; both are empty where no past cohort could be learnt from."""
@@ -79,15 +104,14 @@ class CustomerForecast:
         """The level that holds over so many days; None where no past cohort says anything."""
         return self.levels[span_of(days, list(self.levels))] if self.levels else None
 
-    def expected(self, inputs: pd.DataFrame, days: Floats) -> Expected:
-        """For rows of one as_of; refund-only customers stay at 0."""
+    def expected(self, inputs: pd.DataFrame, days: Floats, *, known: Buyers | None = None) -> Expected:
+        """For rows of one as_of; refund-only customers stay at 0. ``known`` is `buyers` of the same rows, where that is at hand."""
         shape = len(inputs), len(days)
         found = Expected(np.zeros(shape), np.zeros(shape), np.zeros(shape))
         buyers, fresh, _ = kinds(inputs)
-        known, new = inputs.iloc[buyers], inputs.iloc[fresh]
-        counts, value, tempo = self._of_buyers(known, days)
-        found.purchases[buyers], found.mean[buyers] = counts * tempo, counts * tempo * value[:, None]
-        found.p_alive[buyers] = self._alive(known)[:, None]
+        known, new = known or self.buyers(inputs, days), inputs.iloc[fresh]
+        found.purchases[buyers], found.mean[buyers] = known.purchases, known.mean
+        found.p_alive[buyers] = self._alive(known.rows)[:, None]
         age, segment = new[ACCOUNT_DAYS].to_numpy(float), new[c.SEGMENT]
         value_new = self.model.spend.mean_value * self.accounts.value_ratios(segment) * self.model.net_share
         for h, t in enumerate(days):
@@ -96,39 +120,37 @@ class CustomerForecast:
             found.p_alive[fresh, h] = self.accounts.p_first_purchase(float(t), age=age, segment=segment)
         return found
 
-    def draws(self, inputs: pd.DataFrame, days: Floats, *, draws: int, seed: int) -> Iterator[tuple[Positions, Floats]]:
+    def draws(
+        self, inputs: pd.DataFrame, days: Floats, *, draws: int, seed: int, known: Buyers | None = None
+    ) -> Iterator[tuple[Positions, Floats]]:
         """Simulated net revenue with the means of `expected`, chunk by chunk: ``(positions, (n, n_horizons, draws))``; ``days`` rise.
 
         Refund-only rows are left out. Draws of different customers are not independent: see `simulate` and `groups`.
         """
         shared = self._shared.setdefault((draws, seed), SharedDraws(self.model.btyd, self.model.spend, draws=draws, random_state=seed))
         buyers, fresh, _ = kinds(inputs)
-        bound = np.zeros(len(inputs), bool)
-        for name, places in self.contracts.places(inputs.iloc[buyers]).items():
-            at = buyers[places]
-            bound[at] = True
-            yield from self._contract_draws(shared, self.contracts.by_segment[name], inputs.iloc[at], at, days)
-        buyers = buyers[~bound[buyers]]
-        known = inputs.iloc[buyers]
-        frequency, _, age = histories(known)
-        counts, value, tempo = self._of_buyers(known, days)
-        mean = counts * tempo * value[:, None]
-        alive, spent = self._alive(known), spent_of(known)
-        for rows, drawn in shared.of_customers(frequency=frequency, alive=alive, T=age, spent=spent, days=days, tempo=tempo):
-            yield buyers[rows], _with_mean(drawn * self.model.net_share, mean[rows])
+        known = known or self.buyers(inputs, days)
+        bound = np.zeros(len(buyers), bool)
+        for name, places in self.contracts.places(known.rows).items():
+            bound[places] = True
+            yield from self._contract_draws(shared, self.contracts.by_segment[name], known.chosen(places), buyers[places], days)
+        free, known = buyers[~bound], known.chosen(~bound)
+        frequency, _, age = histories(known.rows)
+        alive, spent = self._alive(known.rows), spent_of(known.rows)
+        for rows, drawn in shared.of_customers(frequency=frequency, alive=alive, T=age, spent=spent, days=days, tempo=known.tempo):
+            yield free[rows], _with_mean(drawn * np.float32(self.model.net_share), known.mean[rows])
         new = inputs.iloc[fresh]
         age = new[ACCOUNT_DAYS].to_numpy(dtype=float)
         for rows, drawn in shared.of_accounts(age=age, segment=new[c.SEGMENT], prior=self.accounts, days=days):
-            yield fresh[rows], drawn * self.model.net_share
+            yield fresh[rows], drawn * np.float32(self.model.net_share)
 
     def _contract_draws(
-        self, shared: SharedDraws, contract: Contract, known: pd.DataFrame, at: Positions, days: Floats
+        self, shared: SharedDraws, contract: Contract, known: Buyers, at: Positions, days: Floats
     ) -> Iterator[tuple[Positions, Floats]]:
-        mean = contract.counts(known, days) * self.model.value(known)[:, None]
-        survived, spent = known[rfm.FREQUENCY].to_numpy(float), spent_of(known)
-        active, due = contract.is_active(known), contract.due(known, days)
+        survived, spent = known.rows[rfm.FREQUENCY].to_numpy(float), spent_of(known.rows)
+        active, due = contract.is_active(known.rows), contract.due(known.rows, days)
         for rows, drawn in shared.of_contracts(contract, survived=survived, is_active=active, due=due, spent=spent):
-            yield at[rows], _with_mean(drawn * self.model.net_share, mean[rows])
+            yield at[rows], _with_mean(drawn * np.float32(self.model.net_share), known.mean[rows])
 
     def _alive(self, known: pd.DataFrame) -> Floats:
         alive = self.model.p_alive(known)
@@ -136,30 +158,31 @@ class CustomerForecast:
             alive[rows] = self.contracts.by_segment[name].is_active(known.iloc[rows])
         return alive
 
-    def _of_buyers(self, known: pd.DataFrame, days: Floats) -> tuple[Floats, Floats, Floats]:
-        """Purchases that the purchase model expects ``(n, n_horizons)``, the value of one ``(n,)``, and what shape and level make of it.
-
-        For contractual segments the purchases are those of the contract, and nothing is made of them.
-        """
-        counts, value = self.model.counts(known, days), self.model.value(known)
-        factor = np.ones(counts.shape)
-        for h, horizon in enumerate(days):
-            level = self.level(float(horizon))
-            factor[:, h] = level.factor if level else 1.0
-            if self.blends:
-                factor[:, h] *= self._ratio(known, float(horizon), value)
+    def buyers(self, inputs: pd.DataFrame, days: Floats) -> Buyers:
+        """What is expected of the rows with a purchase; ``days`` rise."""
+        rows = inputs.iloc[kinds(inputs)[0]]
+        counts, value = self.model.counts(rows, days), self.model.value(rows)
+        tempo = np.ones(counts.shape)
+        for span, at in _by_span(days, list(self.levels)).items():
+            tempo[:, at] *= self.levels[span].factor
+        for span, at in _by_span(days, list(self.blends)).items():
+            expected = self.model.counts(rows, np.array([float(span)]))[:, 0] * value
+            tempo[:, at] *= self.blends[span].ratio(rows, expected, value)[:, None]
         # shapes and levels of two spans may disagree: no more time brings less
-        whole = np.maximum.accumulate(counts * factor, axis=1)
-        factor = np.divide(whole, counts, out=factor, where=counts > 0)
-        for name, rows in self.contracts.places(known).items():
-            counts[rows] = self.contracts.by_segment[name].counts(known.iloc[rows], days)
-            factor[rows] = 1.0
-        return counts, value, factor
+        whole = np.maximum.accumulate(counts * tempo, axis=1)
+        tempo = np.divide(whole, counts, out=tempo, where=counts > 0)
+        for name, places in self.contracts.places(rows).items():
+            counts[places] = self.contracts.by_segment[name].counts(rows.iloc[places], days)
+            tempo[places] = 1.0
+        return Buyers(rows, counts, value, tempo)
 
-    def _ratio(self, known: pd.DataFrame, horizon: float, value: Floats) -> Floats:
-        blend = self.blends[span_of(horizon, list(self.blends))]
-        expected = self.model.counts(known, np.array([float(blend.span)]))[:, 0] * value
-        return blend.ratio(known, expected, value)
+
+def _by_span(days: Floats, spans: Sequence[int]) -> dict[int, list[int]]:
+    """Which of ``days`` (their positions) each span stands for."""
+    found: dict[int, list[int]] = {}
+    for position, horizon in enumerate(days if spans else ()):
+        found.setdefault(span_of(float(horizon), spans), []).append(position)
+    return found
 
 
 def kinds(inputs: pd.DataFrame) -> tuple[Positions, Positions, Positions]:
@@ -193,5 +216,6 @@ def _level(span: int, past: Mapping[pd.Timestamp, Cohort], as_of: pd.Timestamp) 
 
 def _with_mean(drawn: Floats, mean: Floats) -> Floats:
     """Draws ``(n, n_horizons, draws)`` scaled to a mean ``(n, n_horizons)``; where all are 0 they stay 0."""
-    simulated = drawn.mean(axis=-1)
-    return drawn * np.divide(mean, simulated, out=np.ones_like(mean), where=simulated > 0)[..., None]
+    simulated = drawn.mean(axis=-1, dtype=float)
+    factor = np.divide(mean, simulated, out=np.ones_like(mean), where=simulated > 0)
+    return drawn * factor[..., None].astype(drawn.dtype)

@@ -124,13 +124,14 @@ class ClvPredictor(Predictor):
     def _values(self, inputs: pd.DataFrame, *, days: Floats) -> Floats:
         """``(n, n_horizons, n_statistics)`` for rows of one as_of."""
         at = {name: position for position, name in enumerate(STATISTICS)}
-        expected = self.forecast_.expected(inputs, days)
+        known = self.forecast_.buyers(inputs, days)
+        expected = self.forecast_.expected(inputs, days, known=known)
         out = np.zeros((len(inputs), len(days), len(STATISTICS)))
         out[:, :, at[MEAN]], out[:, :, at[EXPECTED_PURCHASES]] = expected.mean, expected.purchases
         out[:, :, at[P_ALIVE]] = expected.p_alive
         out[:, :, at[DISCOUNTED]] = discounted(expected.mean, days, self.annual_discount)
         levels, first = list(QUANTILES.values()), at[next(iter(QUANTILES))]
-        for rows, draws in self.spend_draws(inputs, days=days):
+        for rows, draws in self.forecast_.draws(inputs, days, draws=self.draws, seed=self.random_state, known=known):
             out[rows, :, first : first + len(levels)] = np.maximum.accumulate(_quantiles(draws, levels), axis=1)
         return out
 

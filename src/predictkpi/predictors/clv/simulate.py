@@ -23,6 +23,7 @@ from predictkpi.predictors.clv.gamma_gamma import GammaGamma
 
 Floats = npt.NDArray[np.float64]
 
+# Draws are kept in single precision: a ten-millionth of an amount does not matter, and they are the bulk of the work.
 # A purchase is a day, so two years hold at most this many.
 _MOST_PURCHASES = 740
 _CHUNK = 4096
@@ -47,7 +48,7 @@ class SharedDraws:
 
     def of_customers(
         self, *, frequency: Floats, alive: Floats, T: Floats, spent: Floats, days: Floats, tempo: Floats
-    ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
         """Draws for customers with a purchase: ``(rows, (n_rows, n_horizons, draws))``, chunk by chunk.
 
         ``alive`` (n,) is the chance of still being a customer, ``spent`` (n,) all purchases so far; ``days`` (n_horizons,) rise. With a
@@ -56,7 +57,7 @@ class SharedDraws:
         x_values, code = np.unique(frequency, return_inverse=True)
         rate, turns, worth = self._by_frequency(x_values)
         for rows in _chunks(len(frequency)):
-            out = np.zeros((self.draws, rows.stop - rows.start, len(days)))
+            out = np.zeros((self.draws, rows.stop - rows.start, len(days)), np.float32)
             speed, wealth, codes, p_alive = self._btyd.alpha + T[rows], self._spend.gamma + spent[rows], code[rows], alive[rows]
             for s in range(self.draws):
                 on = np.flatnonzero(self.u_alive[s] < p_alive)
@@ -68,7 +69,7 @@ class SharedDraws:
 
     def of_contracts(
         self, contract: Contract, *, survived: Floats, is_active: npt.NDArray[np.bool_], due: npt.NDArray[np.int64], spent: Floats
-    ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
         """The same for customers of a contract with ``survived`` renewals (n,), of which ``due`` (n, n_horizons) more may come."""
         values, code = np.unique(survived, return_inverse=True)
         leave = betaincinv(contract.model.alpha, (contract.model.beta + values)[:, None], self._u_leave)
@@ -76,7 +77,7 @@ class SharedDraws:
         _, _, worth = self._by_frequency(values)
         for rows in _chunks(len(survived)):
             which, wealth = code[rows], (self._spend.gamma + spent[rows]) * is_active[rows]
-            out = np.zeros((self.draws, rows.stop - rows.start, due.shape[1]))
+            out = np.zeros((self.draws, rows.stop - rows.start, due.shape[1]), np.float32)
             for s in range(self.draws):
                 count = np.minimum(due[rows], renewals[which, s][:, None])
                 out[s] = self._sizes[s][np.minimum(count, _MOST_PURCHASES)] * (wealth / worth[which, s])[:, None]
@@ -84,7 +85,7 @@ class SharedDraws:
 
     def of_accounts(
         self, *, age: Floats, segment: pd.Series, prior: AccountPrior, days: Floats
-    ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
         """The same for accounts without a purchase; the wait for the first one takes the place of being alive."""
         rate = gammaincinv(self._btyd.r, self._u_rate) / self._btyd.alpha
         leave = np.clip(betaincinv(self._btyd.a, self._btyd.b, self._u_leave), 1e-12, 1.0 - 1e-12)
@@ -92,7 +93,7 @@ class SharedDraws:
         worth = self._spend.gamma / np.maximum(gammaincinv(self._spend.q, self._u_spend), 1e-12)
         ratio, p_soon = prior.value_ratios(segment), prior.p_soon(age=age, segment=segment)
         for rows in _chunks(len(age)):
-            out = np.zeros((self.draws, rows.stop - rows.start, len(days)))
+            out = np.zeros((self.draws, rows.stop - rows.start, len(days)), np.float32)
             for s in range(self.draws):
                 wait = prior.waits(float(self.u_alive[s]), p_soon=p_soon[rows])
                 left = days - wait[:, None]

@@ -15,7 +15,7 @@ from predictkpi.features.purchase_days import DAY, Floats, PurchaseDays
 from predictkpi.features.purchase_rhythm import RHYTHM_COLUMNS, rhythm_of
 from predictkpi.predictors.clv.cutoffs import practice
 from predictkpi.predictors.clv.spec import EXPECTED_PURCHASES, MEAN, SPEC
-from predictkpi.snapshot import Snapshot
+from predictkpi.snapshot import MemoryFacts, Snapshot
 
 ACCOUNT_DAYS = "account_days"
 HISTORY_DAYS = "history_days"
@@ -71,19 +71,16 @@ def build_training_table(snapshot: Snapshot, *, horizons: Sequence[float], budge
     plan = practice(snapshot.as_of, history_days=history, horizons=horizons)
     bought = now.loc[now[rfm.ORDERS] > 0, c.ENTITY_ID]
     sampled = _sampled(bought, budget // max(len(plan.cutoffs), 1))
-    orders = snapshot.orders
-    orders = orders[orders[c.CUSTOMER_ID].isin(sampled)] if len(sampled) < len(bought) else orders
+    source = snapshot if len(sampled) == len(bought) else _only(snapshot, sampled)
     frames = [now]
     for cutoff in plan.cutoffs:
-        past = snapshot.at(cutoff)
-        then = past.orders[c.CUSTOMER_ID]
-        ids = None if len(sampled) == len(bought) else sorted(set(sampled) & set(then))
-        rows = build_clv_table(past, entity_ids=ids)
+        rows = build_clv_table(source.at(cutoff))
         rows = rows[rows[rfm.ORDERS] > 0].reset_index(drop=True)
+        rows[HISTORY_DAYS] = history - (snapshot.as_of - cutoff) / DAY
         for span in plan.spans:
             end = cutoff + span * DAY
             if end <= snapshot.as_of:
-                came = rfm.spend_in(orders, start=cutoff, end=end).reindex(rows[c.ENTITY_ID]).fillna(0.0)
+                came = rfm.spend_in(source.orders, start=cutoff, end=end).reindex(rows[c.ENTITY_ID]).fillna(0.0)
                 rows[f"{SPENT}{span}"], rows[f"{BOUGHT}{span}"] = came[rfm.TOTAL].to_numpy(), came[rfm.PURCHASES].to_numpy()
         frames.append(rows)
     return pd.concat(frames, ignore_index=True)
@@ -117,6 +114,12 @@ def _sampled(customers: pd.Series, most: int) -> pd.Series:
         return customers
     share = pd.util.hash_array(customers.to_numpy(object)).astype(float) / 2.0**64
     return customers[share < most / len(customers)]
+
+
+def _only(snapshot: Snapshot, customers: pd.Series) -> Snapshot:
+    """The same instant and history of these customers alone: every look into its past is then as much cheaper."""
+    tables = {name: snapshot.history(name) for name in ("orders", "customers")}
+    return Snapshot(MemoryFacts({name: rows[rows[c.CUSTOMER_ID].isin(customers)] for name, rows in tables.items()}), snapshot.as_of)
 
 
 def _account_days(snapshot: Snapshot, accounts: pd.DataFrame, cohort: pd.Index) -> Floats:
