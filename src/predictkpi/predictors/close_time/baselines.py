@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.features.deal_history import AGE, TO_EXPECTED
 from predictkpi.features.deal_outcomes import WINS
 from predictkpi.features.incidence import Floats
@@ -48,7 +49,7 @@ class StageCurvesBaseline(_OnLandmarks):
         self.curves_, self.closed_ = LandmarkCurves.fit(table, by_stage=True), count_closed(table)
         return self
 
-    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+    def learned_daily(self, inputs: Columns) -> Floats:
         """See `CloseTimeBaseline.learned_daily`."""
         return self.curves_.daily(inputs)
 
@@ -83,14 +84,14 @@ class StageWinRateBaseline(_OnLandmarks):
         self.win_rates_[ALL_STAGES] = len(cycle) / max(self.closed_, 1)
         return self
 
-    def days_to_close(self, inputs: pd.DataFrame) -> Floats:
+    def days_to_close(self, inputs: Columns) -> Floats:
         """Days from as_of to the one day the rule names: ``(n,)``, never negative."""
-        return np.maximum(self.cycle_days_ - inputs[AGE].to_numpy(float), 0.0)
+        return np.maximum(self.cycle_days_ - inputs.floats(AGE), 0.0)
 
-    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+    def learned_daily(self, inputs: Columns) -> Floats:
         """See `CloseTimeBaseline.learned_daily`: nothing before the day named, everything from its end on."""
-        stage = inputs[c.STAGE].fillna(NO_STAGE).astype(object)
-        p_win = stage.map(self.win_rates_).fillna(self.win_rates_[ALL_STAGES]).to_numpy(float)
+        others = self.win_rates_[ALL_STAGES]
+        p_win = np.array([self.win_rates_.get(stage or NO_STAGE, others) for stage in inputs[c.STAGE]], dtype=float)
         is_over = DAYS[None, :] > self.days_to_close(inputs)[:, None]
         return np.stack([p_win[:, None] * is_over, (1.0 - p_win)[:, None] * is_over], axis=1)
 
@@ -112,9 +113,9 @@ class RepDateBaseline(StageWinRateBaseline):
 
     how = "win rate of the stage, on the day the rep expects"
 
-    def days_to_close(self, inputs: pd.DataFrame) -> Floats:
+    def days_to_close(self, inputs: Columns) -> Floats:
         """Days to the expected close date, never negative."""
-        expected = np.maximum(inputs[TO_EXPECTED].to_numpy(float), 0.0)
+        expected = np.maximum(inputs.floats(TO_EXPECTED), 0.0)
         return np.where(np.isnan(expected), super().days_to_close(inputs), expected)
 
 
