@@ -103,7 +103,8 @@ class Predictor(ABC):
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """What came true for the cohort of ``as_of``, as known in ``later``.
 
-        Columns `columns.OUTCOME_COLUMNS`. ``is_mature`` is true once the whole of ``[as_of, as_of + horizon)`` lies before ``later.as_of``.
+        Columns `columns.OUTCOME_COLUMNS`. ``is_mature`` is true once the whole span that the statistic speaks of lies before
+        ``later.as_of``: ``[as_of, as_of + horizon)``, or up to a deadline within it that the statistic has of its own.
         """
 
     @abstractmethod

@@ -224,7 +224,10 @@ def test_outcomes__are_mature_only_when_the_whole_span_has_passed(fitted, snapsh
     assert set(outcomes[c.ENTITY_ID]) <= set(fitted.inputs(past)[c.ENTITY_ID])
     unit = pd.DateOffset(months=1) if fitted.spec.time_unit == "month" else pd.Timedelta(days=1)
     ends = outcomes[c.HORIZON].map({h: as_of + h * unit for h in fitted.spec.horizons})
-    assert (outcomes[c.IS_MATURE] == (ends <= snapshot.as_of)).all()
+    over = ends <= snapshot.as_of
+    assert outcomes.loc[over, c.IS_MATURE].all()
+    judged = outcomes[c.STATISTIC] == fitted.spec.headline
+    assert not outcomes.loc[judged & ~over, c.IS_MATURE].any(), "only a statistic with a deadline of its own is known before the horizon"
 
 
 def test_readiness__counts_and_names_a_rung(fitted, past):

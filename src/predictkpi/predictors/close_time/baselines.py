@@ -1,7 +1,7 @@
 """The other rules a deal's close is forecast by: stage and time in stage, what a CRM computes, and what the rep wrote down.
 
-All are shown beside the model. No table holds a probability that a company configured for a stage, so a stage's win rate is always the
-one its own closed deals had.
+All are shown beside the model. A probability that a company configured for its stages is used where its deals bring it along, as the
+own field `CONFIGURED`; otherwise a stage's win rate is the one its own closed deals had.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.arrays import Columns
+from predictkpi.core.arrays import Columns, is_text
+from predictkpi.features.attributes import OF_DEALS
 from predictkpi.features.deal_history import AGE, TO_EXPECTED
 from predictkpi.features.deal_outcomes import WINS
 from predictkpi.features.incidence import Floats
@@ -23,6 +24,8 @@ from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
 ALL_STAGES = "(all)"
+CONFIGURED = "probability"
+"""Own field of deals with the chance of a win that the CRM shows, in percent or as a share: what its stage is configured to mean."""
 
 
 class _OnLandmarks(CloseTimeBaseline):
@@ -88,11 +91,14 @@ class StageWinRateBaseline(_OnLandmarks):
         """Days from as_of to the one day the rule names: ``(n,)``, never negative."""
         return np.maximum(self.cycle_days_ - inputs.floats(AGE), 0.0)
 
+    def p_win(self, inputs: Columns) -> Floats:
+        """The win rate of each deal's stage: ``(n,)``."""
+        others = self.win_rates_[ALL_STAGES]
+        return np.array([self.win_rates_.get(stage or NO_STAGE, others) for stage in inputs[c.STAGE]], dtype=float)
+
     def learned_daily(self, inputs: Columns) -> Floats:
         """See `CloseTimeBaseline.learned_daily`: nothing before the day named, everything from its end on."""
-        others = self.win_rates_[ALL_STAGES]
-        p_win = np.array([self.win_rates_.get(stage or NO_STAGE, others) for stage in inputs[c.STAGE]], dtype=float)
-        is_over = DAYS[None, :] > self.days_to_close(inputs)[:, None]
+        p_win, is_over = self.p_win(inputs), DAYS[None, :] > self.days_to_close(inputs)[:, None]
         return np.stack([p_win[:, None] * is_over, (1.0 - p_win)[:, None] * is_over], axis=1)
 
     def learned_frame(self) -> pd.DataFrame:
@@ -106,17 +112,48 @@ class StageWinRateBaseline(_OnLandmarks):
 
 
 class RepDateBaseline(StageWinRateBaseline):
-    """The rep's own expected close date, with the stage's win rate; a date that has passed counts as the day of as_of.
+    """What the CRM itself shows: the rep's own expected close date, and the configured chance of a win where deals hold one.
 
-    A deal without such a date closes as `StageWinRateBaseline` has it.
+    A date that has passed counts as the day of as_of. What a deal lacks of the two is as `StageWinRateBaseline` has it.
     """
 
-    how = "win rate of the stage, on the day the rep expects"
+    how = "the day the rep expects, with the CRM's probability or else the win rate of the stage"
+
+    def fit(self, table: pd.DataFrame) -> Self:
+        """As `StageWinRateBaseline`, and see whether the CRM's probabilities are percentages: whether any is above 1."""
+        super().fit(table)
+        self.full_chance_ = (
+            100.0
+            if np.nan_to_num(_configured(Columns.of(table, [name for name in table if name == OF_DEALS + CONFIGURED]))).max(initial=0.0)
+            > 1.0
+            else 1.0
+        )
+        return self
+
+    def p_win(self, inputs: Columns) -> Floats:
+        """The CRM's probability, else the stage's win rate: ``(n,)``."""
+        shown = np.clip(_configured(inputs) / self.full_chance_, 0.0, 1.0)
+        return np.where(np.isnan(shown), super().p_win(inputs), shown)
 
     def days_to_close(self, inputs: Columns) -> Floats:
         """Days to the expected close date, never negative."""
         expected = np.maximum(inputs.floats(TO_EXPECTED), 0.0)
         return np.where(np.isnan(expected), super().days_to_close(inputs), expected)
+
+    def learned_frame(self) -> pd.DataFrame:
+        """See `StageWinRateBaseline.learned_frame`; what stands for certainty in every row."""
+        return super().learned_frame().assign(full_chance=self.full_chance_)
+
+    def restore(self, frame: pd.DataFrame) -> None:
+        """Read rates, cycle and scale."""
+        super().restore(frame)
+        self.full_chance_ = float(frame["full_chance"].iloc[0])
+
+
+def _configured(columns: Columns) -> Floats:
+    """The own field `CONFIGURED` as it was known then; NaN where the company or the deal has none, or it is no number."""
+    name = OF_DEALS + CONFIGURED
+    return columns.floats(name) if name in columns and not is_text(columns[name]) else np.full(len(columns), np.nan)
 
 
 def further_baselines(*, landmark_budget: int, landmark_rate: float, random_state: int) -> dict[str, Predictor]:

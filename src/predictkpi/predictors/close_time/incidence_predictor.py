@@ -12,9 +12,10 @@ from predictkpi.core.types import Readiness
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time.histories import Histories
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD
+from predictkpi.predictors.close_time.outcomes import outcomes_of
 from predictkpi.predictors.close_time.spec import SPEC
 from predictkpi.predictors.close_time.statistics import Predicted
-from predictkpi.predictors.close_time.table import cohort_inputs, outcomes_of, readiness_of
+from predictkpi.predictors.close_time.table import cohort_inputs, readiness_of
 from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.snapshot import Snapshot
 

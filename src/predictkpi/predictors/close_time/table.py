@@ -1,4 +1,4 @@
-"""Frames in and out of the fact tables: what training learns from, whom to predict, what came true."""
+"""Frames out of the fact tables: what training learns from, and whom to predict."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.arrays import Columns, Texts
+from predictkpi.core.arrays import Columns
 from predictkpi.core.types import Readiness, Status
 from predictkpi.errors import DealClosedError, UnknownEntityError
 from predictkpi.features.deal_asof import DAY, Ints
 from predictkpi.features.deal_history import AGE, CATEGORIES, NUMBERS, DealHistory
-from predictkpi.features.deal_outcomes import WINS, Closes
+from predictkpi.features.deal_outcomes import Closes
 from predictkpi.predictors.close_time.landmarks import Landmarks, entries, sample
-from predictkpi.predictors.close_time.spec import CAUSES, FULL_FROM, HORIZONS, LAST_DAY, LIMITED_FROM
+from predictkpi.predictors.close_time.spec import FULL_FROM, LIMITED_FROM
 from predictkpi.snapshot import Snapshot
 
 DURATION = "duration"
@@ -137,32 +137,6 @@ def rung(closed: int, deals: int) -> Readiness:
         reason = f"{closed} closed deals of the {LIMITED_FROM} that curves by stage need: one curve for all deals"
         return Readiness(status=Status.BASELINE, have=have, need=need, reason=reason)
     return Readiness(status=Status.PRIOR, have=have, need=need, reason="no deal has been seen closing yet: a general assumption")
-
-
-def outcomes_of(later: Snapshot, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Flags of won and lost by each horizon, and days to the close of deals won within 180 days, for deals open at ``as_of``.
-
-    The cohort is as it was known then; a deal reopened later counts by its first close after ``as_of``.
-    """
-    history = DealHistory(later)
-    landmark = int(np.asarray(pd.Timestamp(as_of).to_datetime64(), dtype="datetime64[us]").astype(np.int64))
-    all_deals = np.arange(len(history.deals))
-    deal = all_deals[history.states(all_deals, np.full(len(all_deals), landmark))["is_open"]]
-    days, event = Closes(history).first_from(deal, np.full(len(deal), landmark))
-    ids, observed = history.deals.text(deal), (history.as_of - landmark) / DAY
-    parts = [
-        _outcome(ids, horizon, f"cif_{name}", ((event == cause) & (days < horizon)).astype(float), horizon <= observed)
-        for horizon in HORIZONS
-        for cause, name in enumerate(CAUSES, start=1)
-    ]
-    won = (event == WINS) & (days < LAST_DAY)
-    parts.append(_outcome(ids[won], LAST_DAY, "close_q50", days[won], observed >= LAST_DAY))
-    return pd.concat(parts, ignore_index=True).assign(**{c.AS_OF: pd.Timestamp(as_of)})[c.OUTCOME_COLUMNS]
-
-
-def _outcome(ids: Texts, horizon: int, statistic: str, value: np.ndarray, is_mature: bool) -> pd.DataFrame:
-    of_deals = {c.ENTITY_ID: pd.array(ids, dtype="str"), c.HORIZON: horizon, c.STATISTIC: statistic}
-    return pd.DataFrame(of_deals | {c.VALUE: value, c.IS_MATURE: is_mature})
 
 
 def curve_rows(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

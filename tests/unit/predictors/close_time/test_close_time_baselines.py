@@ -10,6 +10,8 @@ from predictkpi.errors import ArtifactError
 from predictkpi.predictors.close_time.baselines import RepDateBaseline, StageCurvesBaseline, StageWinRateBaseline
 from predictkpi.predictors.close_time.curves import LandmarkCurves
 from predictkpi.predictors.close_time.model import CloseTimePredictor
+from predictkpi.snapshot import MemoryFacts, Snapshot
+from toy.own_fields import versions
 
 CLOSED = [("won", 10), ("won", 20), ("lost", 40), ("lost", 2)]
 
@@ -87,6 +89,21 @@ def test_rep_date__without_a_date_is_the_mean_age(closed_deals):
     assert not np.allclose(dated["dated"], mean["dated"])
 
 
+def test_rep_date__takes_the_probability_that_the_crm_holds(closed_deals, tmp_path):
+    held = versions("deals", ["dated", "young", "A"], "probability", "number", ["80", None, "100"], pd.Timestamp("2025-05-29"))
+    facts = MemoryFacts(
+        {name: closed_deals.history(name) for name in ("deals", "deal_events")} | {"attributes": held}, closed_deals.company
+    )
+    snapshot = Snapshot(facts, closed_deals.as_of)
+    baseline = RepDateBaseline(landmark_rate=1.0)
+    # of landmarks only those from 30 May on hold it
+    baseline.fit(baseline.training_table(snapshot)).save(tmp_path)
+    for found in (baseline, RepDateBaseline.load(tmp_path)):
+        won = won_by(found, snapshot)
+        assert won["dated"][-1] == pytest.approx(0.8)
+        assert won["young"][-1] == pytest.approx(2 / 5), "a deal without one: the win rate of its stage"
+
+
 def test_stage_curves__are_the_landmark_curves(training_rows, snapshot):
     baseline = StageCurvesBaseline().fit(training_rows)
     inputs = baseline.features(snapshot)
@@ -101,5 +118,5 @@ def test_baselines__take_the_models_settings():
 
 def test_load__refuses_the_files_of_another_baseline(closed_deals, tmp_path):
     learnt(RepDateBaseline, closed_deals).save(tmp_path)
-    with pytest.raises(ArtifactError, match="win rate of the stage, on the day the rep expects"):
+    with pytest.raises(ArtifactError, match="the day the rep expects, with the CRM's probability"):
         StageWinRateBaseline.load(tmp_path)

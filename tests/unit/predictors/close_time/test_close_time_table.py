@@ -164,3 +164,36 @@ def test_outcomes__do_not_count_a_close_at_the_very_end_of_the_horizon(fitted, m
     later = make_snapshot([("A", "2025-01-01")], [("A", "2025-01-01", "Lead"), ("A", "2025-01-12", "won")])
     found = fitted.outcomes(later, as_of=pd.Timestamp("2025-01-05")).set_index(["statistic", "horizon"])["value"]
     assert (found["cif_won", 7], found["cif_won", 14]) == (0.0, 1.0)
+
+
+def test_outcomes__of_deadlines_are_mature_once_the_deadline_has_passed(fitted, make_snapshot):
+    expects = {"expected_close_on": pd.Timestamp("2025-01-20"), "amount": 50.0}
+    events = [(key, "2025-01-01", "Lead", expects) for key in "ABC"] + [("D", "2025-01-01", "Lead")]
+    events += [("A", "2025-01-20", "won", expects), ("B", "2025-01-21", "won", expects)]
+    later = make_snapshot([(key, "2025-01-01") for key in "ABCD"], events, as_of="2025-02-10")
+    found = fitted.outcomes(later, as_of=pd.Timestamp("2025-01-05"))
+    of = found.pivot_table(index="entity_id", columns="statistic", values="value")
+    assert of["p_slip"].tolist()[:3] == [0.0, 1.0, 1.0], "won on the day that the rep expected is in time"
+    assert np.isnan(of.loc["D", "p_slip"]), "without a date nothing can slip"
+    assert of["p_won_by_month_end"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    mature = found.groupby("statistic")["is_mature"].agg(["all", "any"])
+    assert mature.loc[["p_slip", "p_won_by_month_end"], "all"].all()
+    assert not mature.loc[["p_win", "p_won_by_quarter_end", "p_won_by_fiscal_year_end", "expected_value"], "any"].any()
+
+
+def test_outcomes__in_the_end_are_the_win_and_its_amount(fitted, make_snapshot):
+    events = [("A", "2025-01-01", "Lead", {"amount": 70.0}), ("B", "2025-01-01", "Lead"), ("A", "2025-03-01", "won", {"amount": 90.0})]
+    later = make_snapshot([("A", "2025-01-01"), ("B", "2025-01-01")], events, as_of="2025-12-01")
+    of = fitted.outcomes(later, as_of=pd.Timestamp("2025-01-05")).pivot_table(index="entity_id", columns="statistic", values="value")
+    assert of["p_win"].tolist() == [1.0, 0.0]
+    assert of.loc["A", "expected_value"] == 70.0, "the amount as it was known then"
+    assert np.isnan(of.loc["B", "expected_value"])
+
+
+def test_outcomes__once_mature_do_not_change(snapshot):
+    as_of = (snapshot.as_of - pd.DateOffset(months=7)).normalize()
+    predictor = CloseTimePredictor()
+    first, last = (predictor.outcomes(later, as_of=as_of) for later in (snapshot.at(as_of + pd.DateOffset(months=3)), snapshot))
+    both = first[first["is_mature"]].merge(last, on=["entity_id", "horizon", "statistic"], suffixes=("", "_later"))
+    assert {"cif_won", "p_slip", "p_won_by_month_end"} <= set(both["statistic"])
+    pd.testing.assert_series_equal(both["value"], both["value_later"], check_names=False)
