@@ -94,10 +94,23 @@ def trained(n: int) -> tuple[object, dict[str, float]]:
     }
 
 
+def requests():
+    """(id, records by table) of deals that the model's facts do not know, as a service reads them from requests."""
+    from predictkpi.core import columns as c
+    from predictkpi.snapshot import Snapshot
+
+    some = Snapshot(make_facts(PAYLOADS, open_only=True, seed=1), end())
+    tables = {"deals": some.deals.assign(**{c.KNOWN_AT: end() - pd.Timedelta(seconds=1)}), "deal_events": some.history("deal_events")}
+    tables = {name: frame.astype(object).where(frame.notna(), None) for name, frame in tables.items()}
+    for deal in some.deals[c.DEAL_ID]:
+        yield deal, {name: frame[frame[c.DEAL_ID] == deal].to_dict("records") for name, frame in tables.items()}
+
+
 def served(n_scored: int, n_trained: int) -> dict[str, float]:
     """Scoring of ``n_scored`` open deals, features and predictions; and one deal out of a request at a time, at the median."""
     from predictkpi.core import columns as c
     from predictkpi.snapshot import Snapshot
+    from predictkpi.tables import table_schema
 
     model, _ = trained(n_trained)
     snapshot = Snapshot(make_facts(n_scored, open_only=True), end())
@@ -107,25 +120,23 @@ def served(n_scored: int, n_trained: int) -> dict[str, float]:
     scored = predictions[c.ENTITY_ID].nunique()
     base = Snapshot(make_facts(n_trained), end())
     model.inputs(base)
-    some = Snapshot(make_facts(PAYLOADS, open_only=True, seed=1), end())
-    events, took, of_cpu = some.history("deal_events"), {"request": [], "features": [], "prediction": []}, []
-    for deal in some.deals[c.DEAL_ID]:
-        rows = {"deals": some.deals[some.deals[c.DEAL_ID] == deal].assign(**{c.KNOWN_AT: end() - pd.Timedelta(seconds=1)})}
-        rows["deal_events"] = events[events[c.DEAL_ID] == deal]
+    took, of_cpu = {"request": [], "features": [], "prediction": []}, []
+    for deal, records in list(requests()):
         start, start_cpu = time.perf_counter(), time.process_time()
-        extended = base.with_rows(rows)
+        extended = base.with_rows({name: table_schema(name).rows(rows) for name, rows in records.items()})
         read = time.perf_counter()
-        inputs = model.inputs(extended, entity_ids=[deal])
+        inputs = model.features(extended, [deal])
         featured = time.perf_counter()
-        model.predict_inputs(inputs)
+        model.predicted(inputs).answers()
         of_cpu.append((time.process_time() - start_cpu) * 1e3)
         for name, duration in zip(took, np.diff([start, read, featured, time.perf_counter()]), strict=True):
             took[name].append(duration * 1e3)
-    total = np.sum(list(took.values()), axis=0)
+    total, answered = np.sum(list(took.values()), axis=0), np.add(took["features"], took["prediction"])
     found = {
         "scored": float(scored),
         "scored_seconds": seconds,
         "payload_ms": float(np.median(total)),
+        "payload_answer_ms": float(np.median(answered)),
         "payload_cpu_ms": float(np.median(of_cpu)),
         "scored_cpu_seconds": cpu_seconds,
     }
@@ -153,7 +164,8 @@ def show(sizes: list[dict[str, float]], serving: dict[str, float]) -> float:
     console.print(f"{serving['scored']:,.0f} open deals scored in {seconds:.1f} s, {cpu:.1f} of CPU (goal: 30 s per 100,000)")
     parts = ", ".join(f"{name} {serving[f'payload_{name}_ms']:.2f}" for name in ("request", "features", "prediction"))
     whole = f"{serving['payload_ms']:.2f} ms, {serving['payload_cpu_ms']:.2f} of CPU"
-    console.print(f"one deal out of a request, median: {whole} ({parts}; goal for features and prediction: 2 ms)")
+    console.print(f"one deal out of a request, median: {whole} ({parts})")
+    console.print(f"features and prediction of it together: {serving['payload_answer_ms']:.2f} ms (goal: 2 ms)")
     return exponent
 
 

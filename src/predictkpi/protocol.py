@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
 
@@ -24,6 +25,31 @@ from predictkpi.snapshot import Snapshot
 
 MODEL, BASELINE = "model", "baseline"
 """Names of the two candidates that the gate compares."""
+
+
+class AnswerRow(NamedTuple):
+    """One statistic of an `EntityAnswer`; ``value`` is NaN where there is none."""
+
+    horizon: int
+    statistic: str
+    value: float
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EntityAnswer:
+    """One entity's predictions in plain Python: what its rows of the long table say."""
+
+    entity_id: str
+    as_of: pd.Timestamp
+    rows: tuple[AnswerRow, ...]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> EntityAnswer:
+        """From one entity's rows of the long table."""
+        columns = [rows[name].tolist() for name in (c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS)] + [rows[c.REASON].fillna("").tolist()]
+        return cls(str(rows[c.ENTITY_ID].iloc[0]), rows[c.AS_OF].iloc[0], tuple(AnswerRow(*row) for row in zip(*columns, strict=True)))
 
 
 class Predictor(ABC):
@@ -120,8 +146,15 @@ class Predictor(ABC):
         predictions = self.predict_inputs(inputs) if horizons is None else self.predict_at(inputs, horizons)
         return predictions.assign(**{c.PREDICTOR: self.spec.name, c.MODEL_VERSION: ""})[c.PREDICTION_COLUMNS]
 
+    def answer_for(self, snapshot: Snapshot, *, entity_ids: Sequence[str], horizons: Sequence[int] | None = None) -> list[EntityAnswer]:
+        """`predict` for the named entities, in the order named and in plain Python: what a service asks of a few of them."""
+        parts = dict(iter(self.predict(snapshot, entity_ids=entity_ids, horizons=horizons).groupby(c.ENTITY_ID, sort=False)))
+        return [EntityAnswer.of(parts[entity_id]) for entity_id in entity_ids]
+
+
+_RUNGS = {status: place for place, status in enumerate(Status)}
+
 
 def worst(*statuses: Status) -> Status:
     """The lowest rung among several."""
-    order = list(Status)
-    return max(statuses, key=order.index)
+    return max(statuses, key=_RUNGS.__getitem__)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.core.types import Company
 from predictkpi.errors import FutureAccessError, UnknownNameError
 from predictkpi.tables import table_schema
@@ -51,8 +53,8 @@ class Snapshot:
         self.company = facts.company
         self.base: Snapshot | None = None
         """The snapshot that `with_rows` was asked of: what all entities share must come from there."""
-        self.added: Mapping[str, pd.DataFrame] = {}
-        """By table, what `with_rows` added to ``base``, oldest first."""
+        self.added: Mapping[str, Columns] = {}
+        """By table, what `with_rows` added to ``base``: schema columns and ``known_at``, oldest first."""
         self._facts = facts
         self._history: dict[str, pd.DataFrame] = {}
         self._tables: dict[str, pd.DataFrame] = {}
@@ -110,14 +112,17 @@ class Snapshot:
             raise FutureAccessError(f"a snapshot of {self.as_of.isoformat()} knows nothing up to {known_before.isoformat()}")
         if self.base:
             return self.base.frozen_at(known_before).with_rows(
-                {name: frame[frame[c.KNOWN_AT] < known_before] for name, frame in self.added.items()}
+                {name: _known_before(rows, known_before) for name, rows in self.added.items()}
             )
         return Snapshot(_Narrowed(self, known_before), self.as_of)
 
-    def with_rows(self, rows: Mapping[str, pd.DataFrame]) -> Snapshot:
-        """This snapshot plus rows that only the caller knows (a deal in a request); they must be known before ``as_of``."""
-        added = {table_schema(name).name: pd.concat([self.living(name).iloc[:0], frame]) for name, frame in rows.items()}
-        added = {name: frame[frame[c.KNOWN_AT] < self.as_of].sort_values(c.KNOWN_AT, kind="stable") for name, frame in added.items()}
+    def with_rows(self, rows: Mapping[str, pd.DataFrame | Columns]) -> Snapshot:
+        """This snapshot plus rows that only the caller knows (a deal in a request); they must be known before ``as_of``.
+
+        Costs nothing of what is stored: frames are put together only for the tables that are asked for.
+        """
+        schemas = {name: table_schema(name) for name in rows}
+        added = {schema.name: _known_before(schema.typed(rows[name]), self.as_of) for name, schema in schemas.items()}
         richer = Snapshot(_Extended(self, added), self.as_of)
         richer.base, richer.added = self, added
         return richer
@@ -168,19 +173,26 @@ class Snapshot:
 class _Extended:
     """A snapshot's own rows and a few more, put together only for the tables that are asked for."""
 
-    def __init__(self, snapshot: Snapshot, added: Mapping[str, pd.DataFrame]) -> None:
+    def __init__(self, snapshot: Snapshot, added: Mapping[str, Columns]) -> None:
         self.company = snapshot.company
         self._snapshot, self._added = snapshot, added
 
     def read(self, table: str, *, known_before: pd.Timestamp) -> pd.DataFrame:
         frame = self._snapshot.history(table)
         if table in self._added:
-            frame = _joined(frame, self._added[table]).sort_values(c.KNOWN_AT, kind="stable")
+            frame = _joined(frame, self._added[table].frame()).sort_values(c.KNOWN_AT, kind="stable")
         return frame[frame[c.KNOWN_AT] < known_before]
 
 
 def _joined(history: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([history, rows.assign(**{c.IS_DELETED: False}) if c.IS_DELETED in history else rows])
+
+
+def _known_before(rows: Columns, instant: pd.Timestamp) -> Columns:
+    """Those known by then, oldest first."""
+    known = rows[c.KNOWN_AT]
+    order = np.argsort(known, kind="stable")
+    return rows.take(order[known[order] < instant.to_datetime64()])
 
 
 class _Narrowed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -195,6 +196,20 @@ def test_one_entity__is_answered_as_within_the_whole(fitted, past):
     name = whole[c.ENTITY_ID].iloc[len(whole) // 2]
     alone = fitted.predict(past, entity_ids=[name])
     pd.testing.assert_frame_equal(_by_key(alone), _by_key(whole[whole[c.ENTITY_ID] == name]), rtol=1e-9)
+
+
+def test_answer_for__says_what_predict_says_in_the_order_asked_for(fitted, past):
+    names = fitted.inputs(past)[c.ENTITY_ID].unique().tolist()[:3][::-1]
+    predicted = fitted.predict(past, entity_ids=names)
+    answers = fitted.answer_for(past, entity_ids=names)
+    assert [answer.entity_id for answer in answers] == names
+    for answer in answers:
+        rows = predicted[predicted[c.ENTITY_ID] == answer.entity_id]
+        assert [tuple(row)[:2] + tuple(row)[3:] for row in answer.rows] == list(
+            zip(rows[c.HORIZON], rows[c.STATISTIC], rows[c.STATUS], rows[c.REASON], strict=True)
+        )
+        np.testing.assert_allclose([row.value for row in answer.rows], rows[c.VALUE], rtol=1e-12)
+        assert answer.as_of == past.as_of
 
 
 def test_unknown_entity__is_an_error_that_names_it(fitted, past):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, is_missing, is_text
 from predictkpi.errors import SchemaError
 
 Kind = Literal["string", "number", "instant"]
 REJECT_COLUMNS = ["field", "value", "reason"]
 REQUIRED = "required, but empty"
+_EMPTY: dict[Kind, Any] = {"string": None, "number": np.nan, "instant": np.datetime64("NaT", "us")}
+_ARRAYS: dict[Kind, str] = {"string": "object", "number": "float64", "instant": "datetime64[us]"}
 NUL_IN_TEXT = "holds a NUL character (\\x00), which no database keeps in text"
 
 
@@ -76,6 +81,23 @@ class TableSchema:
         series = {column.name: pd.Series([], dtype=dtypes[column.kind]) for column in self.columns}
         return pd.DataFrame(series | {c.KNOWN_AT: pd.Series([], dtype="datetime64[us]")})
 
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> Columns:
+        """Records as the table's columns and ``known_at``; what a record does not name is missing, what the table lacks is left out."""
+        kinds = self._kinds()
+        return Columns({name: np.array([row.get(name) for row in rows], dtype=_ARRAYS[kind]) for name, kind in kinds}, len(rows))
+
+    def typed(self, rows: pd.DataFrame | Columns, names: Sequence[str] | None = None) -> Columns:
+        """The table's columns and ``known_at`` (or the named ones) as arrays of their kind; one that is not there is missing."""
+        kinds = [(name, kind) for name, kind in self._kinds() if names is None or name in names]
+        held = Columns.of(rows, [name for name, _ in kinds if name in rows]) if isinstance(rows, pd.DataFrame) else rows
+        return Columns(
+            {name: _cast(held[name], kind) if name in held else np.full(len(held), _EMPTY[kind], _ARRAYS[kind]) for name, kind in kinds},
+            len(held),
+        )
+
+    def _kinds(self) -> list[tuple[str, Kind]]:
+        return [*((column.name, column.kind) for column in self.columns), (c.KNOWN_AT, "instant")]
+
     def split_rejects(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Set aside rows that break a rule.
 
@@ -126,3 +148,11 @@ class TableSchema:
                 rules.append((column.name, values.notna() & ~values.isin(column.choices), f"must be one of {', '.join(column.choices)}"))
         rules += [(check.field, check.fails(frame), check.reason) for check in self.checks]
         return rules
+
+
+def _cast(values: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
+    if kind == "string" and not is_text(values):
+        text = values.astype(object)
+        text[is_missing(values)] = None
+        return text
+    return values if values.dtype == _ARRAYS[kind] else values.astype(_ARRAYS[kind])

@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts, concatenated, is_missing
+from predictkpi.features.codes import Codes
 from predictkpi.features.deal_asof import DAY, MISSING, Floats, Ints, NewestBefore, microseconds
 from predictkpi.snapshot import Snapshot
-from predictkpi.tables.attributes import from_text
+from predictkpi.tables.attributes import ATTRIBUTES, as_floats
 
 CELLS_AT_ONCE = 2_000_000
 """Values looked up at a time: bounds memory, changes nothing."""
@@ -37,32 +39,36 @@ class AttributeHistory:
         self.table = table
         self.kinds: dict[str, str]
         if base is None:
-            rows = _rows_of(snapshot.history("attributes"), table)
-            self.kinds = kinds_of(rows)
-            self._layers = [_Versions(rows, self.kinds)]
+            facts = snapshot.history("attributes")
+            facts = facts[facts[c.TABLE] == table]
+            self.kinds = kinds_of(facts)
+            deleted = facts[c.IS_DELETED].to_numpy(bool) if c.IS_DELETED in facts else np.zeros(len(facts), bool)
+            self._layers = [_Versions(ATTRIBUTES.typed(facts), deleted, self.kinds)]
         else:
             self.kinds, self._layers = base.kinds, base._layers
             if self.kinds and "attributes" in snapshot.added:
-                self._layers = [*base._layers, _Versions(_rows_of(snapshot.added["attributes"], table), self.kinds)]
+                added = snapshot.added["attributes"]
+                added = added.take(added[c.TABLE] == table)
+                self._layers = [*base._layers, _Versions(added, np.zeros(len(added), bool), self.kinds)]
         self._texts = [name for name, kind in self.kinds.items() if kind == "category"]
         self._numbers = [name for name in self.kinds if name not in self._texts]
 
-    def at(self, entity_ids: pd.Series, landmark: Ints) -> pd.DataFrame:
+    def at(self, entity_ids: Texts, landmark: Ints) -> Columns:
         """Every field of each (id, landmark) pair as known strictly before its landmark (int64 microseconds): one row a pair.
 
         Columns: first the float ones (a number; a flag as 0 or 1; a date as days from the landmark, negative once past), then categories
         as text; missing where nothing was known, and everywhere for an id that is missing or has no field.
         """
         if not self.kinds:
-            return pd.DataFrame(index=pd.RangeIndex(len(landmark)))
+            return Columns({}, len(landmark))
         step = max(CELLS_AT_ONCE // len(self.kinds), 1)
-        parts = [self._at(entity_ids.iloc[low : low + step], landmark[low : low + step]) for low in range(0, max(len(landmark), 1), step)]
-        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        starts = range(0, max(len(landmark), 1), step)
+        return concatenated([self._at(entity_ids[low : low + step], landmark[low : low + step]) for low in starts])
 
-    def _at(self, entity_ids: pd.Series, landmark: Ints) -> pd.DataFrame:
+    def _at(self, entity_ids: Texts, landmark: Ints) -> Columns:
         is_text, is_date = (np.array([kind == wanted for kind in self.kinds.values()], dtype=bool) for wanted in ("category", "date"))
         number = np.full((len(landmark), len(is_text)), np.nan)
-        text = np.full((len(landmark), len(self._texts)), np.nan, dtype=object)
+        text: Texts = np.full((len(landmark), len(self._texts)), None, dtype=object)
         known = np.full(number.shape, MISSING)
         for layer in self._layers:
             row = layer.find(entity_ids, landmark)
@@ -71,8 +77,8 @@ class AttributeHistory:
             number[newer] = layer.number[row[newer]]
             text[newer[:, is_text]] = layer.text[row[:, is_text][newer[:, is_text]]]
         number[:, is_date] = (number[:, is_date] - landmark[:, None]) / DAY
-        numbers = pd.DataFrame(number[:, ~is_text], columns=self._numbers)
-        return pd.concat([numbers, pd.DataFrame(text, columns=self._texts, dtype="str")], axis=1) if self._texts else numbers
+        columns = dict(zip(self._numbers, number[:, ~is_text].T, strict=True)) | dict(zip(self._texts, text.T, strict=True))
+        return Columns(columns, len(landmark))
 
 
 class DealAttributes:
@@ -85,56 +91,48 @@ class DealAttributes:
         self.of_deals = AttributeHistory(snapshot, "deals", base=base.of_deals if base else None)
         self.of_customers = AttributeHistory(snapshot, "customers", base=base.of_customers if base else None)
 
-    def at(self, deal_ids: pd.Series, customer_ids: pd.Series, landmark: Ints) -> pd.DataFrame:
+    @property
+    def are_none(self) -> bool:
+        """Whether the company has no field of its own."""
+        return not self.of_deals.kinds and not self.of_customers.kinds
+
+    def at(self, deal_ids: Texts, customer_ids: Texts, landmark: Ints) -> Columns:
         """`AttributeHistory.at` of deals and of customers, in columns ``deal.<name>`` and ``customer.<name>``."""
-        own = self.of_deals.at(deal_ids, landmark).add_prefix(OF_DEALS)
-        return pd.concat([own, self.of_customers.at(customer_ids, landmark).add_prefix(OF_CUSTOMERS)], axis=1)
+        parts = (OF_DEALS, self.of_deals.at(deal_ids, landmark)), (OF_CUSTOMERS, self.of_customers.at(customer_ids, landmark))
+        return Columns({prefix + name: part[name] for prefix, part in parts for name in part}, len(landmark))
 
 
 class _Versions:
     """Versions of values: ``number`` (dates in microseconds), ``text`` of categories, and when each was ``known``."""
 
-    def __init__(self, rows: pd.DataFrame, kinds: Mapping[str, str]) -> None:
-        self._names = pd.Index(list(kinds), dtype="str")
-        rows = rows[rows[c.NAME].isin(self._names)]
-        self._entities = pd.Index(rows[c.ENTITY_ID].unique())
+    def __init__(self, rows: Columns, is_deleted: npt.NDArray[np.bool_], kinds: Mapping[str, str]) -> None:
+        names = {name: place for place, name in enumerate(kinds)}
+        name = np.array([names.get(name, -1) for name in rows[c.NAME]], dtype=np.int64)
+        rows, is_deleted, name = rows.take(name >= 0), is_deleted[name >= 0], name[name >= 0]
+        self._n_names = len(names)
+        self._entities = Codes(rows[c.ENTITY_ID])
         self.known = microseconds(rows[c.KNOWN_AT])
-        name = self._names.get_indexer(pd.Index(rows[c.NAME]))
-        self._newest = NewestBefore(self._entities.get_indexer(pd.Index(rows[c.ENTITY_ID])) * len(self._names) + name, self.known)
+        self._newest = NewestBefore(self._entities.codes[0] * self._n_names + name, self.known)
         self.number: Floats = np.full(len(rows), np.nan)
-        self.text: npt.NDArray[np.object_] = np.full(len(rows), np.nan, dtype=object)
-        holds = rows[c.VALUE].notna().to_numpy()
-        if c.IS_DELETED in rows:
-            holds = holds & ~rows[c.IS_DELETED].to_numpy(bool)
+        self.text: Texts = np.full(len(rows), None, dtype=object)
+        held = ~is_deleted & ~is_missing(rows[c.VALUE])
         for kind in set(kinds.values()):
-            of_kind = [kinds[key] == kind for key in self._names]
-            at = np.flatnonzero(holds & (rows[c.KIND] == kind).to_numpy() & np.asarray(of_kind, bool)[name])
-            codes, values = pd.factorize(rows[c.VALUE].iloc[at])
+            of_kind = np.array([kinds[key] == kind for key in kinds], dtype=bool)
+            at = np.flatnonzero(held & (rows[c.KIND] == kind) & of_kind[name])
             if kind == "category":
-                self.text[at] = np.asarray(values, dtype=object)[codes]
+                self.text[at] = rows[c.VALUE][at]
             else:
-                self.number[at] = _as_numbers(pd.Series(values, dtype="str"), kind)[codes]
+                values = Codes(rows[c.VALUE][at])
+                self.number[at] = as_floats(values.values.tolist(), kind)[values.codes[0]]
 
-    def find(self, entity_ids: pd.Series, landmark: Ints) -> Ints:
+    def find(self, entity_ids: Texts, landmark: Ints) -> Ints:
         """Row of the newest version of every field, ``(len(landmark), n_fields)``; -1 where there was none."""
-        entity = self._entities.get_indexer(pd.Index(entity_ids))
-        code = np.where(entity[:, None] >= 0, entity[:, None] * len(self._names) + np.arange(len(self._names)), -1)
-        return self._newest.find(code.ravel(), np.repeat(landmark, len(self._names))).reshape(code.shape)
+        entity = self._entities.of(entity_ids.tolist())
+        code = np.where(entity[:, None] >= 0, entity[:, None] * self._n_names + np.arange(self._n_names), -1)
+        return self._newest.find(code.ravel(), np.repeat(landmark, self._n_names)).reshape(code.shape)
 
 
 def kinds_of(attributes: pd.DataFrame) -> dict[str, str]:
     """Kind of each field, sorted by name, that was learnt last; ``attributes`` are versions of one table's fields, oldest first."""
     newest = attributes.drop_duplicates(c.NAME, keep="last").sort_values(c.NAME)
     return {str(name): str(kind) for name, kind in zip(newest[c.NAME], newest[c.KIND], strict=True)}
-
-
-def _rows_of(attributes: pd.DataFrame, table: str) -> pd.DataFrame:
-    return attributes[attributes[c.TABLE] == table]
-
-
-def _as_numbers(text: pd.Series, kind: str) -> Floats:
-    values = from_text(text, kind)
-    if kind == "date":
-        instants = microseconds(values)
-        return np.where(instants == MISSING, np.nan, instants.astype(float))
-    return values.to_numpy(float, na_value=np.nan)

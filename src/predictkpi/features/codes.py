@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
-import pandas as pd
 
+from predictkpi.core.arrays import Texts
 from predictkpi.features.deal_asof import Ints
 
 
 class Codes:
     """Text values as integers in order of first appearance, after those already ``known``; -1 is missing."""
 
-    def __init__(self, *columns: pd.Series, known: Codes | None = None) -> None:
-        joined = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
-        codes, values = pd.factorize(joined)
-        self.values = pd.Index(values)
-        if known is not None:
-            codes, self.values = known._continued(codes, self.values)
-        self._text = np.append(np.asarray(self.values, dtype=object), np.nan)
-        cuts = np.cumsum([len(column) for column in columns])[:-1]
-        self.codes: list[Ints] = [np.asarray(part, np.int64) for part in np.split(codes, cuts)]
+    def __init__(self, *columns: Texts, known: Codes | None = None) -> None:
+        self._known = known
+        first = len(known) if known else 0
+        listed = [column.tolist() for column in columns]
+        distinct = dict.fromkeys(chain.from_iterable(listed))
+        distinct.pop(None, None)
+        new = [value for value in distinct if known._code(value) < 0] if known else distinct
+        self._own: dict[str | None, int] = {value: code for code, value in enumerate(new, first)}
+        self._size = first + len(self._own)
+        self.codes: list[Ints] = [self.of(values) for values in listed]
 
-    def _continued(self, codes: Ints, values: pd.Index) -> tuple[Ints, pd.Index]:
-        own = np.append(self.of(values), -1)
-        new = np.flatnonzero(own[:-1] < 0)
-        own[new] = len(self.values) + np.arange(len(new))
-        return own[codes], self.values.append(values[new]) if len(new) else self.values
+    def __len__(self) -> int:
+        return self._size
 
-    def of(self, values: Iterable[str]) -> Ints:
+    @cached_property
+    def values(self) -> Texts:
+        """The value of each code."""
+        return self._text[:-1]
+
+    @cached_property
+    def _text(self) -> Texts:
+        if self._known and not self._own:
+            return self._known._text
+        own = np.array([*self._own, None], dtype=object)
+        return np.concatenate([self._known.values, own]) if self._known else own
+
+    def _code(self, value: str | None) -> int:
+        found = self._own.get(value, -1)
+        return self._known._code(value) if found < 0 and self._known else found
+
+    def of(self, values: Sequence[str | None]) -> Ints:
         """Codes of these values; -1 for one never seen."""
-        return np.asarray(self.values.get_indexer(pd.Index(values)), np.int64)
+        code = {value: self._code(value) for value in dict.fromkeys(values)} if self._known else self._own
+        return np.array([code.get(value, -1) for value in values], dtype=np.int64)
 
-    def text(self, codes: Ints) -> pd.Series:
+    def text(self, codes: Ints) -> Texts:
         """The values of these codes; missing for -1."""
-        return pd.Series(self._text[codes], dtype="str")
+        return self._text[codes]

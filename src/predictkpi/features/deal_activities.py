@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts
 from predictkpi.features.codes import Codes
 from predictkpi.features.deal_asof import DAY, Floats, Ints, laid_out, microseconds, valid_until
 from predictkpi.features.deal_tallies import ACTIVITIES, tallies
@@ -19,8 +19,8 @@ class DealActivities:
 
     kinds: Codes
 
-    def __init__(self, activities: pd.DataFrame, deals: Codes, *, known: DealActivities | None) -> None:
-        deal = deals.of(activities[c.DEAL_ID])
+    def __init__(self, activities: Columns, deals: Codes, *, known: DealActivities | None) -> None:
+        deal = deals.of(activities[c.DEAL_ID].tolist())
         self.kinds = Codes(activities[c.KIND], known=known.kinds if known else None)
         learnt = microseconds(activities[c.KNOWN_AT])
         until = valid_until(Codes(activities[c.ACTIVITY_ID]).codes[0], learnt)
@@ -28,21 +28,24 @@ class DealActivities:
         order = np.lexsort((learnt, ds, deal))
         order = order[deal[order] >= 0]
         self._ds, self._known, self._until, self._kind = ds[order], learnt[order], until[order], self.kinds.codes[0][order]
-        self._first = np.searchsorted(deal[order], np.arange(len(deals.values) + 1))
+        self._first = deal[order].searchsorted(np.arange(len(deals) + 1))
 
-    def numbers(self, deal: Ints, landmark: Ints) -> tuple[dict[str, Floats], pd.Series]:
+    def numbers(self, deal: Ints, landmark: Ints) -> tuple[dict[str, Floats], Texts]:
         """`ACTIVITY_NUMBERS` and the kind of the last activity of each (deal code, landmark) pair; counts of none are 0."""
         pair, row = self._before(deal, landmark)
-        n, age = len(deal), (landmark[pair] - self._ds[row]) / DAY
+        n = len(deal)
+        if not len(row):
+            return dict(zip(ACTIVITY_NUMBERS, (np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, np.nan)), strict=True)), np.full(n, None)
+        age = (landmark[pair] - self._ds[row]) / DAY
         counts = [np.bincount(pair[age <= days], minlength=n).astype(float) for days in (np.inf, 7.0, 30.0)]
-        end = np.cumsum(np.bincount(pair, minlength=n)) - 1
+        end = np.bincount(pair, minlength=n).cumsum() - 1
         any_yet = counts[0] > 0
         last = np.where(any_yet, end, -1)
-        since = np.where(any_yet, age[last], np.nan) if len(row) else np.full(n, np.nan)
-        kind = np.where(any_yet, self._kind[row[last]], -1) if len(row) else np.full(n, -1)
+        since = np.where(any_yet, age[last], np.nan)
+        kind = np.where(any_yet, self._kind[row[last]], -1)
         return dict(zip(ACTIVITY_NUMBERS, (*counts, since), strict=True)), self.kinds.text(kind)
 
-    def by_kind(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+    def by_kind(self, deal: Ints, landmark: Ints) -> dict[str, Floats]:
         """See `tallies`."""
         pair, row = self._before(deal, landmark)
         return tallies(ACTIVITIES, self.kinds.values, pair, self._kind[row], self._ds[row], landmark)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -18,7 +17,7 @@ NEVER = np.iinfo(np.int64).max
 MISSING = np.iinfo(np.int64).min
 
 
-def microseconds(instants: pd.Series | pd.DatetimeIndex) -> Ints:
+def microseconds(instants: npt.ArrayLike) -> Ints:
     """Instants as int64 microseconds; a missing one is `MISSING`."""
     return np.asarray(instants, dtype="datetime64[us]").astype(np.int64)
 
@@ -27,10 +26,24 @@ def valid_until(identity: Ints, known: Ints) -> Ints:
     """When each version was replaced: ``known`` of the next row of the same identity (rows oldest first), `NEVER` for the newest."""
     until = np.full(len(known), NEVER)
     if len(identity) and identity.max() + 1 < len(identity):
-        order = np.argsort(identity, kind="stable")
+        order = identity.argsort(kind="stable")
         again = identity[order][1:] == identity[order][:-1]
         until[order[:-1][again]] = known[order[1:][again]]
     return until
+
+
+def distinct(values: Ints) -> tuple[Ints, Ints]:
+    """The values once each, and which of them each is; a cohort has only one instant."""
+    if len(values) and (values == values[0]).all():
+        return values[:1], np.zeros(len(values), np.int64)
+    return np.unique(values, return_inverse=True)
+
+
+def run_starts(key: Ints) -> Ints:
+    """Positions at which a run of equal keys begins."""
+    begins = np.ones(len(key), bool)
+    begins[1:] = key[1:] != key[:-1]
+    return np.flatnonzero(begins)
 
 
 def laid_out(first: Ints, ds: Ints, known: Ints, until: Ints, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
@@ -39,8 +52,8 @@ def laid_out(first: Ints, ds: Ints, known: Ints, until: Ints, deal: Ints, landma
     Rows are sorted by deal; those of deal code ``k`` are ``first[k]`` to ``first[k + 1]``.
     """
     start, count = first[deal], first[deal + 1] - first[deal]
-    pair = np.repeat(np.arange(len(deal)), count)
-    row = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(start, count)
+    pair = np.arange(len(deal)).repeat(count)
+    row = np.arange(len(pair)) + (start + count - count.cumsum()).repeat(count)
     at = landmark[pair]
     kept = (known[row] < at) & (until[row] >= at) & (ds[row] < at)
     return pair[kept], row[kept]
@@ -51,18 +64,18 @@ class _ByKeyAndInstant:
 
     def __init__(self, code: Ints, instant: Ints) -> None:
         self.order = np.lexsort((instant, code))
-        self._instants = np.unique(instant)
+        self._instants = distinct(instant)[0]
         self._width = len(self._instants) + 1
-        rank = np.searchsorted(self._instants, instant[self.order])
+        rank = self._instants.searchsorted(instant[self.order])
         self._keys = code[self.order] * self._width + rank
 
     def first(self, code: Ints) -> Ints:
         """Sorted position of the first row of each code."""
-        return np.searchsorted(self._keys, code * self._width)
+        return self._keys.searchsorted(code * self._width)
 
     def end_before(self, code: Ints, before: Ints) -> Ints:
         """Sorted position just after the last row of each code with ``instant < before``."""
-        return np.searchsorted(self._keys, code * self._width + np.searchsorted(self._instants, before))
+        return self._keys.searchsorted(code * self._width + self._instants.searchsorted(before))
 
 
 class NewestBefore:
@@ -81,7 +94,7 @@ class NewestBefore:
 
 
 class RunningSums:
-    """Sums of ``values`` ``(n, m)`` per code over everything that took effect before an instant; negative values undo."""
+    """Sums of ``values`` ``(n, m)`` per code (none missing) over everything that took effect before an instant; negative values undo."""
 
     def __init__(self, code: Ints, instant: Ints, values: Floats) -> None:
         self._index = _ByKeyAndInstant(code, instant)
@@ -89,6 +102,4 @@ class RunningSums:
 
     def before(self, code: Ints, before: Ints) -> Floats:
         """Sums ``(len(code), m)``; zero for a code never seen or missing."""
-        known = np.maximum(code, 0)
-        sums = self._sums[self._index.end_before(known, before)] - self._sums[self._index.first(known)]
-        return np.where((code >= 0)[:, None], sums, 0.0)
+        return self._sums[self._index.end_before(code, before)] - self._sums[self._index.first(code)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from predictkpi.features.deal_asof import NEVER, Floats, Ints, RunningSums
+from predictkpi.features.deal_asof import NEVER, Floats, Ints, RunningSums, run_starts
 
 if TYPE_CHECKING:
     from predictkpi.features.deal_history import DealHistory
@@ -21,18 +21,22 @@ earlier deals."""
 
 
 class Buyers:
-    """Running sums by customer over closes and first amounts, learnt from all deals of a history."""
+    """Running sums by customer over closes and first amounts, learnt from all deals of a history.
 
-    def __init__(self, history: DealHistory, own: Own, closes: tuple[Ints, Ints, Floats]) -> None:
+    A deal's customer is the one first stated of it, from when that became known.
+    """
+
+    def __init__(self, history: DealHistory, customer: Ints, closes: tuple[Ints, Ints, Floats]) -> None:
         rows, instant, values = closes
-        deal = history.deal[rows]
-        known = own.buyer[deal] >= 0
-        self._closes = RunningSums(own.buyer[deal][known], np.maximum(instant, own.buyer_since[deal])[known], values[known])
-        counted = np.column_stack([np.ones(len(own.first)), np.nan_to_num(own.first)])
-        priced = own.since < NEVER
-        bought = priced & (own.buyer >= 0)
-        self._amounts = RunningSums(own.buyer[bought], np.maximum(own.since, own.buyer_since)[bought], counted[bought])
-        self._all_amounts = RunningSums(np.zeros(int(priced.sum()), np.int64), own.since[priced], counted[priced])
+        buyer, stated = _first_buyers(history, customer)
+        deal, amounts = history.deal[rows], history.first_amounts
+        known = buyer[deal] >= 0
+        self._closes = RunningSums(buyer[deal][known], np.maximum(instant, stated[deal])[known], values[known])
+        counted = np.column_stack([np.ones(len(amounts.value)), np.nan_to_num(amounts.value)])
+        priced = amounts.since < NEVER
+        bought = priced & (buyer >= 0)
+        self._amounts = RunningSums(buyer[bought], np.maximum(amounts.since, stated)[bought], counted[bought])
+        self._all_amounts = RunningSums(np.zeros(int(priced.sum()), np.int64), amounts.since[priced], counted[priced])
 
     def numbers(self, buyer: Ints, landmark: Ints, *, base: Floats, first: Floats, since: Ints) -> dict[str, Floats]:
         """`BUYER_NUMBERS` of deals of these customers: the base win rate, first log amounts, and since when those are known.
@@ -48,22 +52,27 @@ class Buyers:
         return dict(zip(BUYER_NUMBERS, (edge, closed, first - mean), strict=True))
 
 
-class Own:
-    """By deal code: its customer as first stated, and its first amount (log1p) as first known. What was learnt first stays the first.
+class FirstAmounts:
+    """By deal code, its first amount (log1p) as first known: ``value``, and ``since`` when; NaN and `NEVER` where it has none."""
 
-    ``buyer_since`` and ``since`` say when each became known; `NEVER` where it is not.
-    """
-
-    def __init__(self, history: DealHistory, customer: Ints) -> None:
-        n = len(history.deals.values)
-        self.buyer, self.buyer_since = np.full(n, -1), np.full(n, NEVER)
-        stated = np.flatnonzero(customer >= 0)
-        stated = stated[np.lexsort((history.row_known[stated], history.row_deal[stated]))]
-        deals, at = np.unique(history.row_deal[stated], return_index=True)
-        self.buyer[deals], self.buyer_since[deals] = customer[stated[at]], history.row_known[stated[at]]
-        self.first, self.since = np.full(n, np.nan), np.full(n, NEVER)
+    def __init__(self, history: DealHistory) -> None:
+        n = len(history.deals)
+        self.value, self.since = np.full(n, np.nan), np.full(n, NEVER)
         rows = np.flatnonzero(~np.isnan(history.amount))
         effective = np.maximum(history.known[rows], history.ds[rows])
         order = np.lexsort((effective, history.deal[rows]))
-        deals, at = np.unique(history.deal[rows][order], return_index=True)
-        self.first[deals], self.since[deals] = np.log1p(history.amount[rows[order][at]]), effective[order][at]
+        order = order[run_starts(history.deal[rows[order]])]
+        deals = history.deal[rows[order]]
+        self.value[deals], self.since[deals] = np.log1p(history.amount[rows[order]]), effective[order]
+
+
+def _first_buyers(history: DealHistory, customer: Ints) -> tuple[Ints, Ints]:
+    """By deal code, its customer as first stated and since when that is known; -1 and `NEVER` where it has none."""
+    n = len(history.deals)
+    buyer, since = np.full(n, -1), np.full(n, NEVER)
+    stated = np.flatnonzero(customer >= 0)
+    stated = stated[np.lexsort((history.row_known[stated], history.row_deal[stated]))]
+    stated = stated[run_starts(history.row_deal[stated])]
+    deals = history.row_deal[stated]
+    buyer[deals], since[deals] = customer[stated], history.row_known[stated]
+    return buyer, since

@@ -10,20 +10,36 @@ their own deals: a deal in a request gets the same answer alone and among any ot
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts, concatenated
 from predictkpi.features.attributes import DealAttributes
 from predictkpi.features.codes import Codes
 from predictkpi.features.deal_activities import ACTIVITY_NUMBERS, LAST_ACTIVITY, DealActivities
-from predictkpi.features.deal_asof import DAY, MISSING, NEVER, Floats, Ints, NewestBefore, RunningSums, laid_out, microseconds, valid_until
-from predictkpi.features.deal_buyers import BUYER_NUMBERS, Buyers, Own
-from predictkpi.features.deal_stages import stage_places
+from predictkpi.features.deal_asof import (
+    DAY,
+    MISSING,
+    NEVER,
+    Floats,
+    Ints,
+    NewestBefore,
+    RunningSums,
+    distinct,
+    laid_out,
+    microseconds,
+    run_starts,
+    valid_until,
+)
+from predictkpi.features.deal_buyers import BUYER_NUMBERS, Buyers, FirstAmounts
+from predictkpi.features.deal_stages import StageOrder
 from predictkpi.features.deal_tallies import STAGES, tallies
-from predictkpi.features.event_order import tie_rank
+from predictkpi.features.event_order import event_order
 from predictkpi.snapshot import Snapshot
+from predictkpi.tables import table_schema
 
 SHRINKAGE = 20.0
 """Closed deals that an owner's or a source's win rate is worth at the base rate."""
@@ -58,6 +74,13 @@ ratio; an edge is a shrunk win rate minus that of all deals: levels and running 
 CATEGORIES = (c.STAGE, FURTHEST_STAGE, c.PRODUCT, c.SOURCE, c.REGION, c.TEAM, c.SEGMENT, LAST_ACTIVITY)
 """Categorical features, as text; empty where unknown."""
 _DEAL_TEXT = (c.PRODUCT, c.SOURCE, c.REGION, c.TEAM)
+_READ = {
+    "deals": (c.DEAL_ID, c.CUSTOMER_ID, c.CREATED_AT, *_DEAL_TEXT, c.KNOWN_AT),
+    "deal_events": (c.EVENT_ID, c.DEAL_ID, c.DS, c.STAGE, c.AMOUNT, c.EXPECTED_CLOSE_ON, c.OWNER, c.KNOWN_AT),
+    "activities": (c.ACTIVITY_ID, c.DEAL_ID, c.DS, c.KIND, c.KNOWN_AT),
+}
+"""What is read of each table."""
+_OF_CUSTOMERS = (c.CUSTOMER_ID, c.SEGMENT, c.KNOWN_AT)
 
 
 class DealHistory:
@@ -69,15 +92,15 @@ class DealHistory:
 
     stages: Codes
     owners: Codes
-    _deal_text: dict[str, Codes]
+    _sources: Codes
     _customers: Codes
     _customer_versions: NewestBefore
-    _segment: Codes
+    _segment: Texts
     _attributes: DealAttributes
     _buyer_codes: Codes
     _buyers: Buyers
     _activities: DealActivities
-    _stage_ranks: RunningSums
+    _stage_order: StageOrder
     _wins_by_owner: RunningSums
     _wins_by_source: RunningSums
     _wins: RunningSums
@@ -87,8 +110,8 @@ class DealHistory:
             base = DealHistory(snapshot.base)
         self.company = snapshot.company
         self.as_of_instant = snapshot.as_of
-        self.as_of = int(microseconds(pd.DatetimeIndex([snapshot.as_of]))[0])
-        deals, events = (_added(snapshot, name) if only_added else snapshot.living(name) for name in ("deals", "deal_events"))
+        self.as_of = int(microseconds(snapshot.as_of.to_datetime64()))
+        deals, events, activities = (_rows(snapshot, name, only_added=only_added) for name in _READ)
         self.deals = Codes(events[c.DEAL_ID], deals[c.DEAL_ID])
         event_deal, self.row_deal = self.deals.codes
         self._read_events(events, event_deal, base)
@@ -96,46 +119,50 @@ class DealHistory:
         if base is not None and "customers" not in snapshot.added:
             self._customers, self._customer_versions, self._segment = base._customers, base._customer_versions, base._segment
         else:
-            self._read_customers(snapshot.living("customers"))
-        self._customer = self._customers.of(deals[c.CUSTOMER_ID])
+            self._read_customers(table_schema("customers").typed(snapshot.living("customers"), _OF_CUSTOMERS))
+        self._customer = self._customers.of(deals[c.CUSTOMER_ID].tolist())
         self._buyer_codes = Codes(deals[c.CUSTOMER_ID], known=base._buyer_codes if base else None)
-        self._own = Own(self, self._buyer_codes.codes[0])
-        activities = _added(snapshot, "activities") if only_added else snapshot.living("activities")
+        self.first_amounts = FirstAmounts(self)
         self._activities = DealActivities(activities, self.deals, known=base._activities if base else None)
         self._attributes = DealAttributes(snapshot, base=base._attributes if base is not None else None)
         if base is not None:
-            self._stage_ranks = base._stage_ranks
+            self._stage_order = base._stage_order
             self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
             self._buyers = base._buyers
         else:
-            self._stage_ranks = stage_places(self)
+            self._stage_order = StageOrder(self)
             self._track_records()
 
-    def _read_events(self, events: pd.DataFrame, deal: Ints, base: DealHistory | None) -> None:
+    def _read_events(self, events: Columns, deal: Ints, base: DealHistory | None) -> None:
         known = microseconds(events[c.KNOWN_AT])
         until = valid_until(Codes(events[c.EVENT_ID]).codes[0], known)
         happened = microseconds(events[c.DS])
-        order = np.lexsort((tie_rank(events), happened, deal))
         stages = Codes(events[c.STAGE], known=base.stages if base else None)
+        closed_codes = stages.of(c.CLOSED_STAGES)
+        self._is_open_stage = np.ones(len(stages) + 1, bool)
+        self._is_open_stage[closed_codes[closed_codes >= 0]] = False
+        closed = ~self._is_open_stage[stages.codes[0]]
+        order = event_order(deal, happened, known, closed, events[c.EVENT_ID])
         owners = Codes(events[c.OWNER], known=base.owners if base else None)
         self.stages, self.owners = stages, owners
         self.deal, self.ds, self.known, self.until = deal[order], happened[order], known[order], until[order]
         self.stage, self.owner = stages.codes[0][order], owners.codes[0][order]
-        self.amount = events[c.AMOUNT].to_numpy(float)[order]
+        self.amount = events[c.AMOUNT][order]
         self.expected = microseconds(events[c.EXPECTED_CLOSE_ON])[order]
-        self.is_won, self.is_closed = np.isin(self.stage, stages.of([c.WON])), np.isin(self.stage, stages.of(c.CLOSED_STAGES))
-        self.first_event = np.searchsorted(self.deal, np.arange(len(self.deals.values) + 1))
+        self.is_won, self.is_closed = self.stage == stages.of([c.WON])[0], closed[order]
+        self.first_event = self.deal.searchsorted(np.arange(len(self.deals) + 1))
 
-    def _read_deals(self, deals: pd.DataFrame, base: DealHistory | None) -> None:
+    def _read_deals(self, deals: Columns, base: DealHistory | None) -> None:
         self.row_known = microseconds(deals[c.KNOWN_AT])
         self._deal_versions = NewestBefore(self.row_deal, self.row_known)
         self._created = microseconds(deals[c.CREATED_AT])
-        self._deal_text = {name: Codes(deals[name], known=base._deal_text[name] if base else None) for name in _DEAL_TEXT}
+        self._deal_text = {name: deals[name] for name in _DEAL_TEXT}
+        self._sources = Codes(deals[c.SOURCE], known=base._sources if base else None)
 
-    def _read_customers(self, customers: pd.DataFrame) -> None:
+    def _read_customers(self, customers: Columns) -> None:
         self._customers = Codes(customers[c.CUSTOMER_ID])
         self._customer_versions = NewestBefore(self._customers.codes[0], microseconds(customers[c.KNOWN_AT]))
-        self._segment = Codes(customers[c.SEGMENT])
+        self._segment = customers[c.SEGMENT]
 
     def _track_records(self) -> None:
         """Running counts of (closed, won) by owner, source, customer and in all; a corrected close is taken back when that is known."""
@@ -146,55 +173,43 @@ class DealHistory:
         effective = np.maximum(self.known, self.ds)
         instant = np.concatenate([effective[closed], np.maximum(self.until, self.ds)[undone]])
         values = np.column_stack([sign, sign * self.is_won[rows]])
-        source = self._deal_code(c.SOURCE, self._deal_versions.find(self.deal[rows], effective[rows] + 1))
+        source = _of_version(self._sources.codes[0], self._deal_versions.find(self.deal[rows], effective[rows] + 1), -1)
         owner = self.owner[rows]
         self._wins_by_owner = RunningSums(owner[owner >= 0], instant[owner >= 0], values[owner >= 0])
         self._wins_by_source = RunningSums(source[source >= 0], instant[source >= 0], values[source >= 0])
         self._wins = RunningSums(np.zeros(len(rows), np.int64), instant, values)
-        self._buyers = Buyers(self, self._own, (rows, instant, values))
-
-    def _deal_code(self, name: str, version: Ints) -> Ints:
-        codes = self._deal_text[name].codes[0]
-        return np.where(version >= 0, codes[np.maximum(version, 0)], -1) if len(codes) else np.full(len(version), -1)
+        self._buyers = Buyers(self, self._buyer_codes.codes[0], (rows, instant, values))
 
     def created(self, version: Ints) -> Ints:
         """Creation instants by number of a deal's version; `MISSING` where there is none."""
-        return (
-            np.where(version >= 0, self._created[np.maximum(version, 0)], MISSING) if len(self._created) else np.full(len(version), MISSING)
-        )
+        return _of_version(self._created, version, MISSING)
 
     def stage_order(self, before: Ints) -> Floats:
         """Place of every stage, ``(len(before), n_stages)``: stages sorted by the mean place at which deals had first entered them.
 
         NaN for a stage that no deal had entered by then, and for the closed ones.
         """
-        n = len(self.stages.values)
-        sums = self._stage_ranks.before(np.tile(np.arange(n), len(before)), np.repeat(before, n)).reshape(len(before), n, 2)
-        mean = np.divide(sums[:, :, 1], sums[:, :, 0], out=np.full((len(before), n), np.nan), where=sums[:, :, 0] > 0)
-        return np.where(np.isnan(mean), np.nan, np.argsort(np.argsort(mean, axis=1, kind="stable"), axis=1))
+        return self._stage_order.at(before, len(self.stages))
 
     def known_events(self, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
         """Events that had happened and whose version was in force at each pair: ``(pair number, event row)``, in order of time."""
         return laid_out(self.first_event, self.ds, self.known, self.until, deal, landmark)
 
-    def states(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+    def states(self, deal: Ints, landmark: Ints) -> Columns:
         """Features of each (deal code, landmark) pair.
 
         Columns: `NUMBERS`, `CATEGORIES`, ``amount``, ``owner``, ``origin`` (instant its age counts from: creation, or else first event,
         or else when the deal became known) and the flags ``is_known`` and ``is_open`` (last known stage is no closed one).
         """
-        parts = [
-            self._states(deal[first : first + PAIRS_AT_ONCE], landmark[first : first + PAIRS_AT_ONCE])
-            for first in range(0, max(len(deal), 1), PAIRS_AT_ONCE)
-        ]
-        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        starts = range(0, max(len(deal), 1), PAIRS_AT_ONCE)
+        return concatenated([self._states(deal[low : low + PAIRS_AT_ONCE], landmark[low : low + PAIRS_AT_ONCE]) for low in starts])
 
-    def _states(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+    def _states(self, deal: Ints, landmark: Ints) -> Columns:
         pair, row = self.known_events(deal, landmark)
         path = _Path(self, pair, row, landmark)
         version = self._deal_versions.find(deal, landmark)
         created = self.created(version)
-        known_since = np.where(version >= 0, self.row_known[version] if len(self.row_known) else NEVER, NEVER)
+        known_since = _of_version(self.row_known, version, NEVER)
         origin = np.minimum(np.where(created == MISSING, NEVER, created), path.first_ds)
         origin = np.where(origin == NEVER, known_since, origin)
         is_known = path.any | ((version >= 0) & (np.where(created == MISSING, known_since, created) < landmark))
@@ -202,58 +217,57 @@ class DealHistory:
         age = (landmark - origin) / DAY
         numbers = {AGE: age} | path.numbers()
         numbers[IN_STAGE] = np.where(path.any, numbers[IN_STAGE], age)
-        source = self._deal_code(c.SOURCE, version)
+        source = _of_version(self._sources.codes[0], version, -1)
         base = _shrunk(self._wins.before(np.zeros(len(deal), np.int64), landmark), 0.5)
         numbers["owner_edge"] = _shrunk(self._wins_by_owner.before(path.owner, landmark), base) - base
         numbers["source_edge"] = _shrunk(self._wins_by_source.before(source, landmark), base) - base
         numbers |= self._buyers.numbers(
-            self._buyer_of(version), landmark, base=base, first=numbers.pop("first_amount"), since=self._own.since[deal]
+            _of_version(self._buyer_codes.codes[0], version, -1),
+            landmark,
+            base=base,
+            first=numbers.pop("first_amount"),
+            since=self.first_amounts.since[deal],
         )
         activity, last_activity = self._activities.numbers(deal, landmark)
         numbers |= activity
         texts = {c.STAGE: self.stages.text(path.stage), FURTHEST_STAGE: self.stages.text(path.furthest)}
-        texts |= {name: self._deal_text[name].text(self._deal_code(name, version)) for name in _DEAL_TEXT}
+        texts |= {name: _of_version(self._deal_text[name], version, None) for name in _DEAL_TEXT}
         texts[c.SEGMENT], texts[LAST_ACTIVITY] = self._segments(version, landmark), last_activity
-        frame = pd.DataFrame({name: numbers[name] for name in NUMBERS} | {name: texts[name] for name in CATEGORIES})
-        frame[c.AMOUNT], frame[c.OWNER] = path.amount, self.owners.text(path.owner)
-        frame[ORIGIN] = origin.astype("datetime64[us]")
-        return frame.assign(is_known=is_known, is_open=is_known & ~path.is_closed)
+        columns: dict[str, npt.NDArray] = {name: numbers[name] for name in NUMBERS} | {name: texts[name] for name in CATEGORIES}
+        columns |= {c.AMOUNT: path.amount, c.OWNER: self.owners.text(path.owner), ORIGIN: origin.astype("datetime64[us]")}
+        return Columns(columns | {"is_known": is_known, "is_open": is_known & ~path.is_closed}, len(deal))
 
-    def attributes(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+    def attributes(self, deal: Ints, landmark: Ints) -> Columns:
         """The company's own fields of each (deal code, landmark) pair: see `DealAttributes.at`."""
-        customer = self._customers.text(self._customer_of(self._deal_versions.find(deal, landmark)))
+        if self._attributes.are_none:
+            return Columns({}, len(deal))
+        customer = self._customers.text(_of_version(self._customer, self._deal_versions.find(deal, landmark), -1))
         return self._attributes.at(self.deals.text(deal), customer, landmark)
 
-    def tallies(self, deal: Ints, landmark: Ints) -> pd.DataFrame:
+    def tallies(self, deal: Ints, landmark: Ints) -> dict[str, Floats]:
         """How often and how lately each open stage was entered and each kind of activity took place: see `deal_tallies`."""
         pair, row = self.known_events(deal, landmark)
         before = np.concatenate([row[:1], row[:-1]])
         entered = np.ones(len(row), bool)
         entered[1:] = (pair[1:] != pair[:-1]) | (self.stage[row[1:]] != self.stage[before[1:]])
         entered &= ~self.is_closed[row]
-        is_open = ~np.isin(self.stages.values, c.CLOSED_STAGES)
-        place = np.cumsum(is_open) - 1
+        is_open = self._is_open_stage[:-1]
+        place = is_open.cumsum() - 1
         stages = tallies(
             STAGES, self.stages.values[is_open], pair[entered], place[self.stage[row[entered]]], self.ds[row[entered]], landmark
         )
-        return pd.concat([stages, self._activities.by_kind(deal, landmark)], axis=1)
+        return stages | self._activities.by_kind(deal, landmark)
 
-    def _buyer_of(self, version: Ints) -> Ints:
-        codes = self._buyer_codes.codes[0]
-        return np.where(version >= 0, codes[np.maximum(version, 0)], -1) if len(codes) else np.full(len(version), -1)
-
-    def _customer_of(self, version: Ints) -> Ints:
-        return np.where(version >= 0, self._customer[version], -1) if len(self._customer) else np.full(len(version), -1)
-
-    def _segments(self, version: Ints, landmark: Ints) -> pd.Series:
-        customer = self._customer_of(version)
-        found = self._customer_versions.find(customer, landmark)
-        codes = self._segment.codes[0]
-        return self._segment.text(np.where(found >= 0, codes[found], -1) if len(codes) else found)
+    def _segments(self, version: Ints, landmark: Ints) -> Texts:
+        customer = _of_version(self._customer, version, -1)
+        return _of_version(self._segment, self._customer_versions.find(customer, landmark), None)
 
 
-def _added(snapshot: Snapshot, name: str) -> pd.DataFrame:
-    return snapshot.added[name] if name in snapshot.added else snapshot.living(name).iloc[:0]
+def _rows(snapshot: Snapshot, name: str, *, only_added: bool) -> Columns:
+    schema = table_schema(name)
+    if not only_added:
+        return schema.typed(snapshot.living(name), _READ[name])
+    return snapshot.added[name] if name in snapshot.added else schema.rows([])
 
 
 class _Path:
@@ -262,7 +276,7 @@ class _Path:
     def __init__(self, history: DealHistory, pair: Ints, row: Ints, landmark: Ints) -> None:
         self._history, self._pair, self._row, self._landmark = history, pair, row, landmark
         count = np.bincount(pair, minlength=len(landmark))
-        self._end = np.cumsum(count)
+        self._end = count.cumsum()
         self._start = self._end - count
         self.any: npt.NDArray[np.bool_] = count > 0
         self._last = row[np.maximum(self._end - 1, 0)] if len(row) else np.zeros(len(landmark), np.int64)
@@ -271,7 +285,7 @@ class _Path:
         self.stage, self.owner = self._pick(history.stage, self._last, -1), self._pick(history.owner, self._last, -1)
         self.amount = self._pick(history.amount, self._last, np.nan)
         self.is_closed = self._pick(history.is_closed, self._last, False)
-        instants, when = np.unique(landmark, return_inverse=True)
+        instants, when = distinct(landmark)
         order = history.stage_order(instants)
         self._ranks = order[when[pair], history.stage[row]]
         self.stage_rank = np.where(self.any, order[when, self.stage], np.nan) if order.shape[1] else np.full(len(landmark), np.nan)
@@ -328,10 +342,15 @@ class _Path:
 
     def _first_amount(self) -> Floats:
         known = np.flatnonzero(~np.isnan(self._history.amount[self._row]))
-        pairs, first = np.unique(self._pair[known], return_index=True)
+        first = known[run_starts(self._pair[known])]
         amounts = np.full(len(self._landmark), np.nan)
-        amounts[pairs] = self._history.amount[self._row[known[first]]]
+        amounts[self._pair[first]] = self._history.amount[self._row[first]]
         return amounts
+
+
+def _of_version(values: npt.NDArray, version: Ints, missing: Any) -> npt.NDArray:
+    """The value of each version; ``missing`` where there is none."""
+    return np.where(version >= 0, values[version], missing) if len(values) else np.full(len(version), missing)
 
 
 def _shrunk(closed_and_won: Floats, base: npt.ArrayLike) -> Floats:

@@ -18,7 +18,7 @@ class Closes:
 
     def __init__(self, history: DealHistory) -> None:
         newest = np.flatnonzero((history.until == NEVER) & (history.ds < history.as_of))
-        self._n_deals = len(history.deals.values)
+        self._n_deals = len(history.deals)
         self._deal, self._ds = history.deal[newest], history.ds[newest]
         self._closing = history.is_closed[newest]
         self._cause = np.where(history.is_won[newest], WINS, LOSSES)

@@ -19,11 +19,32 @@ PATHS_AT_ONCE = 100_000
 """Paths laid out at a time: bounds memory, changes nothing."""
 
 
-def stage_places(history: DealHistory) -> RunningSums:
+class StageOrder:
+    """The order in which deals enter stages, learnt from all paths of a history."""
+
+    def __init__(self, history: DealHistory) -> None:
+        self._places = _stage_places(history)
+        self._last: tuple[int, int, Floats] | None = None
+
+    def at(self, before: Ints, n_stages: int) -> Floats:
+        """See `DealHistory.stage_order`. The last answer for one instant is kept: a service asks for the same one all day."""
+        last = self._last
+        if last and len(before) == 1 and last[:2] == (before[0], n_stages):
+            return last[2]
+        codes = np.tile(np.arange(n_stages), len(before))
+        sums = self._places.before(codes, before.repeat(n_stages)).reshape(len(before), n_stages, 2)
+        mean = np.divide(sums[:, :, 1], sums[:, :, 0], out=np.full(sums.shape[:2], np.nan), where=sums[:, :, 0] > 0)
+        order = np.where(np.isnan(mean), np.nan, mean.argsort(axis=1, kind="stable").argsort(axis=1))
+        if len(before) == 1:
+            self._last = int(before[0]), n_stages, order
+        return order
+
+
+def _stage_places(history: DealHistory) -> RunningSums:
     """Running (number of deals, sum of their places) by stage."""
     effective = np.maximum(history.known, history.ds)
     is_late = (history.deal[1:] == history.deal[:-1]) & (effective[1:] < effective[:-1])
-    is_rewritten = np.zeros(len(history.deals.values), bool)
+    is_rewritten = np.zeros(len(history.deals), bool)
     is_rewritten[history.deal[history.until < NEVER]] = True
     is_rewritten[history.deal[1:][is_late]] = True
     of_rewritten = is_rewritten[history.deal]
@@ -73,7 +94,7 @@ def _laid_out(history: DealHistory, deal: Ints, instant: Ints, replaced: Ints) -
 def _first_entries(history: DealHistory, path: Ints, row: Ints) -> tuple[Ints, Ints]:
     """Where each path (a run of equal numbers) first enters each open stage, and how many it had entered before."""
     stage = history.stage[row]
-    _, seen_first = np.unique(path * (len(history.stages.values) + 1) + stage + 1, return_index=True)
+    _, seen_first = np.unique(path * (len(history.stages) + 1) + stage + 1, return_index=True)
     first = np.sort(seen_first)
     first = first[~history.is_closed[row[first]]]
     return first, np.arange(len(first)) - np.searchsorted(path[first], path[first])

@@ -11,25 +11,35 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts
+from predictkpi.features.deal_asof import Ints, microseconds
 
 
-def tie_rank(events: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Rank of each row ``(n,)`` that settles which of two events of one deal and instant comes first, as above."""
-    ids = events[c.EVENT_ID].astype("object")
-    keys = pd.DataFrame(
-        {
-            "known": events[c.KNOWN_AT].to_numpy(),
-            "is_closing": events[c.STAGE].isin(c.CLOSED_STAGES).to_numpy(),
-            "id_length": ids.str.len().to_numpy(),
-            "id": ids.to_numpy(),
-        }
-    )
-    rank = np.empty(len(events), dtype=np.int64)
-    rank[keys.sort_values(list(keys.columns), kind="stable").index.to_numpy()] = np.arange(len(events))
-    return rank
+def event_order(deal: Ints, ds: Ints, known: Ints, is_closing: npt.NDArray[np.bool_], event_id: Texts) -> Ints:
+    """Positions of the events sorted by deal, instant and, at one instant, as above; arrays ``(n,)``, instants in microseconds."""
+    keys = (is_closing, known, ds, deal)
+    order = np.lexsort(keys)
+    follows = np.ones(max(len(order) - 1, 0), bool)
+    for key in keys:
+        follows &= key[order[1:]] == key[order[:-1]]
+    if not follows.any():
+        return order
+    is_tied = np.zeros(len(order), bool)
+    is_tied[1:] |= follows
+    is_tied[:-1] |= follows
+    run = np.cumsum(np.append(True, ~follows))[is_tied]
+    tied = order[is_tied]
+    ids = event_id[tied].tolist()
+    rank = np.empty(len(tied), np.int64)
+    rank[sorted(range(len(tied)), key=lambda at: (len(ids[at]), ids[at]))] = np.arange(len(tied))
+    order[is_tied] = tied[np.lexsort((rank, run))]
+    return order
 
 
 def in_event_order(events: pd.DataFrame) -> pd.DataFrame:
     """The events sorted by deal, instant and, at one instant, as above; index renewed."""
-    ranked = events.assign(rank=tie_rank(events))
-    return ranked.sort_values([c.DEAL_ID, c.DS, "rank"], ignore_index=True).drop(columns="rank")
+    columns = Columns.of(events, [c.EVENT_ID, c.KNOWN_AT])
+    is_closing = events[c.STAGE].isin(c.CLOSED_STAGES).to_numpy(bool)
+    deal = pd.factorize(events[c.DEAL_ID], sort=True)[0]
+    order = event_order(deal, microseconds(events[c.DS]), microseconds(columns[c.KNOWN_AT]), is_closing, columns[c.EVENT_ID])
+    return events.iloc[order].reset_index(drop=True)

@@ -7,6 +7,7 @@ an incidence by the delta method of Marubini & Valsecchi (1995), eq. 10.12.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,12 @@ class Incidence:
 
     def at(self, days: npt.ArrayLike) -> Floats:
         """CIF at ``days``: shape ``(n_causes, *days.shape)``; 0 before the first time, flat after the last."""
-        position = np.searchsorted(self.times, np.asarray(days, dtype=float), side="right")
-        padded = np.concatenate([np.zeros((len(self.cif), 1)), self.cif], axis=1)
-        return padded[:, position]
+        position = self.times.searchsorted(np.asarray(days, dtype=float), side="right")
+        return self._padded[:, position]
+
+    @cached_property
+    def _padded(self) -> Floats:
+        return np.concatenate([np.zeros((len(self.cif), 1)), self.cif], axis=1)
 
     def survival_at(self, days: npt.ArrayLike) -> Floats:
         """Probability of being open after ``days``."""
@@ -38,9 +42,10 @@ class Incidence:
 
         Shapes broadcast; the result is ``(n_causes, *broadcast)``.
         """
-        age, ahead = np.broadcast_arrays(np.asarray(age, float), np.asarray(ahead, float))
-        open_now = self.survival_at(age)
-        gained = self.at(age + ahead) - self.at(age)
+        age, ahead = np.asarray(age, float), np.asarray(ahead, float)
+        by_now = self.at(age)
+        open_now = 1.0 - by_now.sum(axis=0)
+        gained = self.at(age + ahead) - by_now
         return np.divide(gained, open_now, out=np.zeros_like(gained), where=open_now > 1e-12)
 
 

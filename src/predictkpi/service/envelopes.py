@@ -11,7 +11,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end, shift
 from predictkpi.core.types import Company, ModelRef, Spec, Status
-from predictkpi.protocol import worst
+from predictkpi.protocol import EntityAnswer, worst
 from predictkpi.service.schemas import Curve, Model, Prediction, PredictionEnvelope
 
 
@@ -26,7 +26,7 @@ def model_of(ref: ModelRef) -> Model:
 
 
 def envelope(
-    rows: pd.DataFrame,
+    answer: EntityAnswer,
     *,
     spec: Spec,
     ref: ModelRef,
@@ -37,32 +37,29 @@ def envelope(
     horizons: Sequence[int] | None = None,
     curve: Curve | None = None,
 ) -> PredictionEnvelope:
-    """One entity's rows of the long table as an answer.
+    """A predictor's answer for one entity as the service gives it.
 
-    Parameters: ``rows`` of one entity and one as_of (`columns.PREDICTION_COLUMNS`); ``caveats`` about the question itself (an unknown
-    stage) lower the status to ``limited``; ``horizons`` keeps only those.
+    Parameters: ``caveats`` about the question itself (an unknown stage) lower the status to ``limited``; ``horizons`` keeps only those.
 
     A horizon's status is that of the numbers it has. What is odd about one number alone (why it is missing, how it was counted) is a
     note on that number, and no reason of the whole answer.
     """
-    as_of = rows[c.AS_OF].iloc[0]
+    as_of = answer.as_of
     floor = (Status.LIMITED if caveats else Status.FULL, Status.BASELINE if ref.kind == "baseline" else Status.FULL)
     values: dict[int, dict[str, float | None]] = {}
     statuses: dict[int, Status] = {}
     reasons: dict[str, None] = {}
     notes: dict[int, dict[str, str]] = {}
-    for horizon, statistic, value, status, reason in zip(
-        rows[c.HORIZON], rows[c.STATISTIC], rows[c.VALUE], rows[c.STATUS], rows[c.REASON], strict=True
-    ):
+    for horizon, statistic, value, status, reason in answer.rows:
         if horizons is not None and horizon not in horizons:
             continue
         found = number(value)
-        values.setdefault(int(horizon), {})[str(statistic)] = found
+        values.setdefault(horizon, {})[statistic] = found
         if found is not None:
-            statuses[int(horizon)] = worst(statuses.get(int(horizon), Status.FULL), Status(status), *floor)
-        if isinstance(reason, str) and reason:
+            statuses[horizon] = worst(statuses.get(horizon, Status.FULL), Status(status), *floor)
+        if reason:
             if found is None or status == Status.FULL:
-                notes.setdefault(int(horizon), {})[str(statistic)] = reason
+                notes.setdefault(horizon, {})[statistic] = reason
             else:
                 reasons |= dict.fromkeys(reason.split("; "))
     reasons |= dict.fromkeys(caveats)

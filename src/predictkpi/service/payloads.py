@@ -86,31 +86,31 @@ def predict(
     if not prepared:
         return []
     rows = {
-        "deals": _frame("deals", [deal.deal for deal in prepared]),
-        "deal_events": _frame("deal_events", [event for deal in prepared for event in deal.events]),
-        "activities": _frame("activities", [row for deal in prepared for row in deal.activities]),
-        "attributes": _frame("attributes", [row for deal in prepared for row in deal.attributes]),
+        "deals": [deal.deal for deal in prepared],
+        "deal_events": [event for deal in prepared for event in deal.events],
+        "activities": [row for deal in prepared for row in deal.activities],
+        "attributes": [row for deal in prepared for row in deal.attributes],
     }
-    spec, company = champion.predictor.spec, view.company
-    snapshot, ids = view.snapshot.with_rows(rows), [deal.row_id for deal in prepared]
-    by_id = dict(iter(champion.predictor.predict(snapshot, entity_ids=ids, horizons=horizons).groupby(c.ENTITY_ID, sort=False)))
+    model, ids = champion.predictor, [deal.row_id for deal in prepared]
+    snapshot = view.snapshot.with_rows({name: table_schema(name).rows(records) for name, records in rows.items()})
+    answers = model.answer_for(snapshot, entity_ids=ids, horizons=horizons)
     curves: dict[Hashable, Curve] = {}
     if with_curve:
-        whole = champion.predictor.predict(snapshot, entity_ids=ids, horizons=spec.askable)
+        whole = model.predict(snapshot, entity_ids=ids, horizons=model.spec.askable)
         curves = {row_id: curve_of(part) for row_id, part in whole.groupby(c.ENTITY_ID, sort=False)}
-    reasons = reasons_of(champion.predictor, snapshot, ids, language=reasons_in) if reasons_in else {}
+    reasons = reasons_of(model, snapshot, ids, language=reasons_in) if reasons_in else {}
     return [
         envelope(
-            by_id[deal.row_id],
-            spec=spec,
+            answer,
+            spec=model.spec,
             ref=champion.ref,
-            company=company,
+            company=view.company,
             entity_id=deal.entity_id,
             label=deal.label,
             caveats=deal.caveats,
             curve=curves.get(deal.row_id),
         ).model_copy(update={"reasons": reasons.get(deal.row_id)})
-        for deal in prepared
+        for deal, answer in zip(prepared, answers, strict=True)
     ]
 
 
@@ -181,9 +181,3 @@ def _caveats(payload: DealIn, known: Mapping[str, frozenset[str]]) -> list[str]:
     if known[c.OWNER] and not any([payload.owner, *(event.owner for event in payload.events)]):
         found.append("owner is missing")
     return found
-
-
-def _frame(table: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows with the table's columns and dtypes."""
-    empty = table_schema(table).empty()
-    return pd.DataFrame(list(rows), columns=list(empty.columns)).astype(empty.dtypes.to_dict())

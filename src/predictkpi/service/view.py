@@ -21,7 +21,7 @@ from predictkpi.core.types import Company, ModelRef
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
 from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
-from predictkpi.protocol import Predictor
+from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.schemas import Curve, PredictionEnvelope
 from predictkpi.snapshot import Snapshot
@@ -53,6 +53,10 @@ class PredictionTable:
         """One entity's rows; `KeyError` if it is not in the table."""
         start, stop = self._spans[entity_id]
         return self.frame.iloc[start:stop]
+
+    def answer(self, entity_id: str) -> EntityAnswer:
+        """The same in plain Python."""
+        return EntityAnswer.of(self.rows(entity_id))
 
     def wide(self, horizon: int) -> pd.DataFrame:
         """One row per entity (index), one column per statistic, for one horizon."""
@@ -129,30 +133,29 @@ class View:
         champion = self.champion(predictor)
         model, ids = champion.predictor, [entity_id]
         if horizons is None and entity_id in champion.table:
-            rows = champion.table.rows(entity_id)
+            answer = champion.table.answer(entity_id)
         else:
-            rows = model.predict(self.snapshot, entity_ids=ids, horizons=horizons)
+            answer = model.answer_for(self.snapshot, entity_ids=ids, horizons=horizons)[0]
         curve = curve_of(model.predict(self.snapshot, entity_ids=ids, horizons=model.spec.askable)) if with_curve else None
-        return self.envelope(champion, rows, entity_id=entity_id, curve=curve)
+        return self.envelope(champion, answer, curve=curve)
 
     def envelope(
         self,
         champion: Champion,
-        rows: pd.DataFrame,
+        answer: EntityAnswer,
         *,
-        entity_id: str,
         horizons: Sequence[int] | None = None,
         curve: Curve | None = None,
     ) -> PredictionEnvelope:
-        """A stored entity's rows as an answer, under its name; ``horizons`` keeps only those."""
+        """An answer for a stored entity, under its name; ``horizons`` keeps only those."""
         spec = champion.predictor.spec
         return envelope(
-            rows,
+            answer,
             spec=spec,
             ref=champion.ref,
             company=self.company,
-            entity_id=entity_id,
-            label=self.label(spec.entity, entity_id),
+            entity_id=answer.entity_id,
+            label=self.label(spec.entity, answer.entity_id),
             horizons=horizons,
             curve=curve,
         )

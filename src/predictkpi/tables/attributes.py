@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
@@ -34,6 +39,35 @@ def from_text(text: pd.Series, kind: str) -> pd.Series:
     if kind == "date":
         return pd.to_datetime(text, format="ISO8601", errors="coerce").astype("datetime64[us]")
     return text.map(_FLAGS).astype("boolean") if kind == "flag" else text.astype("str")
+
+
+def as_floats(texts: Sequence[str], kind: str) -> npt.NDArray[np.float64]:
+    """`from_text` as numbers: 0 or 1 of a flag, microseconds since 1970 of a date. Text as `to_text` writes it is read without pandas."""
+    found = [_canonical(text, kind) for text in texts]
+    odd = [place for place, value in enumerate(found) if value is None]
+    if odd:
+        values = from_text(pd.Series([texts[place] for place in odd], dtype="str"), kind)
+        if kind == "date":
+            read = np.where(values.isna(), np.nan, values.to_numpy("datetime64[us]").astype(np.int64))
+        else:
+            read = values.to_numpy(float, na_value=np.nan)
+        for place, value in zip(odd, read, strict=True):
+            found[place] = value
+    return np.array(found, dtype=float)
+
+
+def _canonical(text: str, kind: str) -> float | None:
+    """The number in text as `to_text` writes it; None for any other."""
+    if kind == "flag":
+        return float(_FLAGS[text]) if text in _FLAGS else None
+    try:
+        if kind == "number":
+            value = float(text)
+            return value if repr(value) == text else None
+        instant = datetime.fromisoformat(text)
+        return float(np.datetime64(instant, "us").astype(np.int64)) if instant.isoformat() == text and not instant.tzinfo else None
+    except ValueError:
+        return None
 
 
 def _is_misread(frame: pd.DataFrame) -> pd.Series:

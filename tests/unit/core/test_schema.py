@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,6 +11,7 @@ from predictkpi.core.schema import RowCheck
 from predictkpi.errors import SchemaError, UnknownNameError
 from predictkpi.tables import TABLES, table_schema
 from predictkpi.tables.deal_events import DEAL_EVENTS
+from predictkpi.tables.deals import DEALS
 from predictkpi.tables.spend import SPEND
 
 
@@ -67,3 +69,22 @@ def test_table_schema__lists_what_there_is():
     assert table_schema("deal_events") is DEAL_EVENTS
     with pytest.raises(UnknownNameError, match="customers"):
         table_schema("clients")
+
+
+def test_rows__hold_the_table_s_columns_as_arrays_of_their_kind():
+    known = pd.Timestamp("2025-01-02")
+    held = DEALS.rows([{"deal_id": "A", "created_at": known, "known_at": known, "mood": "high"}, {"deal_id": "B", "known_at": known}])
+    assert list(held) == [*DEALS.column_names, "known_at"]
+    assert held["deal_id"].tolist() == ["A", "B"]
+    assert held["source"].tolist() == [None, None]
+    assert np.isnat(held["created_at"]).tolist() == [False, True]
+    pd.testing.assert_series_equal(held.frame().dtypes, DEALS.empty().dtypes)
+    pd.testing.assert_frame_equal(DEALS.rows([]).frame(), DEALS.empty())
+
+
+def test_typed__reads_a_frame_of_other_dtypes_and_fills_in_what_is_not_there():
+    frame = pd.DataFrame({"deal_id": ["A"], "known_at": pd.Series(["2025-01-02"], dtype="datetime64[ns]"), "source": [np.nan]})
+    held = DEALS.typed(frame)
+    assert (held["source"].tolist(), held["team"].tolist()) == ([None], [None])
+    assert held["known_at"].dtype == "datetime64[us]"
+    assert list(DEALS.typed(frame, ["source", "known_at"])) == ["source", "known_at"]

@@ -11,6 +11,7 @@ from predictkpi.features.attributes import AttributeHistory, DealAttributes
 from predictkpi.features.deal_asof import microseconds
 from predictkpi.features.deal_history import DealHistory
 from predictkpi.snapshot import MemoryFacts, Snapshot
+from predictkpi.tables.attributes import as_floats, from_text
 from toy.own_fields import make_own_fields, versions
 
 T = pd.Timestamp
@@ -23,7 +24,7 @@ def history(*parts, as_of="2024-07-01", table="deals"):
 
 def at(found, ids, *instants):
     landmarks = microseconds(pd.DatetimeIndex([T(instant) for instant in instants]))
-    return found.at(pd.Series(ids, dtype="str"), landmarks)
+    return found.at(np.array([*ids], object), landmarks).frame()
 
 
 def test_at__types_every_kind_and_counts_days_from_the_landmark():
@@ -101,17 +102,17 @@ def test_with_rows__speak_of_their_own_records_and_of_fields_the_facts_know():
     )
     richer = snapshot.with_rows({"attributes": added})
     base, found = DealAttributes(snapshot), DealAttributes(richer)
-    ids, landmark = pd.Series(["new", "D00001", "D00002"], dtype="str"), np.full(3, microseconds(pd.DatetimeIndex([known]))[0] + 1)
-    customers = pd.Series([None, "C001", None], dtype="str")
-    own, before = found.at(ids, customers, landmark), base.at(ids, customers, landmark)
+    ids, landmark = np.array(["new", "D00001", "D00002"], object), np.full(3, microseconds(pd.DatetimeIndex([known]))[0] + 1)
+    customers = np.array([None, "C001", None], object)
+    own, before = (each.at(ids, customers, landmark).frame() for each in (found, base))
     assert own.columns.tolist() == before.columns.tolist()
     assert own["deal.fit"].tolist() == [2.5, -7.0, before["deal.fit"][2]]
     assert own["deal.tier"].isna().tolist() == [True, False, False]
     assert own["customer.industry"].fillna("-").tolist() == ["-", "energy", "-"]
     pd.testing.assert_frame_equal(own.loc[2:], before.loc[2:])
-    pd.testing.assert_frame_equal(DealAttributes(richer, base=base).at(ids, customers, landmark), own)
+    pd.testing.assert_frame_equal(DealAttributes(richer, base=base).at(ids, customers, landmark).frame(), own)
     earlier = DealAttributes(richer.at(known)).at(ids, customers, landmark)
-    assert earlier["deal.fit"].isna()[0]
+    assert np.isnan(earlier["deal.fit"][0])
 
 
 def test_deal_history__gives_fields_of_a_deal_and_of_its_customer():
@@ -122,3 +123,17 @@ def test_deal_history__gives_fields_of_a_deal_and_of_its_customer():
     truth = company.deals.set_index(c.DEAL_ID).loc[["D00004", "D00005"]]
     assert wide["deal.tier"].tolist() == truth["tier"].tolist()
     assert wide["customer.industry"].tolist() == truth["industry"].tolist()
+
+
+ODD = ["2.5", "7", " 3", "1_000", "١", "nan", "inf", "x", "", "2024-02-03T04:05:06", "2024-02-03", "2024", "2024-W01-1", "true", "True"]
+
+
+@pytest.mark.parametrize("kind", ["number", "date", "flag"])
+def test_as_floats__reads_every_text_as_from_text_does(kind):
+    read = from_text(pd.Series(ODD, dtype="str"), kind)
+    if kind == "date":
+        expected = [np.nan if value is pd.NaT else float(value.value // 1000) for value in read.astype("datetime64[ns]")]
+    else:
+        expected = read.to_numpy(float, na_value=np.nan).tolist()
+    assert np.isfinite(expected).sum() >= 1
+    np.testing.assert_array_equal(as_floats(ODD, kind), expected)

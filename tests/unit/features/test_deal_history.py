@@ -32,7 +32,7 @@ def snapshot_of(deals, events, *, as_of="2025-06-01", customers=()):
 
 def state(snapshot, deal_id, at):
     history = DealHistory(snapshot)
-    return history.states(history.deals.of([deal_id]), microseconds(pd.DatetimeIndex([at]))).iloc[0]
+    return history.states(history.deals.of([deal_id]), microseconds(pd.DatetimeIndex([at]))).frame().iloc[0]
 
 
 PATH = [
@@ -80,8 +80,8 @@ def test_states__equal_those_of_a_snapshot_of_that_day(snapshot, at):
     then, now = DealHistory(snapshot.at(pd.Timestamp(at))), DealHistory(snapshot)
     landmark = microseconds(pd.DatetimeIndex([at]))[0]
     ids = then.deals.values
-    past = then.states(np.arange(len(ids)), np.full(len(ids), landmark))
-    found = now.states(now.deals.of(ids), np.full(len(ids), landmark))
+    past = then.states(np.arange(len(ids)), np.full(len(ids), landmark)).frame()
+    found = now.states(now.deals.of(ids), np.full(len(ids), landmark)).frame()
     assert past["is_open"].sum() > 20
     pd.testing.assert_frame_equal(found, past, check_exact=False, rtol=1e-12)
 
@@ -117,8 +117,8 @@ def test_states__equal_those_of_a_snapshot_of_that_day_whatever_was_backdated_or
     for at in LANDMARKS:
         then, landmark = DealHistory(snapshot.at(at)), microseconds(pd.DatetimeIndex([at]))[0]
         ids = then.deals.values
-        past = then.states(np.arange(len(ids)), np.full(len(ids), landmark))
-        pd.testing.assert_frame_equal(now.states(now.deals.of(ids), np.full(len(ids), landmark)), past, check_exact=True)
+        past = then.states(np.arange(len(ids)), np.full(len(ids), landmark)).frame()
+        pd.testing.assert_frame_equal(now.states(now.deals.of(ids), np.full(len(ids), landmark)).frame(), past, check_exact=True)
 
 
 def test_stage_order__is_that_of_the_paths_as_they_were_known_then():
@@ -187,7 +187,8 @@ def test_states__of_added_deals_alone_are_those_among_all_deals():
     whole, small = DealHistory(richer), DealHistory(richer, base=DealHistory(snapshot), only_added=True)
     ids, at = [f"R{i}" for i in range(20)], np.full(20, whole.as_of)
     assert len(small.deals.values) == 20
-    pd.testing.assert_frame_equal(small.states(small.deals.of(ids), at), whole.states(whole.deals.of(ids), at), check_exact=True)
+    alone, among = (history.states(history.deals.of(ids), at).frame() for history in (small, whole))
+    pd.testing.assert_frame_equal(alone, among, check_exact=True)
 
 
 def test_states__of_an_added_deal_take_a_stored_or_an_added_customer_s_segment():
@@ -206,7 +207,7 @@ def test_states__agree_with_a_naive_loop_over_pairs(snapshot):
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(history.deals.values), 60)
     at = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 900, 60), unit="D")
-    found = history.states(chosen, microseconds(at))
+    found = history.states(chosen, microseconds(at)).frame()
     for position, (code, landmark) in enumerate(zip(chosen, at, strict=True)):
         known = events[(events["deal_id"] == history.deals.values[code]) & (events["known_at"] < landmark)]
         path = known.drop_duplicates("event_id", keep="last")
@@ -256,9 +257,9 @@ def test_states__take_the_segment_the_customer_had_then():
 def test_states__do_not_depend_on_how_many_are_asked_for_at_once(snapshot, monkeypatch):
     history = DealHistory(snapshot)
     pairs = np.arange(200), np.full(200, history.as_of)
-    whole = history.states(*pairs)
+    whole = history.states(*pairs).frame()
     monkeypatch.setattr("predictkpi.features.deal_history.PAIRS_AT_ONCE", 64)
-    pd.testing.assert_frame_equal(history.states(*pairs), whole)
+    pd.testing.assert_frame_equal(history.states(*pairs).frame(), whole)
     assert set(NUMBERS) | set(CATEGORIES) <= set(whole.columns)
 
 

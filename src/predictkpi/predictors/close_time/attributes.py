@@ -13,8 +13,9 @@ Survival Data, 2000, ch. 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ import pandas as pd
 from scipy import stats
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts, array_of, is_text
 from predictkpi.features.attributes import OF_CUSTOMERS, OF_DEALS
 from predictkpi.features.deal_asof import Floats, Ints
 from predictkpi.features.deal_history import AGE
@@ -85,17 +87,24 @@ class Attributes:
 
     @property
     def names(self) -> list[str]:
-        """Columns of `matrix`, in its order."""
+        """The fields that are used, numbers first."""
         return [*self.numbers, *self.categories]
 
-    def matrix(self, frame: pd.DataFrame) -> Floats:
-        """``(len(frame), len(names))``: numbers and codes of categories; a column that is not there, or of another kind, is missing."""
-        columns = [self._column(frame, name) for name in self.names]
-        return np.column_stack(columns) if columns else np.zeros((len(frame), 0))
+    def columns(self, inputs: Columns) -> list[Floats]:
+        """Columns of a matrix, in the order of `names`: numbers, and codes of categories; one that is `absent` is missing."""
+        missing = np.full(len(inputs), np.nan)
+        absent = set(self.absent(inputs))
+        numbers = [missing if name in absent else inputs.floats(name) for name in self.numbers]
+        return numbers + [missing if name in absent else codes(inputs[name], known) for name, known in self.places.items()]
 
-    def absent(self, frame: pd.DataFrame) -> list[str]:
-        """Fields that the frame does not have, or has in another kind."""
-        return [name for name in self.names if name not in frame or _is_text(frame[name]) != (name in self.categories)]
+    @cached_property
+    def places(self) -> dict[str, dict[str, int]]:
+        """By category, the code of each value known."""
+        return {name: places_of(values) for name, values in self.categories.items()}
+
+    def absent(self, inputs: Columns) -> list[str]:
+        """Fields that the inputs do not have, or have in another kind."""
+        return [name for name in self.names if name not in inputs or is_text(inputs[name]) != (name in self.categories)]
 
     def to_state(self) -> dict[str, Any]:
         """As JSON; `from_state` reads it."""
@@ -106,16 +115,15 @@ class Attributes:
         """Inverse of `to_state`."""
         return cls(tuple(state["numbers"]), state["categories"], state["refused"], tuple(state["expected"]))
 
-    def _column(self, frame: pd.DataFrame, name: str) -> Floats:
-        if name not in frame or _is_text(frame[name]) != (name in self.categories):
-            return np.full(len(frame), np.nan)
-        return codes(frame[name], self.categories[name]) if name in self.categories else frame[name].to_numpy(float)
+
+def places_of(known: Sequence[str]) -> dict[str, int]:
+    """The code of each known value."""
+    return {value: code for code, value in enumerate(known)}
 
 
-def codes(values: pd.Series, known: list[str]) -> Floats:
-    """Place of each value among the known ones; NaN for any other."""
-    found: Ints = pd.Index(known, dtype=object).get_indexer(pd.Index(values.to_numpy(object)))
-    return np.where(found >= 0, found, np.nan)
+def codes(values: Texts, places: Mapping[str, int]) -> Floats:
+    """Code of each value; NaN for one that has none."""
+    return np.fromiter((places.get(value, np.nan) for value in values.tolist()), float, len(values))
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -149,7 +157,7 @@ def by_chance_of(rows: pd.DataFrame, levels: Mapping[str, list[str] | None]) -> 
         if known is None:
             bands = pd.qcut(one[name], BANDS, labels=False, duplicates="drop")
         else:
-            bands = pd.Series(codes(one[name], known), index=one.index)
+            bands = pd.Series(codes(array_of(one[name]), places_of(known)), index=one.index)
         band = np.unique(bands.fillna(-1.0).to_numpy(float), return_inverse=True)[1]
         found[name] = min(1.0, 2.0 * min(_p_of_bands(values, band) for values in residuals))
     return found

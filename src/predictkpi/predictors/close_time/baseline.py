@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from predictkpi.core.arrays import Columns, Texts
 from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError
 from predictkpi.features.deal_history import AGE
@@ -35,7 +35,7 @@ class CloseTimeBaseline(IncidencePredictor):
     closed_: int
 
     @abstractmethod
-    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+    def learned_daily(self, inputs: Columns) -> Floats:
         """Cumulative incidences of won and lost before each day 0..180 after as_of, once a close was seen: ``(n, 2, 181)``."""
 
     @abstractmethod
@@ -46,11 +46,11 @@ class CloseTimeBaseline(IncidencePredictor):
     def restore(self, frame: pd.DataFrame) -> None:
         """Inverse of `learned_frame`."""
 
-    def daily(self, inputs: pd.DataFrame) -> Floats:
+    def daily(self, inputs: Columns) -> Floats:
         """Cumulative incidences ``(n, 2, 181)``; a labelled assumption where no close was seen yet."""
         return self.learned_daily(inputs) if self.closed_ else prior_daily(len(inputs))
 
-    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def caveats(self, inputs: Columns) -> tuple[Texts, Texts]:
         """See `IncidencePredictor.caveats`."""
         status = Status.BASELINE if self.closed_ else Status.PRIOR
         reason = self.how if self.closed_ else rung(0, 0).reason
@@ -91,9 +91,9 @@ class AalenJohansenBaseline(CloseTimeBaseline):
         self.curves_, self.closed_ = LandmarkCurves.fit(table, by_stage=False), count_closed(table)
         return self
 
-    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+    def learned_daily(self, inputs: Columns) -> Floats:
         """See `CloseTimeBaseline.learned_daily`; uses the age only."""
-        return age_daily(self.curves_.overall, inputs[AGE].to_numpy(float))
+        return age_daily(self.curves_.overall, inputs.floats(AGE))
 
     def learned_frame(self) -> pd.DataFrame:
         """The curve."""

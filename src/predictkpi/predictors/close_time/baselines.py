@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, is_text
 from predictkpi.features.attributes import OF_DEALS
 from predictkpi.features.deal_history import AGE, TO_EXPECTED
 from predictkpi.features.deal_outcomes import WINS
@@ -51,7 +52,7 @@ class StageCurvesBaseline(_OnLandmarks):
         self.curves_, self.closed_ = LandmarkCurves.fit(table, by_stage=True), count_closed(table)
         return self
 
-    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+    def learned_daily(self, inputs: Columns) -> Floats:
         """See `CloseTimeBaseline.learned_daily`."""
         return self.curves_.daily(inputs)
 
@@ -86,16 +87,16 @@ class StageWinRateBaseline(_OnLandmarks):
         self.win_rates_[ALL_STAGES] = len(cycle) / max(self.closed_, 1)
         return self
 
-    def days_to_close(self, inputs: pd.DataFrame) -> Floats:
+    def days_to_close(self, inputs: Columns) -> Floats:
         """Days from as_of to the one day the rule names: ``(n,)``, never negative."""
-        return np.maximum(self.cycle_days_ - inputs[AGE].to_numpy(float), 0.0)
+        return np.maximum(self.cycle_days_ - inputs.floats(AGE), 0.0)
 
-    def p_win(self, inputs: pd.DataFrame) -> Floats:
+    def p_win(self, inputs: Columns) -> Floats:
         """The win rate of each deal's stage: ``(n,)``."""
-        stage = inputs[c.STAGE].fillna(NO_STAGE).astype(object)
-        return stage.map(self.win_rates_).fillna(self.win_rates_[ALL_STAGES]).to_numpy(float)
+        others = self.win_rates_[ALL_STAGES]
+        return np.array([self.win_rates_.get(stage or NO_STAGE, others) for stage in inputs[c.STAGE]], dtype=float)
 
-    def learned_daily(self, inputs: pd.DataFrame) -> Floats:
+    def learned_daily(self, inputs: Columns) -> Floats:
         """See `CloseTimeBaseline.learned_daily`: nothing before the day named, everything from its end on."""
         p_win, is_over = self.p_win(inputs), DAYS[None, :] > self.days_to_close(inputs)[:, None]
         return np.stack([p_win[:, None] * is_over, (1.0 - p_win)[:, None] * is_over], axis=1)
@@ -121,17 +122,22 @@ class RepDateBaseline(StageWinRateBaseline):
     def fit(self, table: pd.DataFrame) -> Self:
         """As `StageWinRateBaseline`, and see whether the CRM's probabilities are percentages: whether any is above 1."""
         super().fit(table)
-        self.full_chance_ = 100.0 if np.nan_to_num(_configured(table)).max(initial=0.0) > 1.0 else 1.0
+        self.full_chance_ = (
+            100.0
+            if np.nan_to_num(_configured(Columns.of(table, [name for name in table if name == OF_DEALS + CONFIGURED]))).max(initial=0.0)
+            > 1.0
+            else 1.0
+        )
         return self
 
-    def p_win(self, inputs: pd.DataFrame) -> Floats:
+    def p_win(self, inputs: Columns) -> Floats:
         """The CRM's probability, else the stage's win rate: ``(n,)``."""
         shown = np.clip(_configured(inputs) / self.full_chance_, 0.0, 1.0)
         return np.where(np.isnan(shown), super().p_win(inputs), shown)
 
-    def days_to_close(self, inputs: pd.DataFrame) -> Floats:
+    def days_to_close(self, inputs: Columns) -> Floats:
         """Days to the expected close date, never negative."""
-        expected = np.maximum(inputs[TO_EXPECTED].to_numpy(float), 0.0)
+        expected = np.maximum(inputs.floats(TO_EXPECTED), 0.0)
         return np.where(np.isnan(expected), super().days_to_close(inputs), expected)
 
     def learned_frame(self) -> pd.DataFrame:
@@ -144,12 +150,10 @@ class RepDateBaseline(StageWinRateBaseline):
         self.full_chance_ = float(frame["full_chance"].iloc[0])
 
 
-def _configured(frame: pd.DataFrame) -> Floats:
+def _configured(columns: Columns) -> Floats:
     """The own field `CONFIGURED` as it was known then; NaN where the company or the deal has none, or it is no number."""
     name = OF_DEALS + CONFIGURED
-    if name not in frame or not pd.api.types.is_float_dtype(frame[name]):
-        return np.full(len(frame), np.nan)
-    return frame[name].to_numpy(float)
+    return columns.floats(name) if name in columns and not is_text(columns[name]) else np.full(len(columns), np.nan)
 
 
 def further_baselines(*, landmark_budget: int, landmark_rate: float, random_state: int) -> dict[str, Predictor]:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts, is_missing
+from predictkpi.features.deal_asof import Ints
 from predictkpi.features.deal_history import AGE, IN_STAGE
 from predictkpi.features.incidence import Floats, Incidence, aalen_johansen
 from predictkpi.predictors.close_time.spec import CAUSES, HORIZONS, LAST_DAY
@@ -46,9 +48,7 @@ def age_daily(curve: Incidence, age: Floats) -> Floats:
     """What the overall curve says of deals that have reached these ages."""
     if not len(curve.times):
         return np.zeros((len(age), 2, len(DAYS)))
-    ages, inverse = np.unique(age, return_inverse=True)
-    gained = curve.conditional((ages - JUST_BEFORE)[:, None], DAYS[None, :])
-    return _proper(np.moveaxis(gained, 0, 1))[inverse]
+    return _proper(curve.conditional((age - JUST_BEFORE)[:, None], DAYS).transpose(1, 0, 2))
 
 
 def _proper(daily: Floats) -> Floats:
@@ -57,11 +57,11 @@ def _proper(daily: Floats) -> Floats:
     return rising / np.maximum(rising.sum(axis=1, keepdims=True)[:, :, -1:], 1.0)
 
 
-def cells(frame: pd.DataFrame) -> pd.DataFrame:
+def cells(inputs: Columns) -> tuple[Texts, Ints]:
     """Stage and band of days in stage of each row."""
-    days = frame[IN_STAGE].to_numpy(float)
-    band = np.where(np.isnan(days), len(IN_STAGE_EDGES), np.searchsorted(IN_STAGE_EDGES, days, side="right"))
-    return pd.DataFrame({"stage": frame[c.STAGE].fillna(NO_STAGE).to_numpy(object), "band": band}, index=frame.index)
+    days, stage = inputs.floats(IN_STAGE), inputs[c.STAGE]
+    band = np.where(np.isnan(days), len(IN_STAGE_EDGES), IN_STAGE_EDGES.searchsorted(days, side="right"))
+    return np.where(is_missing(stage), NO_STAGE, stage), band
 
 
 @dataclass
@@ -85,18 +85,21 @@ class LandmarkCurves:
         shrinkage = _best_shrinkage(rows, overall) if len(rows) else SHRINKAGES[0]
         return _Counted.of(rows, overall).leaning(shrinkage)
 
-    def daily(self, inputs: pd.DataFrame) -> Floats:
-        """Daily incidences of each row of a frame of inputs."""
+    def daily(self, inputs: Columns) -> Floats:
+        """Daily incidences of each row of inputs."""
         return self.parts(inputs)[-1]
 
-    def parts(self, inputs: pd.DataFrame, *, overall: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    def parts(self, inputs: Columns, *, overall: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         """Daily incidences by what is looked at: the age alone (``overall``, where it is known), then the stage, then the days in it."""
-        overall = age_daily(self.overall, inputs[AGE].to_numpy(float)) if overall is None else overall
-        of_stage, of_cell = overall.copy(), overall.copy()
+        overall = age_daily(self.overall, inputs.floats(AGE)) if overall is None else overall
         if not self.stages:
-            return overall, of_stage, of_cell
-        for key, rows in cells(inputs.reset_index(drop=True)).groupby(["stage", "band"]).groups.items():
-            at, cell = np.asarray(rows), _cell(key)
+            return overall, overall, overall
+        of_stage, of_cell = overall.copy(), overall.copy()
+        rows: dict[tuple[str, int], list[int]] = {}
+        for row, cell in enumerate(zip(*(column.tolist() for column in cells(inputs)), strict=True)):
+            rows.setdefault(cell, []).append(row)
+        for cell, places in rows.items():
+            at = places if len(rows) > 1 else slice(None)
             if held := self.stages.get(cell[0]):
                 of_stage[at] = of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * overall[at]
             if held := self.cells.get(cell):
@@ -148,7 +151,8 @@ class _Counted:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, overall: Incidence) -> _Counted:
-        keyed = cells(rows).assign(duration=rows[DURATION], event=rows[EVENT], deal=rows[c.ENTITY_ID])
+        stage, band = cells(Columns.of(rows, [c.STAGE, IN_STAGE]))
+        keyed = pd.DataFrame({"stage": stage, "band": band} | {"duration": rows[DURATION], "event": rows[EVENT], "deal": rows[c.ENTITY_ID]})
         return cls(
             overall,
             {str(key): _curve(part) for key, part in keyed.groupby("stage")},
@@ -176,9 +180,10 @@ def _best_shrinkage(rows: pd.DataFrame, overall: Incidence) -> float:
         counted = _Counted.of(rows[fold != held].reset_index(drop=True), overall)
         inside = fold == held
         tested = rows[inside].reset_index(drop=True)
-        by_age = age_daily(overall, tested[AGE].to_numpy(float))
+        asked = Columns.of(tested, [c.STAGE, AGE, IN_STAGE])
+        by_age = age_daily(overall, asked.floats(AGE))
         for shrinkage in SHRINKAGES:
-            won = counted.leaning(shrinkage).parts(tested, overall=by_age)[-1][:, 0]
+            won = counted.leaning(shrinkage).parts(asked, overall=by_age)[-1][:, 0]
             for horizon, width in zip(HORIZONS, np.diff([0, *HORIZONS]), strict=True):
                 mature = observed[inside] >= horizon
                 happened = (tested[EVENT].to_numpy() == 1) & (duration[inside] < horizon)

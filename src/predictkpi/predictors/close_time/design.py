@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from predictkpi.core.arrays import Columns, Texts
 from predictkpi.features.deal_asof import Floats
 from predictkpi.features.deal_history import CATEGORIES, NUMBERS
 from predictkpi.features.deal_tallies import ACTIVITIES, STAGES
-from predictkpi.predictors.close_time.attributes import CHANCE, FEWEST_LANDMARKS, Attributes, by_chance_of, codes
+from predictkpi.predictors.close_time.attributes import CHANCE, FEWEST_LANDMARKS, Attributes, by_chance_of, codes, places_of
 from predictkpi.predictors.close_time.table import IS_SAMPLED
 
 LEAST_SHARE = 0.01
@@ -50,12 +53,21 @@ class Design:
         of_text = {*self.categories, *self.attributes.categories}
         return [place for place, name in enumerate(self.names) if name in of_text]
 
-    def matrix(self, frame: pd.DataFrame) -> Floats:
-        """``(len(frame), len(names))``: numbers as they are, categories as codes; what is unknown or not there is missing."""
-        columns = [frame[name].to_numpy(float) for name in NUMBERS]
-        columns += [codes(frame[name], known) for name, known in self.categories.items()]
-        columns += [frame[name].to_numpy(float) if name in frame else np.full(len(frame), np.nan) for name in self.tallies]
-        return np.column_stack([*columns, self.attributes.matrix(frame)])
+    def matrix(self, inputs: Columns) -> Floats:
+        """``(len(inputs), len(names))``: numbers as they are, categories as codes; what is unknown or not there is missing."""
+        columns = [inputs.floats(name) for name in NUMBERS]
+        columns += [codes(inputs[name], known) for name, known in self._places.items()]
+        columns += [inputs.floats(name) if name in inputs else np.full(len(inputs), np.nan) for name in self.tallies]
+        return np.array([*columns, *self.attributes.columns(inputs)]).T
+
+    def is_news(self, category: str, values: Texts) -> npt.NDArray[np.bool_]:
+        """Mask of values of a category that were not there to be learnt from."""
+        known = self._places[category]
+        return np.array([value is not None and value not in known for value in values.tolist()], dtype=bool)
+
+    @cached_property
+    def _places(self) -> dict[str, dict[str, int]]:
+        return {name: places_of(values) for name, values in self.categories.items()}
 
     def to_state(self) -> dict[str, Any]:
         """As JSON; `from_state` reads it."""

@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.features.deal_asof import Floats
 from predictkpi.predictors.close_time.curves import LandmarkCurves
 from predictkpi.predictors.close_time.direct import Direct
 from predictkpi.predictors.close_time.hazard import Hazard
-from predictkpi.predictors.close_time.periods import ENDS
+from predictkpi.predictors.close_time.learner import Learner
+from predictkpi.predictors.close_time.periods import ENDS, Seen
 from predictkpi.predictors.close_time.reasons import DEAL_AGE, STAGE, TIME_IN_STAGE, reason_of
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.protocol import BASELINE
@@ -45,8 +47,9 @@ class UsualDeal:
     def of(cls, rows: pd.DataFrame, hazard: Hazard, direct: Direct, curves: LandmarkCurves) -> Self:
         """The mean over evenly spread rows of a training table."""
         chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), REFERENCE_ROWS)).astype(int))].reset_index(drop=True)
-        overall = curves.parts(chosen)[0]
-        return cls(_contributions(hazard, chosen).mean(axis=0), _contributions(direct, chosen).mean(axis=0), overall.mean(axis=0)[:, ENDS])
+        inputs = Columns.of(chosen)
+        seen, overall = Seen.of(inputs, hazard.design), curves.parts(inputs)[0]
+        return cls(_contributions(hazard, seen).mean(axis=0), _contributions(direct, seen).mean(axis=0), overall.mean(axis=0)[:, ENDS])
 
     def frame(self) -> pd.DataFrame:
         """As one long table; `from_frame` reads it."""
@@ -74,12 +77,13 @@ class Explainer:
     weight: float
     usual: UsualDeal
 
-    def explain(self, inputs: pd.DataFrame, *, won: Floats, median: Floats) -> pd.DataFrame:
+    def explain(self, inputs: Columns, *, won: Floats, median: Floats) -> pd.DataFrame:
         """`COLUMNS`: one row per deal, statistic (``cif_won`` by 90 days, ``close_q50``) and reason, and one each named ``baseline``.
 
         ``won`` and ``median`` ``(n,)`` are the predictions to be explained; all rows of a deal and statistic add up to them.
         """
-        ways = [_Way(self.hazard, inputs, self.usual.hazard), _Way(self.direct, inputs, self.usual.direct)]
+        seen = Seen.of(inputs, self.hazard.design)
+        ways = [_Way(self.hazard, seen, self.usual.hazard), _Way(self.direct, seen, self.usual.direct)]
         bends = self._bends(inputs)
         names = sorted({*ways[0].by_reason, *ways[1].by_reason, *bends})
         start = self._values(ways, bends, dict.fromkeys(names, 0.0))
@@ -93,7 +97,7 @@ class Explainer:
         found += _shared_out(total - found.sum(axis=0), found)
         return _long(inputs, [*names, BASELINE], np.concatenate([found, start[None]]))
 
-    def _bends(self, inputs: pd.DataFrame) -> dict[str, Floats]:
+    def _bends(self, inputs: Columns) -> dict[str, Floats]:
         """By reason, what it adds to the curve at the period ends ``(n, 2, n_periods)``: age first, then the stage, then the time in it."""
         overall, of_stage, of_cell = (part[:, :, ENDS] for part in self.curves.parts(inputs))
         return {DEAL_AGE: overall - self.usual.curve, STAGE: of_stage - overall, TIME_IN_STAGE: of_cell - of_stage}
@@ -109,10 +113,10 @@ class Explainer:
 class _Way:
     """The straight way of one learner's scores from the usual deal to each of these."""
 
-    def __init__(self, learner: Hazard | Direct, inputs: pd.DataFrame, usual: Floats) -> None:
+    def __init__(self, learner: Learner, seen: Seen, usual: Floats) -> None:
         self._learner = learner
         self._start = usual.sum(axis=-1)
-        difference = _contributions(learner, inputs) - usual
+        difference = _contributions(learner, seen) - usual
         reasons = np.array([reason_of(name) for name in learner.feature_names])
         self.by_reason = {str(name): difference[..., :-1][..., reasons == name].sum(axis=-1) for name in np.unique(reasons)}
 
@@ -121,10 +125,10 @@ class _Way:
         return self._learner.incidence(scores)
 
 
-def _contributions(learner: Hazard | Direct, inputs: pd.DataFrame) -> Floats:
+def _contributions(learner: Learner, seen: Seen) -> Floats:
     """TreeSHAP values ``(n, n_periods, 3, n_features + 1)``, the last of them the expected score."""
-    values = np.asarray(learner.booster.predict(learner.matrix(inputs), num_threads=1, pred_contrib=True))
-    return values.reshape(len(inputs), len(ENDS), 3, -1)
+    values = np.asarray(learner.booster.predict(learner.matrix(seen), num_threads=1, pred_contrib=True))
+    return values.reshape(len(seen.matrix), len(ENDS), 3, -1)
 
 
 def _median_day(won: Floats) -> Floats:
@@ -145,13 +149,13 @@ def _shared_out(rest: Floats, found: Floats) -> Floats:
     return rest * size / size.sum(axis=0)
 
 
-def _long(inputs: pd.DataFrame, names: list[str], values: Floats) -> pd.DataFrame:
+def _long(inputs: Columns, names: list[str], values: Floats) -> pd.DataFrame:
     n, width = len(inputs), len(names)
     parts = [
         pd.DataFrame(
             {
-                c.ENTITY_ID: np.repeat(inputs[c.ENTITY_ID].to_numpy(object), width),
-                c.AS_OF: np.repeat(inputs[c.AS_OF].to_numpy(), width),
+                c.ENTITY_ID: np.repeat(inputs[c.ENTITY_ID], width),
+                c.AS_OF: np.repeat(inputs[c.AS_OF], width),
                 c.HORIZON: horizon,
                 c.STATISTIC: statistic,
                 "feature": np.tile(np.asarray(names, object), n),

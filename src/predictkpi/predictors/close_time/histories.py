@@ -28,5 +28,5 @@ class Histories:
 
 def _are_new(snapshot: Snapshot, base: DealHistory, entity_ids: Sequence[str]) -> bool:
     """Whether all rows of these deals are among the added ones."""
-    added = {deal for name in ("deals", "deal_events") if name in snapshot.added for deal in snapshot.added[name][c.DEAL_ID]}
-    return added.issuperset(entity_ids) and bool((base.deals.of(list(entity_ids)) < 0).all())
+    added = {deal for name in ("deals", "deal_events") if name in snapshot.added for deal in snapshot.added[name][c.DEAL_ID].tolist()}
+    return added.issuperset(entity_ids) and bool((base.deals.of(entity_ids) < 0).all())

@@ -5,19 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from predictkpi.core.arrays import Columns, Texts
 from predictkpi.core.types import Readiness
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time.histories import Histories
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD
 from predictkpi.predictors.close_time.outcomes import outcomes_of
 from predictkpi.predictors.close_time.spec import SPEC
-from predictkpi.predictors.close_time.statistics import predictions
+from predictkpi.predictors.close_time.statistics import Predicted
 from predictkpi.predictors.close_time.table import cohort_inputs, readiness_of
-from predictkpi.protocol import Predictor
+from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.snapshot import Snapshot
 
 
@@ -32,29 +31,43 @@ class IncidencePredictor(Predictor):
         self._histories = Histories()
 
     @abstractmethod
-    def daily(self, inputs: pd.DataFrame) -> Floats:
+    def daily(self, inputs: Columns) -> Floats:
         """Cumulative incidences of won and lost before each day 0..180 after as_of, given open now: ``(n, 2, 181)``, never falling."""
 
     @abstractmethod
-    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def caveats(self, inputs: Columns) -> tuple[Texts, Texts]:
         """Status and reason of each deal, ``(n,)`` each."""
 
     def readiness(self, snapshot: Snapshot) -> Readiness:
         """See `Predictor.readiness`."""
         return readiness_of(snapshot)
 
-    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See `Predictor.inputs`; what one snapshot's deals share is worked out once."""
+    def features(self, snapshot: Snapshot, entity_ids: Sequence[str] | None = None) -> Columns:
+        """`Predictor.inputs` as plain columns; what one snapshot's deals share is worked out once."""
         return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
+
+    def predicted(self, inputs: Columns, horizons: Sequence[int] | None = None) -> Predicted:
+        """Every statistic: any number of days up to 180 may be a horizon; 180 also brings the statistics of the whole deal."""
+        self.check_horizons(horizons or ())
+        return Predicted.of(
+            inputs, self.daily(inputs), *self.caveats(inputs), horizons=self.spec.horizons if horizons is None else horizons
+        )
+
+    def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """See `Predictor.inputs`."""
+        return self.features(snapshot, entity_ids).frame()
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """See `Predictor.predict_inputs`."""
-        return self.predict_at(inputs, self.spec.horizons)
+        return self.predicted(Columns.of(inputs)).frame()
 
     def predict_at(self, inputs: pd.DataFrame, horizons: Sequence[int]) -> pd.DataFrame:
-        """See `Predictor.predict_at`: any number of days up to 180; 180 also brings the statistics of the whole deal."""
-        self.check_horizons(horizons)
-        return predictions(inputs, self.daily(inputs), *self.caveats(inputs), horizons=horizons)
+        """See `Predictor.predict_at` and `predicted`."""
+        return self.predicted(Columns.of(inputs), horizons).frame()
+
+    def answer_for(self, snapshot: Snapshot, *, entity_ids: Sequence[str], horizons: Sequence[int] | None = None) -> list[EntityAnswer]:
+        """See `Predictor.answer_for`: no frame on the way."""
+        return self.predicted(self.features(snapshot, entity_ids), horizons).answers()
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """See `Predictor.outcomes`."""

@@ -43,7 +43,7 @@ def history_start(closes: Closes) -> int | None:
 def entries(history: DealHistory, closes: Closes) -> Landmarks:
     """Each deal's first landmark: just after it became known, or the start of history if that is later."""
     start = history_start(closes)
-    known = np.full(len(history.deals.values), NEVER)
+    known = np.full(len(history.deals), NEVER)
     np.minimum.at(known, history.row_deal, history.row_known)
     first_event = np.full(len(known), NEVER)
     np.minimum.at(first_event, history.deal, np.maximum(history.known, history.ds))
@@ -62,7 +62,7 @@ def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float
     gone = _known_gone(history, closes)[first.deal]
     n_days = np.maximum(gone // DAY - day + 1, 0)
     rate = min(max_rate, budget / max(int(n_days.sum()) + len(day), 1))
-    identity = pd.util.hash_array(np.asarray(history.deals.values, dtype=object)).astype(np.uint64)
+    identity = pd.util.hash_array(history.deals.values).astype(np.uint64)
     key = identity[first.deal]
     parts = []
     for low in range(0, len(day), 20_000):
@@ -87,7 +87,7 @@ def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float
 
 def _known_gone(history: DealHistory, closes: Closes) -> Ints:
     """The last instant worth a look: when a closed deal's last version became known; as_of for the open ones."""
-    last_known = np.zeros(len(history.deals.values), np.int64)
+    last_known = np.zeros(len(history.deals), np.int64)
     np.maximum.at(last_known, history.deal, np.maximum(history.known, history.ds))
     return np.where(closes.closed_now() < NEVER, np.minimum(last_known, history.as_of - 1), history.as_of - 1)
 

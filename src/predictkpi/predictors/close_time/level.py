@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time.table import DURATION, EVENT, IS_SAMPLED, OBSERVED
 
@@ -22,7 +23,7 @@ WINDOW = 30
 """Days over which wins are counted and expected."""
 
 
-def level_spread(table: pd.DataFrame, daily: Callable[[pd.DataFrame], Floats]) -> float:
+def level_spread(table: pd.DataFrame, daily: Callable[[Columns], Floats]) -> float:
     """Spread learnt from a training table: one landmark per deal and month that was watched for `WINDOW` days, won or not.
 
     ``daily`` is the fitted predictor's. Its own level is uncertain too: as one over the number of wins it saw.
@@ -32,7 +33,7 @@ def level_spread(table: pd.DataFrame, daily: Callable[[pd.DataFrame], Floats]) -
     rows = watched[~pd.DataFrame({"deal": watched[c.ENTITY_ID], "month": month}).duplicated().to_numpy()].reset_index(drop=True)
     if not len(rows):
         return DEFAULT_SPREAD
-    chance = daily(rows)[:, 0, WINDOW]
+    chance = daily(Columns.of(rows))[:, 0, WINDOW]
     won = (rows[EVENT].to_numpy() == 1) & (rows[DURATION].to_numpy(float) < WINDOW)
     counts = pd.DataFrame({"surprise": won - chance, "variance": chance * (1.0 - chance)}).groupby(rows[c.AS_OF].dt.to_period("M")).sum()
     learnt = shrunk_spread(counts["surprise"].to_numpy(float), counts["variance"].to_numpy(float))

@@ -6,6 +6,7 @@ from 300 on the mean of a hazard and a direct classifier joins, with a weight le
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Texts, is_missing
 from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, SettingsError
 from predictkpi.features.deal_activities import LAST_ACTIVITY
@@ -29,6 +31,7 @@ from predictkpi.predictors.close_time.direct import Direct
 from predictkpi.predictors.close_time.explain import EXPLAINED_HORIZON, Explainer, UsualDeal
 from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
+from predictkpi.predictors.close_time.learner import by_parts, mean_daily
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.reasons import title_of
@@ -103,8 +106,11 @@ class CloseTimePredictor(IncidencePredictor):
         self.expected_fields_ = [name for name in EXPECTED_FIELDS if len(table) and table[name].notna().mean() > 0.5]
         return self
 
-    def daily(self, inputs: pd.DataFrame) -> Floats:
+    def daily(self, inputs: Columns) -> Floats:
         """Cumulative incidences of won and lost before each day 0..180 after as_of: ``(n, 2, 181)``."""
+        return by_parts(self._daily, inputs)
+
+    def _daily(self, inputs: Columns) -> Floats:
         if not self.closed_:
             return prior_daily(len(inputs))
         curves = self.curves_.daily(inputs)
@@ -113,8 +119,7 @@ class CloseTimePredictor(IncidencePredictor):
             return own * curves + (1.0 - own) * prior_daily(len(inputs))
         if self.hazard_ is None or self.direct_ is None:
             return curves
-        learnt = (self.hazard_.daily(inputs) + self.direct_.daily(inputs)) / 2
-        return self.weight_ * learnt + (1.0 - self.weight_) * curves
+        return self.weight_ * mean_daily((self.hazard_, self.direct_), inputs) + (1.0 - self.weight_) * curves
 
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Why a deal's chance to be won within 90 days, and the median day of its win, differ from the usual deal's; see `Explainer`.
@@ -123,10 +128,11 @@ class CloseTimePredictor(IncidencePredictor):
         """
         if self.hazard_ is None or self.direct_ is None or not len(inputs):
             return super().explain(inputs)
-        won = self.daily(inputs)[:, 0]
+        columns = Columns.of(inputs)
+        won = self.daily(columns)[:, 0]
         explainer = Explainer(self.hazard_, self.direct_, self.curves_, self.weight_, self.usual_)
-        median = np.nan_to_num(close_quantile(won, 0.5))
-        return explainer.explain(inputs, won=won[:, EXPLAINED_HORIZON], median=median)
+        median = np.nan_to_num(close_quantile(won, np.array([0.5]))[:, 0])
+        return explainer.explain(columns, won=won[:, EXPLAINED_HORIZON], median=median)
 
     def reason_title(self, feature: str, language: str = "en") -> str:
         """See `Predictor.reason_title`."""
@@ -188,31 +194,34 @@ class CloseTimePredictor(IncidencePredictor):
             seed=self.random_state,
         )
 
-    def caveats(self, inputs: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def caveats(self, inputs: Columns) -> tuple[Texts, Texts]:
         """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""
         ladder = rung(self.closed_, self.deals_)
         reasons = np.full(len(inputs), ladder.reason, object)
         limited = np.zeros(len(inputs), bool)
-        notes = [(inputs[name].isna().to_numpy(), f"{name} is missing") for name in self.expected_fields_]
-        if self.hazard_:
-            for name in CATEGORIES:
-                if name not in (FURTHEST_STAGE, LAST_ACTIVITY):
-                    known = inputs[name].isna() | inputs[name].isin(self.hazard_.design.categories[name])
-                    notes.append((~known.to_numpy(bool), f"{name} was never seen in training"))
-            own = self.hazard_.design.attributes
-            absent = own.absent(inputs)
-            notes += [(np.ones(len(inputs), bool), f"{name}, which the model learnt from, is no longer known") for name in absent]
-            notes += [(inputs[name].isna().to_numpy(), f"{name} is missing") for name in own.expected if name not in absent]
-            if self.hazard_.last_period < len(ENDS) - 1:
-                seen = int(ENDS[self.hazard_.last_period])
-                notes.append(
-                    (np.ones(len(inputs), bool), f"deals were watched for {seen} of {LAST_DAY} days: later days go on at that pace")
-                )
-        for applies, note in notes:
-            reasons[applies] = [f"{reason}; {note}" if reason else note for reason in reasons[applies]]
-            limited |= applies
+        for applies, note in self._notes(inputs):
+            if applies.any():
+                reasons[applies] = [f"{reason}; {note}" if reason else note for reason in reasons[applies]]
+                limited |= applies
         lowered = worst(ladder.status, Status.LIMITED).value
         return np.where(limited, lowered, ladder.status.value).astype(object), reasons
+
+    def _notes(self, inputs: Columns) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
+        """What lowers the status, and of which deals it holds."""
+        everywhere = np.ones(len(inputs), bool)
+        yield from ((is_missing(inputs[name]), f"{name} is missing") for name in self.expected_fields_)
+        if not self.hazard_:
+            return
+        for name in CATEGORIES:
+            if name not in (FURTHEST_STAGE, LAST_ACTIVITY):
+                yield self.hazard_.design.is_news(name, inputs[name]), f"{name} was never seen in training"
+        own = self.hazard_.design.attributes
+        absent = own.absent(inputs)
+        yield from ((everywhere, f"{name}, which the model learnt from, is no longer known") for name in absent)
+        yield from ((is_missing(inputs[name]), f"{name} is missing") for name in own.expected if name not in absent)
+        if self.hazard_.last_period < len(ENDS) - 1:
+            seen = int(ENDS[self.hazard_.last_period])
+            yield everywhere, f"deals were watched for {seen} of {LAST_DAY} days: later days go on at that pace"
 
 
 def _read_learners(folder: Path, state: dict[str, Any]) -> tuple[Hazard, Direct]:

@@ -7,10 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Texts
 from predictkpi.features.deal_asof import DAY, Floats
 from predictkpi.features.deal_history import DealHistory
 from predictkpi.features.deal_outcomes import WINS, Closes
-from predictkpi.predictors.close_time.deadlines import days_to_period_end, days_to_slip
+from predictkpi.predictors.close_time.deadlines import days_to_period_ends, days_to_slip
 from predictkpi.predictors.close_time.spec import CAUSES, HORIZONS, LAST_DAY, PERIOD_CHANCES
 from predictkpi.predictors.close_time.table import FISCAL
 from predictkpi.snapshot import Snapshot
@@ -25,11 +26,11 @@ def outcomes_of(later: Snapshot, as_of: pd.Timestamp) -> pd.DataFrame:
     """
     history = DealHistory(later)
     landmark = int(np.asarray(pd.Timestamp(as_of).to_datetime64(), dtype="datetime64[us]").astype(np.int64))
-    everyone = np.arange(len(history.deals.values))
+    everyone = np.arange(len(history.deals))
     states = history.states(everyone, np.full(len(everyone), landmark))
-    is_open = states["is_open"].to_numpy(bool)
-    states = states[is_open].reset_index(drop=True).assign(**{c.AS_OF: pd.Timestamp(as_of), FISCAL: history.company.fiscal_year_starts})
-    deal = everyone[is_open]
+    deal, states = everyone[states["is_open"]], states.take(states["is_open"])
+    instants = np.full(len(deal), landmark).astype("datetime64[us]")
+    states = states.with_columns({c.AS_OF: instants, FISCAL: np.full(len(deal), history.company.fiscal_year_starts)})
     days, event = Closes(history).first_from(deal, np.full(len(deal), landmark))
     ids, observed = history.deals.text(deal), (history.as_of - landmark) / DAY
     parts = [
@@ -39,10 +40,11 @@ def outcomes_of(later: Snapshot, as_of: pd.Timestamp) -> pd.DataFrame:
     ]
     in_time, watched = (event == WINS) & (days < LAST_DAY), observed >= LAST_DAY
     parts += [_outcome(ids, LAST_DAY, "p_win", in_time, watched), _outcome(ids[in_time], LAST_DAY, "close_q50", days[in_time], watched)]
-    priced = states[c.AMOUNT].notna().to_numpy()
-    parts.append(_outcome(ids[priced], LAST_DAY, "expected_value", (in_time * states[c.AMOUNT].to_numpy(float))[priced], watched))
-    for name, freq in PERIOD_CHANCES.items():
-        end = np.minimum(days_to_period_end(states, freq), LAST_DAY)
+    amount = states.floats(c.AMOUNT)
+    priced = ~np.isnan(amount)
+    parts.append(_outcome(ids[priced], LAST_DAY, "expected_value", (in_time * amount)[priced], watched))
+    ends = np.minimum(days_to_period_ends(states, PERIOD_CHANCES.values()), LAST_DAY)
+    for name, end in zip(PERIOD_CHANCES, ends.T, strict=True):
         parts.append(_outcome(ids, LAST_DAY, name, (event == WINS) & (days < end), end <= observed))
     due = np.minimum(days_to_slip(states), LAST_DAY)
     dated = due > 0
@@ -52,8 +54,7 @@ def outcomes_of(later: Snapshot, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def _outcome(
-    ids: pd.Series, horizon: int, statistic: str, value: Floats | npt.NDArray[np.bool_], is_mature: bool | npt.NDArray[np.bool_]
+    ids: Texts, horizon: int, statistic: str, value: Floats | npt.NDArray[np.bool_], is_mature: bool | npt.NDArray[np.bool_]
 ) -> pd.DataFrame:
-    return pd.DataFrame(
-        {c.ENTITY_ID: ids, c.HORIZON: horizon, c.STATISTIC: statistic, c.VALUE: value.astype(float), c.IS_MATURE: is_mature}
-    )
+    of_deals = {c.ENTITY_ID: pd.array(ids, dtype="str"), c.HORIZON: horizon, c.STATISTIC: statistic}
+    return pd.DataFrame(of_deals | {c.VALUE: value.astype(float), c.IS_MATURE: is_mature})

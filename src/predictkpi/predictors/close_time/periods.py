@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
 from predictkpi.core import columns as c
-from predictkpi.features.deal_asof import DAY, Floats, Ints, microseconds
+from predictkpi.core.arrays import Columns
+from predictkpi.features.deal_asof import DAY, Floats, Ints, distinct, microseconds
 from predictkpi.features.deal_history import AGE, IN_STAGE, TO_EXPECTED
+from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.spec import LAST_DAY, PERIOD_ENDS
 from predictkpi.predictors.close_time.table import DURATION, EVENT, FISCAL, OBSERVED
 
 ENDS = np.array(PERIOD_ENDS)
 STARTS = np.concatenate([[0], ENDS[:-1]])
+LENGTHS = ENDS - STARTS
+PERIODS = np.arange(len(ENDS))
+GRID = np.arange(1, LAST_DAY + 1)
+"""Days that daily incidences are given before, the period each lies in, and the share of it that has passed by then."""
+GRID_PERIODS = np.searchsorted(ENDS, GRID)
+GRID_STARTS, GRID_ENDS = STARTS[GRID_PERIODS], ENDS[GRID_PERIODS]
+EVENLY = (GRID - GRID_STARTS) / (GRID_ENDS - GRID_STARTS)
 RUSH_DAYS = 10
 """The last days of a quarter, in which sales teams hurry."""
 PERIOD_FEATURES = (
@@ -61,68 +75,114 @@ def _running(flags: np.ndarray) -> Ints:
     return np.concatenate([[0], np.cumsum(flags)])
 
 
-def landmark_days(frame: pd.DataFrame) -> Ints:
+def landmark_days(inputs: Columns) -> Ints:
     """Day number of each row's as_of; an instant within a day counts from that day's midnight."""
-    return microseconds(frame[c.AS_OF]) // DAY
+    return microseconds(inputs[c.AS_OF]) // DAY
 
 
-def calendar_for(frame: pd.DataFrame) -> Calendar:
-    """The calendar of all periods of all rows."""
-    day = landmark_days(frame)
-    fiscal = int(frame[FISCAL].iloc[0]) if len(frame) else 1
-    return Calendar(int(day.min(initial=0)) if not len(day) else int(day.min()), int(day.max(initial=0)) + LAST_DAY, fiscal)
+@dataclass(frozen=True)
+class PeriodCalendar:
+    """What the calendar says of every period after each of some days: ``(n_days, n_periods)`` each.
+
+    ``business_days`` and ``rush_days`` are those of a period, ``business_days_by_end`` and ``rush_days_by_end`` those from the day to its
+    end; ``passed`` ``(n_days, LAST_DAY)`` is the share of its period's business time that has passed before each day of `GRID`.
+    """
+
+    business_days: Ints
+    weekday: Ints
+    to_month_end: Ints
+    to_quarter_end: Ints
+    rush_days: Ints
+    business_days_by_end: Ints
+    end_weekday: Ints
+    rush_days_by_end: Ints
+    passed: Floats
+
+    @classmethod
+    def after(cls, days: Ints, fiscal_year_starts: int) -> Self:
+        """After each of these days; a period without a business day passes evenly."""
+        first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
+        calendar = Calendar(first, last + LAST_DAY, fiscal_year_starts)
+        day = days[:, None]
+        start, end, of_grid = day + STARTS, day + ENDS, day + GRID_STARTS
+        total, passed = calendar.business_days(of_grid, day + GRID_ENDS), calendar.business_days(of_grid, day + GRID)
+        return cls(
+            business_days=calendar.business_days(start, end),
+            weekday=calendar.look(calendar.weekday, start),
+            to_month_end=calendar.look(calendar.to_month_end, start),
+            to_quarter_end=calendar.look(calendar.to_quarter_end, start),
+            rush_days=calendar.rush_days(start, end),
+            business_days_by_end=calendar.business_days(day, end),
+            end_weekday=calendar.look(calendar.weekday, end),
+            rush_days_by_end=calendar.rush_days(day, end),
+            passed=np.where(total > 0, passed / np.maximum(total, 1), EVENLY),
+        )
 
 
-def at_risk(table: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+@lru_cache(maxsize=8)
+def _after_one(day: int, fiscal_year_starts: int) -> PeriodCalendar:
+    return PeriodCalendar.after(np.array([day]), fiscal_year_starts)
+
+
+def calendar_for(inputs: Columns) -> tuple[PeriodCalendar, Ints]:
+    """The calendar of the different days of these inputs, and which of them each row has."""
+    days, which = distinct(landmark_days(inputs))
+    fiscal = int(inputs[FISCAL][0]) if len(inputs) else 1
+    return (_after_one(int(days[0]), fiscal) if len(days) == 1 else PeriodCalendar.after(days, fiscal)), which
+
+
+def at_risk(landmarks: Columns) -> tuple[Ints, Ints, Ints]:
     """Rows of the hazard: ``(row number, period, outcome)`` with outcome 0 open, 1 won, 2 lost in that period.
 
     A row is there if the deal was open at the period's start and the period ends within what was observed, event or not: that end
     does not depend on what happened, so no weighting for censoring is needed.
     """
-    duration, event = table[DURATION].to_numpy(float), table[EVENT].to_numpy(np.int64)
-    observed = table[OBSERVED].to_numpy(float)
-    kept = (duration[:, None] >= STARTS) & (observed[:, None] >= ENDS)
+    duration, event = landmarks[DURATION], landmarks[EVENT]
+    kept = (duration[:, None] >= STARTS) & (landmarks[OBSERVED][:, None] >= ENDS)
     row, period = np.nonzero(kept)
     happened = (event[row] > 0) & (duration[row] < ENDS[period])
     return row, period, np.where(happened, event[row], 0)
 
 
-def period_features(frame: pd.DataFrame, row: Ints, period: Ints, calendar: Calendar) -> Floats:
-    """`PERIOD_FEATURES` of each (row, period): shape ``(len(row), n_features)``; all follow from as_of and the landmark's features."""
-    start = landmark_days(frame)[row] + STARTS[period]
-    end = landmark_days(frame)[row] + ENDS[period]
-    ahead, days = STARTS[period], ENDS[period] - STARTS[period]
-    age, in_stage, to_expected = (frame[name].to_numpy(float)[row] for name in (AGE, IN_STAGE, TO_EXPECTED))
-    return np.column_stack(
-        [
-            period,
-            days,
-            age + ahead,
-            in_stage + ahead,
-            to_expected - ahead,
-            calendar.business_days(start, end),
-            calendar.look(calendar.weekday, start),
-            calendar.look(calendar.to_month_end, start),
-            calendar.look(calendar.to_quarter_end, start),
-            calendar.rush_days(start, end) / days,
-        ]
-    )
+@dataclass(frozen=True)
+class Seen:
+    """What the learners see of rows of inputs: ``matrix`` ``(n, m)`` of a design, the calendar of their days and ``which`` each row has."""
+
+    inputs: Columns
+    matrix: Floats
+    calendar: PeriodCalendar
+    which: Ints
+
+    @classmethod
+    def of(cls, inputs: Columns, design: Design) -> Self:
+        """Through this design."""
+        return cls(inputs, design.matrix(inputs), *calendar_for(inputs))
 
 
-def spread(frame: pd.DataFrame, incidence: Floats) -> Floats:
-    """Daily incidences from incidences at the period ends ``(n, 2, n_periods)``: inside a period they grow with business time.
+def period_features(seen: Seen) -> Iterator[npt.NDArray]:
+    """`PERIOD_FEATURES` of each row and period, ``(n, n_periods)`` or to be broadcast to it; all follow from as_of and the features."""
+    calendar, which = seen.calendar, seen.which
+    age, in_stage, to_expected = (seen.inputs.floats(name)[:, None] for name in (AGE, IN_STAGE, TO_EXPECTED))
+    yield PERIODS
+    yield LENGTHS
+    yield age + STARTS
+    yield in_stage + STARTS
+    yield to_expected - STARTS
+    yield calendar.business_days[which]
+    yield calendar.weekday[which]
+    yield calendar.to_month_end[which]
+    yield calendar.to_quarter_end[which]
+    yield calendar.rush_days[which] / LENGTHS
 
-    A period without a business day grows evenly.
+
+def spread(passed: Floats, incidence: Floats) -> Floats:
+    """Daily incidences ``(n, 2, LAST_DAY + 1)`` from those at the period ends ``(n, 2, n_periods)``.
+
+    Inside a period they grow with its business time: ``passed`` ``(n, LAST_DAY)``, see `PeriodCalendar`.
     """
-    day = landmark_days(frame)
-    calendar = calendar_for(frame)
-    grid = np.arange(1, LAST_DAY + 1)
-    period = np.searchsorted(ENDS, grid)
-    start, end = day[:, None] + STARTS[period], day[:, None] + ENDS[period]
-    total = calendar.business_days(start, end)
-    passed = calendar.business_days(start, day[:, None] + grid)
-    even = (grid - STARTS[period]) / (ENDS[period] - STARTS[period])
-    share = np.where(total > 0, passed / np.maximum(total, 1), even)[:, None, :]
-    before = np.concatenate([np.zeros((*incidence.shape[:2], 1)), incidence[:, :, :-1]], axis=2)[:, :, period]
-    daily = before + share * (incidence[:, :, period] - before)
-    return np.concatenate([np.zeros((*incidence.shape[:2], 1)), daily], axis=2)
+    steps = np.zeros((*incidence.shape[:2], len(ENDS) + 1))
+    steps[:, :, 1:] = incidence
+    before = steps[:, :, GRID_PERIODS]
+    daily = np.zeros((*incidence.shape[:2], LAST_DAY + 1))
+    daily[:, :, 1:] = before + passed[:, None, :] * (steps[:, :, GRID_PERIODS + 1] - before)
+    return daily

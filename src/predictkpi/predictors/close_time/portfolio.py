@@ -60,8 +60,9 @@ class OpenDeals:
         """All deals open at the snapshot's as_of, as a fitted close-time predictor sees them."""
         if not isinstance(predictor, IncidencePredictor):
             raise TypeError(f"a portfolio needs daily incidences, which {type(predictor).__name__} does not give")
-        inputs = predictor.inputs(snapshot)
-        return cls(inputs, predictor.daily(inputs)[:, 0, :], *predictor.caveats(inputs), spread=predictor.level_spread_)
+        inputs = predictor.features(snapshot)
+        won = predictor.daily(inputs)[:, 0, :]
+        return cls(inputs.frame(), won, *predictor.caveats(inputs), spread=predictor.level_spread_)
 
     def where(self, wanted: Mapping[str, Collection[str]]) -> OpenDeals:
         """Those whose value of each named dimension is one of the wanted; `UnknownNameError` lists the values there are."""

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.features.deal_asof import Floats
 from predictkpi.predictors.close_time.boosting import Boosting, rounds_of
 from predictkpi.predictors.close_time.curves import LandmarkCurves
 from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.direct import Direct
 from predictkpi.predictors.close_time.hazard import Hazard
+from predictkpi.predictors.close_time.learner import by_parts, mean_daily
 from predictkpi.predictors.close_time.spec import HORIZONS
 from predictkpi.predictors.close_time.table import DURATION, EVENT, IS_SAMPLED, OBSERVED
 
@@ -46,8 +48,9 @@ def settle(table: pd.DataFrame, settings: Boosting, design: Design) -> Stack:
     held = table[is_held & table[IS_SAMPLED].to_numpy(bool)].reset_index(drop=True)
     hazard = Hazard.fit(kept, settings, design, held_out=held)
     direct = Direct.fit(kept, settings, design, held_out=held)
-    learnt = (hazard.daily(held)[:, 0] + direct.daily(held)[:, 0]) / 2
-    curves = LandmarkCurves.fit(kept, by_stage=True).daily(held)[:, 0]
+    inputs = Columns.of(held)
+    learnt = by_parts(lambda part: mean_daily((hazard, direct), part), inputs)[:, 0]
+    curves = LandmarkCurves.fit(kept, by_stage=True).daily(inputs)[:, 0]
     rounds = (max(rounds_of(booster), FEWEST_ROUNDS) for booster in (hazard.booster, direct.booster))
     return Stack(shrunk_weight(held, learnt, curves), *rounds)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.core.types import Readiness, Status
 from predictkpi.errors import DealClosedError, UnknownEntityError
 from predictkpi.features.deal_asof import DAY, Ints
@@ -54,52 +56,47 @@ def entry_table(snapshot: Snapshot) -> pd.DataFrame:
     return _labelled(history, closes, first, np.arange(len(first.deal)), states, in_detail=False)
 
 
-def _labelled(
-    history: DealHistory, closes: Closes, chosen: Landmarks, rows: Ints, states: pd.DataFrame, *, in_detail: bool
-) -> pd.DataFrame:
-    is_open = states["is_open"].to_numpy(bool)
-    rows, states = rows[is_open], states[is_open].reset_index(drop=True)
+def _labelled(history: DealHistory, closes: Closes, chosen: Landmarks, rows: Ints, states: Columns, *, in_detail: bool) -> pd.DataFrame:
+    is_open = states["is_open"]
+    rows, states = rows[is_open], states.take(is_open)
     deal, instant = chosen.deal[rows], chosen.instant[rows]
     days, event = closes.first_from(deal, instant)
     observed = (history.as_of - instant) / DAY
-    return pd.DataFrame(
-        {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: instant.astype("datetime64[us]")}
-        | {name: states[name] for name in FEATURES if name != FISCAL}
-        | {FISCAL: history.company.fiscal_year_starts}
-        | (_details(history, deal, instant) if in_detail else {})
-        | {DURATION: np.minimum(days, observed), EVENT: event, OBSERVED: observed}
-        | {IS_ENTRY: chosen.is_entry[rows], IS_SAMPLED: chosen.is_sampled[rows], SAMPLING_RATE: chosen.rate}
-    )
+    labels = {DURATION: np.minimum(days, observed), EVENT: event, OBSERVED: observed}
+    labels |= {IS_ENTRY: chosen.is_entry[rows], IS_SAMPLED: chosen.is_sampled[rows], SAMPLING_RATE: np.full(len(rows), chosen.rate)}
+    return _features(history, deal, instant, states, in_detail=in_detail).with_columns(labels).frame()
 
 
-def cohort_inputs(history: DealHistory, entity_ids: Sequence[str] | None) -> pd.DataFrame:
+def cohort_inputs(history: DealHistory, entity_ids: Sequence[str] | None) -> Columns:
     """Features and own fields of the deals open at the snapshot's as_of, sorted by id, or of the named ones in the order named.
 
     Raises `UnknownEntityError` for a deal not known by then, `DealClosedError` for a closed one.
     """
     if entity_ids is None:
-        deal = np.arange(len(history.deals.values))
+        deal = np.arange(len(history.deals))
     else:
-        deal = history.deals.of(list(entity_ids))
+        deal = history.deals.of(entity_ids)
         _check_known(history, entity_ids, deal >= 0)
     states = history.states(deal, np.full(len(deal), history.as_of))
     if entity_ids is None:
         kept = np.flatnonzero(states["is_open"])
-        kept = kept[np.argsort(np.asarray(history.deals.values[deal[kept]], dtype=object), kind="stable")]
-        states, deal = states.iloc[kept].reset_index(drop=True), deal[kept]
+        kept = kept[np.argsort(history.deals.values[deal[kept]], kind="stable")]
+        states, deal = states.take(kept), deal[kept]
     else:
-        _check_known(history, entity_ids, states["is_known"].to_numpy(bool))
-        _check_open(history, entity_ids, deal, states["is_open"].to_numpy(bool))
-    keys = {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: np.full(len(deal), history.as_of).astype("datetime64[us]")}
-    features = {name: states[name] for name in FEATURES if name != FISCAL}
-    details = _details(history, deal, np.full(len(deal), history.as_of))
-    return pd.DataFrame(keys | features | {FISCAL: history.company.fiscal_year_starts} | details)
+        _check_known(history, entity_ids, states["is_known"])
+        _check_open(history, entity_ids, deal, states["is_open"])
+    return _features(history, deal, np.full(len(deal), history.as_of), states, in_detail=True)
 
 
-def _details(history: DealHistory, deal: Ints, instant: Ints) -> dict[str, pd.Series]:
-    """Columns that differ by company: tallies of its stages and activities, and its own fields."""
-    frame = pd.concat([history.tallies(deal, instant), history.attributes(deal, instant)], axis=1)
-    return {str(name): column for name, column in frame.items()}
+def _features(history: DealHistory, deal: Ints, instant: Ints, states: Columns, *, in_detail: bool) -> Columns:
+    """Keys, `FEATURES` and, in detail, the columns that differ by company: tallies of its stages and activities, and its own fields."""
+    columns = {c.ENTITY_ID: history.deals.text(deal), c.AS_OF: instant.astype("datetime64[us]")}
+    columns |= {name: states[name] for name in FEATURES if name != FISCAL}
+    columns[FISCAL] = np.full(len(deal), history.company.fiscal_year_starts)
+    if in_detail:
+        own = history.attributes(deal, instant)
+        columns |= history.tallies(deal, instant) | {name: own[name] for name in own}
+    return Columns(columns, len(deal))
 
 
 def _check_known(history: DealHistory, entity_ids: Sequence[str], known: np.ndarray) -> None:
@@ -127,6 +124,7 @@ def readiness_of(snapshot: Snapshot) -> Readiness:
     return rung(int((table[EVENT] > 0).sum()), len(table))
 
 
+@lru_cache(maxsize=8)
 def rung(closed: int, deals: int) -> Readiness:
     """Status by count of closed deals; see `FULL_FROM` and `LIMITED_FROM`."""
     have, need = {"closed_deals": closed, "deals": deals}, {"closed_deals": FULL_FROM, "deals": FULL_FROM}

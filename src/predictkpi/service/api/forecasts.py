@@ -28,10 +28,7 @@ def forecast_revenue(
     if horizon is not None and horizon > longest:
         raise InvalidRequestError.parameter("horizon", f"must be at most {longest}, got {horizon}")
     wanted = None if horizon is None else range(1, horizon + 1)
-    items = [
-        view.envelope(champion, champion.table.rows(series), entity_id=series, horizons=wanted)
-        for series in _series(champion.table.entity_ids, by)
-    ]
+    items = [view.envelope(champion, champion.table.answer(series), horizons=wanted) for series in _series(champion.table.entity_ids, by)]
     return PredictionList(as_of=view.as_of, items=items)
 
 

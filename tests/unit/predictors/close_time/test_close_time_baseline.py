@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from predictkpi.core.arrays import Columns
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.model import CloseTimePredictor
 
@@ -45,9 +46,9 @@ def test_baseline__knows_only_the_age(snapshot):
     baseline.fit(baseline.training_table(snapshot))
     inputs = baseline.inputs(snapshot).head(2)
     same_age = inputs.assign(age_days=12.0, as_of=inputs["as_of"].iloc[0])
-    first, second = baseline.daily(same_age)
+    first, second = baseline.daily(Columns.of(same_age))
     assert first == pytest.approx(second)
-    assert not np.allclose(baseline.daily(inputs.assign(age_days=90.0))[0], first)
+    assert not np.allclose(baseline.daily(Columns.of(inputs.assign(age_days=90.0)))[0], first)
 
 
 def test_baseline__states_its_rung(snapshot, make_snapshot):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.errors import ArtifactError
 from predictkpi.predictors.close_time.baselines import RepDateBaseline, StageCurvesBaseline, StageWinRateBaseline
 from predictkpi.predictors.close_time.curves import LandmarkCurves
@@ -44,7 +45,7 @@ def learnt(kind, snapshot, **settings):
 
 def won_by(baseline, snapshot):
     inputs = baseline.inputs(snapshot)
-    return dict(zip(inputs[c.ENTITY_ID], baseline.daily(inputs)[:, 0], strict=True))
+    return dict(zip(inputs[c.ENTITY_ID], baseline.daily(Columns.of(inputs))[:, 0], strict=True))
 
 
 def test_stage_win_rate__puts_the_stages_win_rate_on_the_mean_age_of_won_deals(closed_deals):
@@ -65,13 +66,13 @@ def test_stage_win_rate__never_names_a_day_in_the_past(closed_deals):
 
 def test_stage_win_rate__of_a_stage_never_seen_is_that_of_all(closed_deals):
     baseline = learnt(StageWinRateBaseline, closed_deals)
-    inputs = baseline.inputs(closed_deals).assign(stage="Signature")
+    inputs = Columns.of(baseline.inputs(closed_deals).assign(stage="Signature"))
     assert baseline.daily(inputs)[:, 0, -1] == pytest.approx(np.full(len(inputs), 2 / 5))
 
 
 def test_stage_win_rate__leaves_nothing_open_after_the_day(closed_deals):
     baseline = learnt(StageWinRateBaseline, closed_deals)
-    total = baseline.daily(baseline.inputs(closed_deals)).sum(axis=1)
+    total = baseline.daily(baseline.features(closed_deals)).sum(axis=1)
     assert set(np.unique(total)) == {0.0, 1.0}
 
 
@@ -105,7 +106,7 @@ def test_rep_date__takes_the_probability_that_the_crm_holds(closed_deals, tmp_pa
 
 def test_stage_curves__are_the_landmark_curves(training_rows, snapshot):
     baseline = StageCurvesBaseline().fit(training_rows)
-    inputs = baseline.inputs(snapshot)
+    inputs = baseline.features(snapshot)
     assert baseline.daily(inputs) == pytest.approx(LandmarkCurves.fit(training_rows, by_stage=True).daily(inputs))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from predictkpi.core.arrays import Columns
 from predictkpi.predictors.close_time import explain
 from predictkpi.predictors.close_time.explain import Explainer
 from predictkpi.predictors.close_time.model import CloseTimePredictor
+from predictkpi.predictors.close_time.periods import Seen
 from predictkpi.predictors.close_time.reasons import REASONS, reason_of, title_of
 
 
@@ -36,14 +38,16 @@ def test_explain__all_deals_start_from_the_same_baseline(explained):
 def test_explain__the_steps_account_for_nearly_all_of_the_difference(fitted, inputs):
     """What they leave over is spread by size: were it large, the reasons would be made up."""
     explainer = Explainer(fitted.hazard_, fitted.direct_, fitted.curves_, fitted.weight_, fitted.usual_)
+    columns = Columns.of(inputs)
+    seen = Seen.of(columns, fitted.hazard_.design)
     ways = [
-        explain._Way(learner, inputs, usual)
+        explain._Way(learner, seen, usual)
         for learner, usual in ((fitted.hazard_, fitted.usual_.hazard), (fitted.direct_, fitted.usual_.direct))
     ]
-    bends = explainer._bends(inputs)
+    bends = explainer._bends(columns)
     names = sorted({*ways[0].by_reason, *ways[1].by_reason, *bends})
     whole = explainer._values(ways, bends, dict.fromkeys(names, 1.0))[0]
-    predicted = fitted.daily(inputs)[:, 0, 90]
+    predicted = fitted.daily(columns)[:, 0, 90]
     assert whole == pytest.approx(predicted, abs=1e-9), "the end of the way is the prediction itself"
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from predictkpi.core.arrays import Columns
 from predictkpi.errors import ArtifactError
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
 from predictkpi.predictors.close_time.hazard import Hazard
@@ -15,6 +16,8 @@ from predictkpi.predictors.close_time.model import CloseTimePredictor
 from predictkpi.predictors.close_time.spec import BY_HORIZON, PERIOD_CHANCES, QUANTILES, SPEC
 from predictkpi.predictors.close_time.stacking import PRIOR_WEIGHT, shrunk_weight
 from predictkpi.predictors.close_time.statistics import close_quantile
+from predictkpi.tables import table_schema
+from toy.own_fields import make_own_fields
 
 ROWS = 6 * len(BY_HORIZON) + 1 + len(QUANTILES) + len(PERIOD_CHANCES) + 2
 FEW_TREES = {"rounds": 15, "landmark_budget": 4000}
@@ -72,7 +75,7 @@ def test_daily__sums_to_one_with_open_and_never_falls_whatever_the_deal(fitted, 
     changed = pd.DataFrame(rows)
     changed["as_of"] = changed["as_of"].astype("datetime64[us]")
     inputs = inputs.assign(**{name: changed[name] for name in changed})
-    daily = fitted.daily(inputs)
+    daily = fitted.daily(Columns.of(inputs))
     assert np.isfinite(daily).all()
     assert (np.diff(daily, axis=2) >= -1e-12).all()
     assert (daily >= 0).all()
@@ -205,6 +208,37 @@ def test_predict__of_a_deal_in_a_request_does_not_depend_on_the_others_in_it(fit
         assert whole.loc[is_added, "entity_id"].nunique() == 301
 
 
+def test_answer_for__a_deal_in_a_request_makes_no_frame_and_says_what_the_stored_deal_gets(monkeypatch):
+    snapshot = make_own_fields(deals=500).snapshot()
+    model = CloseTimePredictor(**FEW_TREES)
+    model.fit(model.training_table(snapshot))
+    assert model.hazard_ is not None
+    stored = snapshot.deals["deal_id"].tolist()
+    open_deals = [key for key in model.inputs(snapshot)["entity_id"] if key in stored][:3]
+    expected = model.answer_for(snapshot, entity_ids=open_deals)
+    records = {name: _as_requested(snapshot.history(name), open_deals) for name in ("deals", "deal_events", "attributes")}
+
+    def refuse(self, *args, **kwargs):
+        raise AssertionError("pandas on the way of a request")
+
+    monkeypatch.setattr(pd.DataFrame, "__init__", refuse)
+    monkeypatch.setattr(pd.Series, "__init__", refuse)
+    richer = snapshot.with_rows({name: table_schema(name).rows(rows) for name, rows in records.items()})
+    told = model.answer_for(richer, entity_ids=[f"request {key}" for key in open_deals])
+    monkeypatch.undo()
+    assert len(told) == len(expected) > 0
+    for answer, stored_answer in zip(told, expected, strict=True):
+        pd.testing.assert_frame_equal(pd.DataFrame(answer.rows), pd.DataFrame(stored_answer.rows), check_exact=True)
+
+
+def _as_requested(history, deals):
+    """The versions of these deals, under ids of their own."""
+    owner = "deal_id" if "deal_id" in history else "entity_id"
+    rows = history[history[owner].isin(deals)]
+    rows = rows.assign(**{key: "request " + rows[key] for key in {owner, "event_id"} & {*rows}})
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
+
+
 def test_save__and_load_give_the_same_predictions(fitted, snapshot, tmp_path):
     fitted.save(tmp_path)
     loaded = CloseTimePredictor.load(tmp_path)
@@ -248,9 +282,11 @@ def test_load__refuses_what_it_did_not_write(fitted, tmp_path):
 
 def test_close_quantile__is_where_that_share_of_the_wins_has_come():
     won = np.array([[0.0, 0.0, 0.2, 0.2, 0.4], [0.0, 0.1, 0.1, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0, 0.0]])
-    assert close_quantile(won, 0.5)[:2] == pytest.approx([2.0, 0.5])
-    assert close_quantile(won, 0.75)[0] == pytest.approx(3.5)
-    assert np.isnan(close_quantile(won, 0.5)[2])
+    found = close_quantile(won, np.array([0.5, 0.75]))
+    assert found.shape == (3, 2)
+    assert found[:2, 0] == pytest.approx([2.0, 0.5])
+    assert found[0, 1] == pytest.approx(3.5)
+    assert np.isnan(found[2]).all()
 
 
 def test_shrunk_weight__goes_to_who_is_right_and_stays_at_the_prior_without_evidence():

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from predictkpi.core.arrays import Columns
 from predictkpi.errors import SettingsError
-from predictkpi.predictors.close_time.deadlines import days_to_period_end, days_to_slip, within
-from predictkpi.predictors.close_time.statistics import predictions
+from predictkpi.predictors.close_time.deadlines import days_to_period_ends, days_to_slip, within
+from predictkpi.predictors.close_time.statistics import Predicted
+from predictkpi.protocol import EntityAnswer
 
 DAYS = np.arange(181)
 
@@ -24,7 +26,7 @@ def told(inputs, **kwargs):
     """Predictions of deals won at 0.1 % a day and lost at 0.2 % a day, with full status."""
     daily = np.broadcast_to(np.stack([DAYS * 0.001, DAYS * 0.002]), (len(inputs), 2, 181))
     n = len(inputs)
-    return predictions(inputs, daily, np.full(n, "full", object), np.full(n, "", object), **kwargs)
+    return Predicted.of(Columns.of(inputs), daily, np.full(n, "full", object), np.full(n, "", object), **kwargs).frame()
 
 
 def of(found, statistic, column="value"):
@@ -33,13 +35,11 @@ def of(found, statistic, column="value"):
 
 def test_period_ends__are_those_of_the_calendar_month_and_the_fiscal_quarter_and_year():
     inputs = deals(("2025-11-10", np.nan, 1.0), ("2025-12-01", np.nan, 1.0), ("2025-12-31 12:00", np.nan, 1.0))
-    assert days_to_period_end(inputs, "M").tolist() == [21.0, 31.0, 0.5]
-    assert days_to_period_end(inputs, "Q").tolist() == [52.0, 31.0, 0.5]
-    assert days_to_period_end(inputs, "Y").tolist() == [52.0, 31.0, 0.5]
+    assert days_to_period_ends(Columns.of(inputs), "MQY").T.tolist() == [[21.0, 31.0, 0.5], [52.0, 31.0, 0.5], [52.0, 31.0, 0.5]]
     from_february = inputs.assign(fiscal_year_starts=2)
-    assert days_to_period_end(from_february, "M").tolist() == [21.0, 31.0, 0.5]
-    assert days_to_period_end(from_february, "Q").tolist() == [83.0, 62.0, 31.5]
-    assert days_to_period_end(from_february.assign(fiscal_year_starts=[1, 2, 12]), "Y").tolist() == [52.0, 62.0, 334.5]
+    assert days_to_period_ends(Columns.of(from_february), "MQ").T.tolist() == [[21.0, 31.0, 0.5], [83.0, 62.0, 31.5]]
+    of_three = from_february.assign(fiscal_year_starts=[1, 2, 12])
+    assert days_to_period_ends(Columns.of(of_three), "Y").T.tolist() == [[52.0, 62.0, 334.5]]
 
 
 def test_slip__is_counted_to_the_end_of_the_expected_day():
@@ -51,12 +51,14 @@ def test_slip__is_counted_to_the_end_of_the_expected_day():
         ("2025-11-10", np.nan, 1.0),
         ("2025-11-10", 1000 / 3, 1.0),
     )
-    assert days_to_slip(inputs).tolist() == pytest.approx([4.0, 3.25 + 1.0, 1.0, 0.0, np.nan, 334.0], nan_ok=True)
+    assert days_to_slip(Columns.of(inputs)).tolist() == pytest.approx([4.0, 3.25 + 1.0, 1.0, 0.0, np.nan, 334.0], nan_ok=True)
 
 
 def test_within__is_even_within_a_day_and_stays_after_the_last():
     daily = np.array([[0.0, 0.1, 0.3, *[0.5] * 178]] * 6)
-    assert within(daily, np.array([-2.0, 0.0, 1.5, 2.0, 500.0, np.nan])) == pytest.approx([0, 0, 0.2, 0.3, 0.5, np.nan], nan_ok=True)
+    days, expected = np.array([-2.0, 0.0, 1.5, 2.0, 500.0, np.nan]), [0, 0, 0.2, 0.3, 0.5, np.nan]
+    assert within(daily, days) == pytest.approx(expected, nan_ok=True)
+    assert within(daily[:1], days[None])[0] == pytest.approx(expected, nan_ok=True)
 
 
 def test_statistics__of_the_whole_deal():
@@ -89,10 +91,23 @@ def test_statistics__a_year_that_ends_too_far_ahead_is_counted_up_to_the_last_da
 def test_statistics__keep_the_reason_of_the_deal_beside_their_own():
     inputs = deals(("2025-11-10", -5.0, 1.0))
     daily = np.zeros((1, 2, 181))
-    found = predictions(inputs, daily, np.array(["limited"], object), np.array(["few deals"], object))
+    found = Predicted.of(Columns.of(inputs), daily, np.array(["limited"], object), np.array(["few deals"], object)).frame()
     assert of(found, "p_slip", "reason")[0].startswith("few deals; the expected close date has passed")
     assert of(found, "cif_won", "reason") == ["few deals"] * 6
     assert of(found, "close_q50", "reason")[0].startswith("no deal like this was won")
+
+
+def test_answers__say_what_the_rows_of_the_long_table_say(fitted, snapshot):
+    ids = fitted.inputs(snapshot)["entity_id"].tolist()[4::-1]
+    for horizons in (None, [45, 180], [7]):
+        frame = fitted.predict(snapshot, entity_ids=ids, horizons=horizons)
+        told = fitted.answer_for(snapshot, entity_ids=ids, horizons=horizons)
+        assert [answer.entity_id for answer in told] == ids
+        for answer in told:
+            expected = EntityAnswer.of(frame[frame["entity_id"] == answer.entity_id])
+            pd.testing.assert_frame_equal(pd.DataFrame(answer.rows), pd.DataFrame(expected.rows), check_exact=True)
+            assert answer.as_of == expected.as_of == snapshot.as_of
+            assert [row._replace(value=0.0) for row in answer.rows] == [row._replace(value=0.0) for row in expected.rows]
 
 
 def test_predict_at__gives_any_day_and_refuses_what_lies_beyond(fitted, snapshot):

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from predictkpi.core.arrays import Columns
 from predictkpi.errors import DealClosedError, UnknownEntityError
 from predictkpi.predictors.close_time.model import CloseTimePredictor
-from predictkpi.predictors.close_time.periods import ENDS, STARTS, at_risk, calendar_for, spread
+from predictkpi.predictors.close_time.periods import ENDS, STARTS, Calendar, PeriodCalendar, at_risk, calendar_for, spread
 
 FEATURES_ONLY = ["duration", "event", "observed_days", "sampling_rate", "is_sampled"]
 
@@ -53,8 +56,7 @@ def test_training_table__features_equal_what_was_served_that_day_whatever_was_re
     model = CloseTimePredictor(landmark_budget=10**9, landmark_rate=1.0)
     rows = model.training_table(snapshot)
     assert rows["stage_rank"].nunique() > 2
-    days = pd.date_range("2024-05-01", "2024-10-01", freq="17D")
-    for day in days:
+    for day in pd.date_range("2024-05-01", "2024-10-01", freq="17D"):
         then = rows[rows["as_of"] == day].drop(columns=[*FEATURES_ONLY, "is_entry"]).reset_index(drop=True)
         assert len(then) > 5
         pd.testing.assert_frame_equal(then, model.inputs(snapshot.at(day), entity_ids=then["entity_id"].tolist()), check_exact=True)
@@ -62,17 +64,20 @@ def test_training_table__features_equal_what_was_served_that_day_whatever_was_re
 
 def test_at_risk__keeps_a_period_only_if_it_ends_within_what_was_observed():
     table = pd.DataFrame({"duration": [4.5, 40.0, 6.0], "event": [1, 0, 2], "observed_days": [100.0, 40.0, 6.5]})
-    row, period, outcome = at_risk(table)
+    row, period, outcome = at_risk(Columns.of(table))
     seen = {n: [(int(STARTS[p]), int(o)) for p, o in zip(period[row == n], outcome[row == n], strict=True)] for n in range(3)}
     assert seen[0] == [(0, 0), (1, 0), (2, 0), (3, 1)]
     assert seen[1][-1] == (30, 0)
     assert seen[2] == [(0, 0), (1, 0), (2, 0), (3, 0)]
 
 
-def test_spread__gives_a_weekend_nothing_and_keeps_the_ends(training_rows):
-    frame = training_rows.head(1).assign(as_of=pd.Timestamp("2025-03-07"))
+def days(*dates):
+    return np.array(dates, dtype="datetime64[D]").astype(np.int64)
+
+
+def test_spread__gives_a_weekend_nothing_and_keeps_the_ends():
     incidence = np.cumsum(np.full((1, 2, len(ENDS)), 0.01), axis=2)
-    daily = spread(frame, incidence)
+    daily = spread(PeriodCalendar.after(days("2025-03-07"), 1).passed, incidence)
     assert daily[:, :, ENDS] == pytest.approx(incidence)
     assert daily[0, 0, 3] > daily[0, 0, 2]
     saturday_and_sunday = daily[0, 0, [15, 16, 17]]
@@ -80,16 +85,26 @@ def test_spread__gives_a_weekend_nothing_and_keeps_the_ends(training_rows):
     assert (np.diff(daily, axis=2) >= -1e-15).all()
 
 
-def test_calendar__counts_to_month_and_fiscal_quarter_ends(training_rows):
-    frame = training_rows.head(1).assign(as_of=pd.Timestamp("2025-03-25"), fiscal_year_starts=1)
-    day = int(pd.Timestamp("2025-03-25").to_datetime64().astype("datetime64[D]").astype(int))
-    usual, shifted = calendar_for(frame), calendar_for(frame.assign(fiscal_year_starts=2))
-    assert usual.look(usual.to_month_end, np.array([day]))[0] == 7
-    assert usual.look(usual.to_quarter_end, np.array([day]))[0] == 7
-    assert shifted.look(shifted.to_quarter_end, np.array([day]))[0] == 7 + 30
-    assert usual.business_days(np.array([day]), np.array([day + 7]))[0] == 5
-    assert usual.rush_days(np.array([day]), np.array([day + 14]))[0] == 7
-    assert usual.rush_days(np.array([day + 20]), np.array([day + 98]))[0] == 10
+def test_calendar_for__says_of_each_row_what_it_says_of_it_alone(training_rows):
+    inputs = Columns.of(training_rows.head(40))
+    calendar, which = calendar_for(inputs)
+    assert len(calendar.passed) == len(np.unique(inputs["as_of"].astype("datetime64[D]"))) > 5
+    for row in range(40):
+        alone, first = calendar_for(inputs.take(slice(row, row + 1)))
+        assert first.tolist() == [0]
+        for field in fields(PeriodCalendar):
+            np.testing.assert_array_equal(getattr(calendar, field.name)[which[row]], getattr(alone, field.name)[0], field.name)
+
+
+def test_calendar__counts_to_month_and_fiscal_quarter_ends():
+    day = days("2025-03-25")
+    usual, shifted = (Calendar(int(day[0]), int(day[0]) + 180, fiscal_year_starts) for fiscal_year_starts in (1, 2))
+    assert usual.look(usual.to_month_end, day)[0] == 7
+    assert usual.look(usual.to_quarter_end, day)[0] == 7
+    assert shifted.look(shifted.to_quarter_end, day)[0] == 7 + 30
+    assert usual.business_days(day, day + 7)[0] == 5
+    assert usual.rush_days(day, day + 14)[0] == 7
+    assert usual.rush_days(day + 20, day + 98)[0] == 10
 
 
 def test_inputs__are_the_deals_open_then_sorted_or_those_named(fitted, snapshot):

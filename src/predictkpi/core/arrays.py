@@ -1,0 +1,90 @@
+"""Rows as plain NumPy arrays by name: a frame without an index, as light for one deal of a request as for a million events.
+
+Features and predictors compute on these; pandas stands where tables are read and where predictions are handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Texts = npt.NDArray[np.object_]
+"""Text: `str`, or None where it is missing."""
+
+
+class Columns:
+    """Columns of equal length: numbers, flags, instants (``datetime64[us]``) and `Texts`. Do not modify what you did not make.
+
+    ``len`` is the number of rows; ``in`` and iteration speak of names, in order.
+    """
+
+    __slots__ = ("_arrays", "_rows")
+
+    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], rows: int) -> None:
+        self._arrays, self._rows = arrays, rows
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, names: Sequence[str] | None = None) -> Columns:
+        """A frame's columns (or the named ones of them), its index left out."""
+        return cls({str(name): array_of(frame[name]) for name in (frame.columns if names is None else names)}, len(frame))
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._arrays[name]
+
+    def floats(self, name: str) -> npt.NDArray[np.float64]:
+        """A column of numbers or flags as float64."""
+        return np.asarray(self._arrays[name], dtype=float)
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> Columns:
+        """These rows: positions, a mask or a slice."""
+        taken = {name: array[rows] for name, array in self._arrays.items()}
+        return Columns(taken, len(next(iter(taken.values())) if taken else np.arange(self._rows)[rows]))
+
+    def with_columns(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Columns:
+        """These and further columns, or others in their place."""
+        return Columns({**self._arrays, **arrays}, self._rows)
+
+    def frame(self) -> pd.DataFrame:
+        """As a frame; text as ``str``."""
+        made = {name: pd.array(array, dtype="str") if is_text(array) else array for name, array in self._arrays.items()}
+        return pd.DataFrame(made, index=pd.RangeIndex(self._rows))
+
+
+def array_of(values: pd.Series) -> npt.NDArray[Any]:
+    """A column of a frame as an array that `Columns` may hold."""
+    kind = values.dtype.kind
+    if kind == "M":
+        return values.to_numpy("datetime64[us]")
+    if kind in "fib" and isinstance(values.dtype, np.dtype):
+        return values.to_numpy()
+    return values.to_numpy(object, na_value=None)
+
+
+def is_text(values: npt.NDArray[Any]) -> bool:
+    """Whether a column holds text."""
+    return values.dtype == object
+
+
+def is_missing(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Mask of missing text, numbers or instants."""
+    return np.asarray(values == np.array(None), dtype=bool) if is_text(values) else np.asarray(values != values)
+
+
+def concatenated(parts: Sequence[Columns]) -> Columns:
+    """Rows of several, of the same columns, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, sum(map(len, parts)))

@@ -1,0 +1,119 @@
+"""What the two boosted learners have in common: a LightGBM booster asked about every period of every deal, and one reading of its scores.
+
+A learner says what it learns from (`pairs`), which features a period has beside the design's (`period_columns`), and how scores become
+incidences. Their errors differ, so their mean is better than either: `mean_daily`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core.arrays import Columns
+from predictkpi.features.deal_asof import Floats, Ints
+from predictkpi.predictors.close_time.boosting import Boosting, Rows, train
+from predictkpi.predictors.close_time.design import Design
+from predictkpi.predictors.close_time.periods import ENDS, Seen, landmark_days, spread
+from predictkpi.predictors.close_time.table import IS_SAMPLED, OBSERVED
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+ROWS_AT_ONCE = 500
+"""Deals asked about at a time: bounds memory, changes nothing."""
+SUPPORT = 30
+"""Landmarks that must have been watched to a period's end for it to be learnt."""
+DAYS_OF_A_YEAR = 365
+
+
+class Learner(ABC):
+    """A fitted booster over the columns of a design and `own_features`, and the last period that was watched."""
+
+    own_features: ClassVar[tuple[str, ...]]
+    of_quarters: ClassVar[tuple[str, ...]]
+    """Those of them that are held constant, so that no tree can use them, until a whole year was watched: of two or three quarter ends
+    nobody can tell a habit from two or three odd months, and all deals open then share the same luck."""
+
+    def __init__(self, booster: Booster, design: Design, last_period: int) -> None:
+        self.booster, self.design, self.last_period = booster, design, last_period
+
+    @property
+    def feature_names(self) -> list[str]:
+        """What each column of the booster is."""
+        return [*self.design.names, *self.own_features]
+
+    @classmethod
+    def fit(cls, table: pd.DataFrame, settings: Boosting, design: Design, *, held_out: pd.DataFrame | None = None) -> Self:
+        """Learn from the sampled landmarks of a training table; ``held_out`` landmarks settle the number of rounds."""
+        landmarks = Columns.of(table[table[IS_SAMPLED].to_numpy(bool)])
+        watched = (landmarks[OBSERVED][:, None] >= ENDS).sum(axis=0)
+        last_period = int(np.max(np.flatnonzero(watched >= SUPPORT), initial=0))
+        constant = () if has_seen_a_year(landmarks) else cls.of_quarters
+
+        def rows(of: Columns) -> Rows:
+            seen = Seen.of(of, design)
+            row, period, outcome, weight = cls.pairs(of, settings, last_period)
+            own = [
+                np.zeros(len(row)) if name in constant else np.broadcast_to(column, (len(of), len(ENDS)))[row, period]
+                for name, column in zip(cls.own_features, cls.period_columns(seen, last_period), strict=True)
+            ]
+            return Rows(np.column_stack([seen.matrix[row], *own]), outcome, weight, design.categorical)
+
+        held = None if held_out is None else rows(Columns.of(held_out))
+        return cls(train(rows(landmarks), settings, held_out=held), design, last_period)
+
+    @classmethod
+    @abstractmethod
+    def pairs(cls, landmarks: Columns, settings: Boosting, last_period: int) -> tuple[Ints, Ints, Ints, Floats]:
+        """What is learnt from: ``(row number, period, outcome, weight)`` with outcome 0 open, 1 won, 2 lost."""
+
+    @staticmethod
+    @abstractmethod
+    def period_columns(seen: Seen, last_period: int) -> Iterator[npt.NDArray]:
+        """`own_features` of each row and period, ``(n, n_periods)`` or to be broadcast to it."""
+
+    @abstractmethod
+    def incidence(self, scores: Floats) -> Floats:
+        """Cumulative incidences at the period ends ``(n, 2, n_periods)`` from scores ``(n, n_periods, 3)``."""
+
+    def matrix(self, seen: Seen) -> Floats:
+        """All periods of all inputs, ``(n * n_periods, n_features)``, input by input."""
+        n, width = seen.matrix.shape
+        matrix = np.empty((n, len(ENDS), width + len(self.own_features)))
+        matrix[:, :, :width] = seen.matrix[:, None, :]
+        for place, column in enumerate(self.period_columns(seen, self.last_period), width):
+            matrix[:, :, place] = column
+        return matrix.reshape(n * len(ENDS), -1)
+
+    def scores(self, seen: Seen) -> Floats:
+        """The booster's raw scores (logits) of each period, ``(n, n_periods, 3)``."""
+        if not len(seen.matrix):
+            return np.zeros((0, len(ENDS), 3))
+        raw = np.asarray(self.booster.predict(self.matrix(seen), num_threads=1, raw_score=True))
+        return raw.reshape(-1, len(ENDS), 3)
+
+
+def has_seen_a_year(landmarks: Columns) -> bool:
+    """Whether the landmarks span the four ends of a fiscal quarter that make up a year."""
+    days = landmark_days(landmarks)
+    return len(days) > 0 and int(days.max() - days.min()) >= DAYS_OF_A_YEAR
+
+
+def mean_daily(learners: Sequence[Learner], inputs: Columns) -> Floats:
+    """Mean of the daily cumulative incidences of learners of one design: ``(n, 2, LAST_DAY + 1)``."""
+    seen = Seen.of(inputs, learners[0].design)
+    incidence = sum(learner.incidence(learner.scores(seen)) for learner in learners) / len(learners)
+    return spread(seen.calendar.passed[seen.which], np.asarray(incidence))
+
+
+def by_parts(daily: Callable[[Columns], Floats], inputs: Columns) -> Floats:
+    """Daily incidences of inputs, `ROWS_AT_ONCE` of them at a time."""
+    if len(inputs) <= ROWS_AT_ONCE:
+        return daily(inputs)
+    starts = range(0, len(inputs), ROWS_AT_ONCE)
+    return np.concatenate([daily(inputs.take(slice(low, low + ROWS_AT_ONCE))) for low in starts])
