@@ -6,6 +6,7 @@ incidences. Their errors differ, so their mean is better than either: `mean_dail
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 ROWS_AT_ONCE = 500
+ROWS_FOR_THREADS = 4000
+"""Rows of a matrix from which more than one thread is used: a deal in a request is done before threads have started."""
 """Deals asked about at a time: bounds memory, changes nothing."""
 SUPPORT = 30
 """Landmarks that must have been watched to a period's end for it to be learnt."""
@@ -94,7 +97,9 @@ class Learner(ABC):
         """The booster's raw scores (logits) of each period, ``(n, n_periods, 3)``."""
         if not len(seen.matrix):
             return np.zeros((0, len(ENDS), 3))
-        raw = np.asarray(self.booster.predict(self.matrix(seen), num_threads=1, raw_score=True))
+        matrix = self.matrix(seen)
+        threads = 1 if len(matrix) < ROWS_FOR_THREADS else os.cpu_count() or 1
+        raw = np.asarray(self.booster.predict(matrix, num_threads=threads, raw_score=True))
         return raw.reshape(-1, len(ENDS), 3)
 
 

@@ -19,7 +19,7 @@ from predictkpi.predictors.clv.cutoffs import span_of
 from predictkpi.predictors.clv.learners import Boosting
 from predictkpi.predictors.clv.level import Level
 from predictkpi.predictors.clv.purchase_model import PurchaseModel, histories, spent_of
-from predictkpi.predictors.clv.simulate import SharedDraws
+from predictkpi.predictors.clv.simulate import Draws, SharedDraws, scaled
 from predictkpi.predictors.clv.table import ACCOUNT_DAYS, SPENT
 
 Positions = npt.NDArray[np.intp]
@@ -122,7 +122,7 @@ class CustomerForecast:
 
     def draws(
         self, inputs: pd.DataFrame, days: Floats, *, draws: int, seed: int, known: Buyers | None = None
-    ) -> Iterator[tuple[Positions, Floats]]:
+    ) -> Iterator[tuple[Positions, Draws]]:
         """Simulated net revenue with the means of `expected`, chunk by chunk: ``(positions, (n, n_horizons, draws))``; ``days`` rise.
 
         Refund-only rows are left out. Draws of different customers are not independent: see `simulate` and `groups`.
@@ -138,19 +138,19 @@ class CustomerForecast:
         frequency, _, age = histories(known.rows)
         alive, spent = self._alive(known.rows), spent_of(known.rows)
         for rows, drawn in shared.of_customers(frequency=frequency, alive=alive, T=age, spent=spent, days=days, tempo=known.tempo):
-            yield free[rows], _with_mean(drawn * np.float32(self.model.net_share), known.mean[rows])
+            yield free[rows], _with_mean(drawn, known.mean[rows])
         new = inputs.iloc[fresh]
         age = new[ACCOUNT_DAYS].to_numpy(dtype=float)
         for rows, drawn in shared.of_accounts(age=age, segment=new[c.SEGMENT], prior=self.accounts, days=days):
-            yield fresh[rows], drawn * np.float32(self.model.net_share)
+            yield fresh[rows], scaled(drawn, np.array(self.model.net_share))
 
     def _contract_draws(
         self, shared: SharedDraws, contract: Contract, known: Buyers, at: Positions, days: Floats
-    ) -> Iterator[tuple[Positions, Floats]]:
+    ) -> Iterator[tuple[Positions, Draws]]:
         survived, spent = known.rows[rfm.FREQUENCY].to_numpy(float), spent_of(known.rows)
         active, due = contract.is_active(known.rows), contract.due(known.rows, days)
         for rows, drawn in shared.of_contracts(contract, survived=survived, is_active=active, due=due, spent=spent):
-            yield at[rows], _with_mean(drawn * np.float32(self.model.net_share), known.mean[rows])
+            yield at[rows], _with_mean(drawn, known.mean[rows])
 
     def _alive(self, known: pd.DataFrame) -> Floats:
         alive = self.model.p_alive(known)
@@ -214,8 +214,7 @@ def _level(span: int, past: Mapping[pd.Timestamp, Cohort], as_of: pd.Timestamp) 
     return Level.find(span, list(past), ratios, errors, as_of)
 
 
-def _with_mean(drawn: Floats, mean: Floats) -> Floats:
+def _with_mean(drawn: Draws, mean: Floats) -> Draws:
     """Draws ``(n, n_horizons, draws)`` scaled to a mean ``(n, n_horizons)``; where all are 0 they stay 0."""
     simulated = drawn.mean(axis=-1, dtype=float)
-    factor = np.divide(mean, simulated, out=np.ones_like(mean), where=simulated > 0)
-    return drawn * factor[..., None].astype(drawn.dtype)
+    return scaled(drawn, np.divide(mean, simulated, out=np.ones_like(mean), where=simulated > 0)[..., None])

@@ -14,9 +14,10 @@ import pandas as pd
 
 from predictkpi.features.purchase_days import Floats
 from predictkpi.predictors.clv.level import Level
+from predictkpi.predictors.clv.simulate import Draws
 
 
-def joint(draws: Floats, ids: npt.NDArray[np.object_], level: Level | None) -> Floats:
+def joint(draws: Draws, ids: npt.NDArray[np.object_], level: Level | None) -> Floats:
     """Draws ``(n, n_horizons, n_draws)`` of customers ``ids``, made joint: every customer's shuffled, and all times the level's shock.
 
     The shuffle is ``position -> (a * position + b) mod n_draws`` with odd ``a``, both from the id's hash; ``n_draws`` is a power of two.

@@ -21,6 +21,7 @@ from predictkpi.predictors.clv.forecast import CustomerForecast, Positions, Sett
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
 from predictkpi.predictors.clv.learners import Boosting
 from predictkpi.predictors.clv.purchase_model import spent_of
+from predictkpi.predictors.clv.simulate import Draws
 from predictkpi.predictors.clv.spec import ANNUAL_DISCOUNT, DISCOUNTED, EXPECTED_PURCHASES, MEAN, P_ALIVE, QUANTILES, SPEC, STATISTICS
 from predictkpi.predictors.clv.table import build_clv_table, build_outcomes, build_training_table, check_clv_columns
 from predictkpi.protocol import Predictor
@@ -117,7 +118,7 @@ class ClvPredictor(Predictor):
             values[rows] = self._values(inputs.iloc[rows].reset_index(drop=True), days=horizon_days(pd.Timestamp(as_of)))
         return long_predictions(inputs, values, self._verdicts(inputs))
 
-    def spend_draws(self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None) -> Iterator[tuple[Positions, Floats]]:
+    def spend_draws(self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None) -> Iterator[tuple[Positions, Draws]]:
         """Simulated net revenue behind the quantiles, chunk by chunk; see `CustomerForecast.draws`. Rows are of one as_of."""
         yield from self.forecast_.draws(inputs, days, draws=draws or self.draws, seed=self.random_state)
 
@@ -205,7 +206,7 @@ def discounted(mean: Floats, days: Floats, annual_rate: float) -> Floats:
     return np.cumsum(steps * (1.0 + annual_rate) ** (-middle / 365.25), axis=1)
 
 
-def _quantiles(draws: Floats, levels: Sequence[float]) -> Floats:
+def _quantiles(draws: Draws, levels: Sequence[float]) -> Floats:
     """Quantiles over the last axis, as a new last axis; rows of zeros, the bulk, are not sorted."""
     ordered = np.zeros((*draws.shape[:-1], len(levels)))
     some = (draws > 0).mean(axis=-1) > 1.0 - max(levels)

@@ -22,8 +22,9 @@ from predictkpi.predictors.clv.contracts import Contract
 from predictkpi.predictors.clv.gamma_gamma import GammaGamma
 
 Floats = npt.NDArray[np.float64]
+Draws = npt.NDArray[np.float32]
+"""Simulated amounts, the bulk of the work: in single precision, since a ten-millionth of an amount does not matter."""
 
-# Draws are kept in single precision: a ten-millionth of an amount does not matter, and they are the bulk of the work.
 # A purchase is a day, so two years hold at most this many.
 _MOST_PURCHASES = 740
 _CHUNK = 4096
@@ -48,7 +49,7 @@ class SharedDraws:
 
     def of_customers(
         self, *, frequency: Floats, alive: Floats, T: Floats, spent: Floats, days: Floats, tempo: Floats
-    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    ) -> Iterator[tuple[slice, Draws]]:
         """Draws for customers with a purchase: ``(rows, (n_rows, n_horizons, draws))``, chunk by chunk.
 
         ``alive`` (n,) is the chance of still being a customer, ``spent`` (n,) all purchases so far; ``days`` (n_horizons,) rise. With a
@@ -69,7 +70,7 @@ class SharedDraws:
 
     def of_contracts(
         self, contract: Contract, *, survived: Floats, is_active: npt.NDArray[np.bool_], due: npt.NDArray[np.int64], spent: Floats
-    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    ) -> Iterator[tuple[slice, Draws]]:
         """The same for customers of a contract with ``survived`` renewals (n,), of which ``due`` (n, n_horizons) more may come."""
         values, code = np.unique(survived, return_inverse=True)
         leave = betaincinv(contract.model.alpha, (contract.model.beta + values)[:, None], self._u_leave)
@@ -83,9 +84,7 @@ class SharedDraws:
                 out[s] = self._sizes[s][np.minimum(count, _MOST_PURCHASES)] * (wealth / worth[which, s])[:, None]
             yield rows, np.moveaxis(out, 0, 2)
 
-    def of_accounts(
-        self, *, age: Floats, segment: pd.Series, prior: AccountPrior, days: Floats
-    ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    def of_accounts(self, *, age: Floats, segment: pd.Series, prior: AccountPrior, days: Floats) -> Iterator[tuple[slice, Draws]]:
         """The same for accounts without a purchase; the wait for the first one takes the place of being alive."""
         rate = gammaincinv(self._btyd.r, self._u_rate) / self._btyd.alpha
         leave = np.clip(betaincinv(self._btyd.a, self._btyd.b, self._u_leave), 1e-12, 1.0 - 1e-12)
@@ -114,6 +113,11 @@ class SharedDraws:
         """The purchase after which the customer leaves: geometric, 1 or more."""
         turns = 1.0 + np.floor(np.log(self._u_turn) / np.log1p(-leave))
         return np.minimum(turns, _MOST_PURCHASES).astype(np.int64)
+
+
+def scaled(drawn: Draws, factor: Floats) -> Draws:
+    """Draws times a factor that broadcasts against them."""
+    return np.multiply(drawn, factor, dtype=np.float32, casting="same_kind")
 
 
 def _chunks(n: int) -> Iterator[slice]:
