@@ -21,6 +21,7 @@ FEWEST_REPEAT_CUSTOMERS = 10
 FEWEST_HISTORY_DAYS = 90
 # a horizon longer than this share of the history is an extrapolation
 HORIZON_PER_HISTORY = 1.0 / 1.5
+AT_A_LOSS = "the orders so far cost more than they brought"
 MONTH_DAYS = 365.25 / 12.0
 _ORDER = list(Status)
 
@@ -87,7 +88,13 @@ class Verdicts:
 
 
 def long_predictions(inputs: pd.DataFrame, values: Floats, verdicts: Verdicts) -> pd.DataFrame:
-    """``values`` (n, n_horizons, n_statistics) in the order of the spec, as the long frame of the protocol."""
+    """``values`` (n, n_horizons, n_statistics) in the order of the spec, as the long frame of the protocol.
+
+    The margin, the last of them, is left out where it is missing; below 0 it says why.
+    """
+    has_margin = np.isfinite(values[:, :, -1])
+    if not has_margin.any():
+        values = values[:, :, :-1]
     n, n_horizons, n_statistics = values.shape
     code, statuses, reasons = verdicts.codes()
     per_row = np.repeat(code.reshape(-1), n_statistics)
@@ -96,7 +103,7 @@ def long_predictions(inputs: pd.DataFrame, values: Floats, verdicts: Verdicts) -
     def tiled(names: Sequence[str], position: npt.NDArray[np.int64]) -> pd.Series:
         return pd.Series(names, dtype="str").take(position).reset_index(drop=True)
 
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             c.ENTITY_ID: inputs[c.ENTITY_ID].astype("str").take(each).reset_index(drop=True),
             c.AS_OF: inputs[c.AS_OF].take(each).reset_index(drop=True),
@@ -107,3 +114,10 @@ def long_predictions(inputs: pd.DataFrame, values: Floats, verdicts: Verdicts) -
             c.REASON: tiled(reasons, per_row),
         }
     )
+    if not has_margin.any():
+        return found
+    loss = np.flatnonzero(values[:, :, -1] < 0) * n_statistics + n_statistics - 1
+    if len(loss):
+        told = found[c.REASON].iloc[loss]
+        found.loc[loss, c.REASON] = (told + "; " + AT_A_LOSS).where(told != "", AT_A_LOSS)
+    return found if has_margin.all() else found[found[c.VALUE].notna()].reset_index(drop=True)

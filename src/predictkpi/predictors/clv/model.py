@@ -23,8 +23,18 @@ from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readi
 from predictkpi.predictors.clv.learners import Boosting
 from predictkpi.predictors.clv.purchase_model import spent_of
 from predictkpi.predictors.clv.reasons import title_of
-from predictkpi.predictors.clv.spec import ANNUAL_DISCOUNT, DISCOUNTED, EXPECTED_PURCHASES, MEAN, P_ALIVE, QUANTILES, SPEC, STATISTICS
-from predictkpi.predictors.clv.table import build_clv_table, build_outcomes, build_training_table, check_clv_columns
+from predictkpi.predictors.clv.spec import (
+    ANNUAL_DISCOUNT,
+    DISCOUNTED,
+    EXPECTED_PURCHASES,
+    MARGIN,
+    MEAN,
+    P_ALIVE,
+    QUANTILES,
+    SPEC,
+    STATISTICS,
+)
+from predictkpi.predictors.clv.table import MARGIN_SHARE, build_clv_table, build_outcomes, build_training_table, check_clv_columns
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -146,6 +156,7 @@ class ClvPredictor(Predictor):
         out[:, :, at[MEAN]], out[:, :, at[EXPECTED_PURCHASES]] = expected.mean, expected.purchases
         out[:, :, at[P_ALIVE]] = expected.p_alive
         out[:, :, at[DISCOUNTED]] = discounted(expected.mean, days, self.annual_discount)
+        out[:, :, at[MARGIN]] = expected.mean * inputs[MARGIN_SHARE].to_numpy(float)[:, None]
         levels, first = list(QUANTILES.values()), at[next(iter(QUANTILES))]
         for rows, draws in self.spend_draws(inputs, days=days):
             out[rows, :, first : first + len(levels)] = np.maximum.accumulate(_quantiles(draws, levels), axis=1)

@@ -11,6 +11,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end
 from predictkpi.errors import SchemaError, UnknownEntityError
 from predictkpi.features import rfm
+from predictkpi.features.margins import margin_shares
 from predictkpi.features.purchase_days import DAY, Floats, PurchaseDays
 from predictkpi.features.purchase_rhythm import RHYTHM_COLUMNS, rhythm_of
 from predictkpi.predictors.clv.cutoffs import practice
@@ -19,19 +20,20 @@ from predictkpi.snapshot import Snapshot
 
 ACCOUNT_DAYS = "account_days"
 HISTORY_DAYS = "history_days"
+MARGIN_SHARE = "margin_share"
 CATEGORIES = (c.SEGMENT, c.REGION, c.INDUSTRY, c.CHANNEL)
 """What is said of a customer, as text; empty where nothing is."""
-CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, *CATEGORIES, *rfm.RFM_COLUMNS, *RHYTHM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS]
+CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, *CATEGORIES, *rfm.RFM_COLUMNS, *RHYTHM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS, MARGIN_SHARE]
 SPENT, BOUGHT = "spent_", "bought_"
 """Before a span in days: net spend and purchases that came within it, in training tables; missing where it is not over yet."""
 
 
-def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None, with_margin: bool = True) -> pd.DataFrame:
     """One row per customer with an order, or an account, known before ``as_of``; sorted by id, or in the order of ``entity_ids``.
 
     Columns `CLV_COLUMNS`: `CATEGORIES`, `features.rfm`, `features.purchase_rhythm`, ``account_days`` since the account was opened (or
-    first known, or first bought, whichever is earliest) and ``history_days`` since the company's first order, the same in every row.
-    Raises `UnknownEntityError`.
+    first known, or first bought, whichever is earliest), ``history_days`` since the company's first order, the same in every row, and
+    ``margin_share`` of `features.margins` (missing where no order has a margin, or not ``with_margin``). Raises `UnknownEntityError`.
     """
     orders, customers = snapshot.orders, snapshot.customers
     history_days = (snapshot.as_of - orders[c.DS].min()) / DAY if len(orders) else 0.0
@@ -54,6 +56,7 @@ def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = No
         table[name] = accounts[name].reindex(cohort).fillna("").astype("str")
     table[ACCOUNT_DAYS] = np.fmax(_account_days(snapshot, accounts, cohort), table[rfm.T].to_numpy())
     table[HISTORY_DAYS] = history_days
+    table[MARGIN_SHARE] = margin_shares(snapshot, cohort) if with_margin else np.nan
     table[c.AS_OF] = snapshot.as_of
     table.index.name = c.ENTITY_ID
     return table.reset_index()[CLV_COLUMNS]
@@ -78,7 +81,7 @@ def build_training_table(snapshot: Snapshot, *, horizons: Sequence[float], budge
         past = snapshot.at(cutoff)
         then = past.orders[c.CUSTOMER_ID]
         ids = None if len(sampled) == len(bought) else sorted(set(sampled) & set(then))
-        rows = build_clv_table(past, entity_ids=ids)
+        rows = build_clv_table(past, entity_ids=ids, with_margin=False)
         rows = rows[rows[rfm.ORDERS] > 0].reset_index(drop=True)
         for span in plan.spans:
             end = cutoff + span * DAY
