@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.features import rfm
-from predictkpi.predictors.clv.explain import COLUMNS, UsualCustomer, put_together, taken_apart
+from predictkpi.predictors.clv.explain import COLUMNS, UsualCustomer, _shapley, put_together, taken_apart
 from predictkpi.predictors.clv.model import ClvPredictor
 from predictkpi.predictors.clv.reasons import OTHERS, REASONS, title_of
 from predictkpi.predictors.clv.table import CLV_COLUMNS
@@ -209,3 +211,16 @@ def test_titles__are_there_in_both_languages(learned):
         assert learned.reason_title(reason.name) == reason.title["en"]
         assert title_of(reason.name, "de") != title_of(reason.name, "en")
     assert title_of("unheard") == "unheard"
+
+
+def test_shapley__is_the_mean_over_all_orders():
+    """Parity with the definition: every order in which six parts can turn, one after the other."""
+    values = np.random.default_rng(3).gamma(1.0, 1.0, (2 ** len(REASONS), 2))
+    naive = np.zeros((2, len(REASONS)))
+    orders = list(permutations(range(len(REASONS))))
+    for order in orders:
+        turned = 0
+        for part in order:
+            naive[:, part] += values[turned | 1 << part] - values[turned]
+            turned |= 1 << part
+    np.testing.assert_allclose(_shapley(values), naive / len(orders))
