@@ -21,7 +21,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.features import rfm
-from predictkpi.features.purchase_days import Floats
+from predictkpi.features.purchase_days import Floats, Ints
 from predictkpi.features.purchase_rhythm import WINDOWS
 from predictkpi.predictors.clv.forecast import CustomerForecast, kinds
 from predictkpi.predictors.clv.reasons import KEPT, LAG, MEAN_GROSS, NO_ORDER, ONLY_REFUNDS, REASONS, SPENT_PER
@@ -57,7 +57,7 @@ class UsualCustomer:
 
     def row(self, like: pd.DataFrame) -> pd.DataFrame:
         """As a row of a CLV table; what is no part of a history is that of the first row of ``like``."""
-        return _mixed(like.iloc[:1], taken_apart(like.iloc[:1]), self, ())
+        return _mixed(like.iloc[:1], self, np.zeros(1, np.int64))
 
 
 def explain(forecast: CustomerForecast, usual: UsualCustomer, inputs: pd.DataFrame, days: Floats) -> pd.DataFrame:
@@ -115,19 +115,23 @@ def put_together(parts: pd.DataFrame) -> pd.DataFrame:
     return parts.drop(columns=[name for name in parts if name in (MEAN_GROSS, KEPT, LAG) or name.startswith(SPENT_PER)]).assign(**features)
 
 
-def _mixed(rows: pd.DataFrame, own: pd.DataFrame, usual: UsualCustomer, kept: tuple[int, ...]) -> pd.DataFrame:
-    """``rows`` with the usual customer's parts in place of all but the reasons ``kept``, by number; ``own`` are their parts."""
-    given = {name: usual.parts[name] for number, reason in enumerate(REASONS) if number not in kept for name in reason.parts}
-    features = put_together(own.assign(**given))
-    return rows.assign(**{str(name): features[name] for name in features})
+def _mixed(rows: pd.DataFrame, usual: UsualCustomer, numbers: Ints) -> pd.DataFrame:
+    """``rows`` once per mixture: in number ``m`` the reasons whose bits are set are the customer's own, the others the usual one's."""
+    n, at = len(rows), np.tile(np.arange(len(rows)), len(numbers))
+    parts = taken_apart(rows).iloc[at].reset_index(drop=True)
+    for bit, reason in enumerate(REASONS):
+        own = np.repeat(numbers >> bit & 1 == 1, n)
+        for name in reason.parts:
+            parts[name] = parts[name].where(own, usual.parts[name])
+    features = put_together(parts)
+    return rows.iloc[at].reset_index(drop=True).assign(**{str(name): features[name] for name in features})
 
 
 def _of_mixtures(forecast: CustomerForecast, usual: UsualCustomer, rows: pd.DataFrame, days: Floats) -> Floats:
-    """Expected mean of every mixture, ``(2**n_reasons, n)``: in number ``m`` the reasons whose bits are set are the customer's own."""
-    own, n = taken_apart(rows), len(REASONS)
-    mixtures = [_mixed(rows, own, usual, tuple(bit for bit in range(n) if number >> bit & 1)) for number in range(2**n - 1)]
-    asked = pd.concat([*mixtures, rows], ignore_index=True)
-    return forecast.expected(asked, days).mean[:, -1].reshape(2**n, len(rows))
+    """Expected mean of every mixture, ``(2**n_reasons, n)``; the last of them is the customer's own history, as it is."""
+    mixtures = _mixed(rows, usual, np.arange(2 ** len(REASONS) - 1))
+    asked = pd.concat([mixtures, rows], ignore_index=True)
+    return forecast.expected(asked, days).mean[:, -1].reshape(-1, len(rows))
 
 
 def _shapley(values: Floats) -> Floats:
