@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.features.attributes import kinds_of
 from predictkpi.features.purchase_days import Floats
 from predictkpi.snapshot import Snapshot
-from predictkpi.tables.attributes import widened
+from predictkpi.tables.attributes import from_text
 
 MARGIN = "margin"
 """Name of the field: a number, in the currency that the order was booked in; a refund's is negative."""
 PRIOR_ORDERS = 5.0
 """Orders, of the size of the customer's own, that the company's share counts as."""
+
+_SHARES: WeakKeyDictionary[Snapshot, tuple[pd.Series, float]] = WeakKeyDictionary()
+"""A service asks the same snapshot about one customer at a time: the shares of all are worked out once."""
 
 
 def margin_shares(snapshot: Snapshot, customers: pd.Index) -> Floats:
@@ -22,33 +28,43 @@ def margin_shares(snapshot: Snapshot, customers: pd.Index) -> Floats:
     Only orders that have a margin count; customers without one, or of whose orders nothing is left net of refunds, have the company's
     share. All are NaN where no order of the company has a margin, or these orders come to nothing in total.
     """
-    unknown = np.full(len(customers), np.nan)
+    if snapshot not in _SHARES:
+        _SHARES[snapshot] = _shares(snapshot)
+    own, share = _SHARES[snapshot]
+    return own.reindex(customers).fillna(share).to_numpy(float)
+
+
+def _shares(snapshot: Snapshot) -> tuple[pd.Series, float]:
+    """Shares of customers whose orders have one, by id, and the company's."""
+    nobody = pd.Series(dtype=float, index=pd.Index([], dtype="str"))
     given = _given(snapshot)
     if given is None:
-        return unknown
+        return nobody, np.nan
     orders = snapshot.orders
     margin = orders[c.ORDER_ID].map(given).to_numpy(float) * _rates(snapshot, orders)
     has = np.isfinite(margin)
     amount = orders[c.AMOUNT].to_numpy(float)[has]
     if amount.sum() <= 0:
-        return unknown
+        return nobody, np.nan
     share = float(margin[has].sum() / amount.sum())
     held = pd.DataFrame({c.CUSTOMER_ID: orders[c.CUSTOMER_ID].to_numpy()[has], MARGIN: margin[has], "net": amount, "size": np.abs(amount)})
     grouped = held.groupby(c.CUSTOMER_ID)
     sums = grouped[[MARGIN, "net"]].sum().assign(prior=PRIOR_ORDERS * grouped["size"].mean())
     sums = sums[sums["net"] > 0]
-    own = (sums[MARGIN] + sums["prior"] * share) / (sums["net"] + sums["prior"])
-    return own.reindex(customers).fillna(share).to_numpy(float)
+    return (sums[MARGIN] + sums["prior"] * share) / (sums["net"] + sums["prior"]), share
 
 
 def _given(snapshot: Snapshot) -> pd.Series | None:
-    """Margins by order id; None, at the cost of one comparison, where no order has the field as a number."""
+    """Margins by order id; None, at the cost of one comparison, where no order has the field, or has it as another kind by now."""
     versions = snapshot.history("attributes")
     if not ((versions[c.NAME] == MARGIN) & (versions[c.TABLE] == "orders")).any():
         return None
     held = snapshot.table("attributes")
-    fields = widened(held[(held[c.TABLE] == "orders") & (held[c.NAME] == MARGIN)])
-    return fields[MARGIN] if MARGIN in fields and fields[MARGIN].dtype == "float64" else None
+    held = held[(held[c.TABLE] == "orders") & (held[c.NAME] == MARGIN)]
+    if kinds_of(held.sort_values(c.KNOWN_AT, kind="stable")).get(MARGIN) != "number":
+        return None
+    numbers = held[held[c.KIND] == "number"]
+    return from_text(numbers.set_index(c.ENTITY_ID)[c.VALUE], "number")
 
 
 def _rates(snapshot: Snapshot, orders: pd.DataFrame) -> Floats:
