@@ -123,3 +123,21 @@ def test_reasons__agree_with_the_api(cli, get, open_deals):
     code, out, err = cli("reasons", deal_id, "--language", "fr")
     assert code == 1
     assert "'fr'" in err
+
+
+def test_reasons__of_a_customer_agree_with_the_api_and_add_up(cli, get, snapshot):
+    customer_id = snapshot.orders["customer_id"].value_counts().index[0]
+    code, out, err = cli("reasons", customer_id, "--of", "clv", "--format", "json", "--language", "de")
+    assert code == 0, err
+    told = {row["title"]: row["contribution"] for row in json.loads(out)}
+    answer = get(f"/v1/customers/{customer_id}/clv", reasons="true", language="de")
+    assert told == pytest.approx({reason["title"]: reason["contribution"] for reason in answer["reasons"]})
+    code, out, err = cli("reasons", customer_id, "--of", "clv")
+    assert code == 0, err
+    year = f"{answer['predictions'][2]['values']['mean']:,.1f}"
+    assert all(
+        name in out for name in (customer_id, "the usual customer", "how much a purchase is worth", "12 months, EUR", "prediction", year)
+    )
+    code, out, err = cli("reasons", "nobody", "--of", "clv")
+    assert code == 1
+    assert "'nobody'" in err

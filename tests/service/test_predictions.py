@@ -74,6 +74,20 @@ def test_clv__answers_for_a_stored_customer(get, snapshot):
     assert answer["as_of"] == snapshot.as_of.isoformat()
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_clv__says_why_in_two_languages(get, snapshot, language):
+    customer_id = snapshot.orders[c.CUSTOMER_ID].value_counts().index[0]
+    answer = get(f"/v1/customers/{customer_id}/clv", reasons="true", language=language)
+    assert get(f"/v1/customers/{customer_id}/clv")["reasons"] is None
+    reasons, year = answer["reasons"], answer["predictions"][2]
+    assert {(reason["statistic"], reason["horizon"]) for reason in reasons} == {("mean", 12)} == {("mean", year["horizon"])}
+    assert sum(reason["contribution"] for reason in reasons) == pytest.approx(year["values"]["mean"], rel=1e-12, abs=1e-9)
+    assert reasons[0]["name"] == "baseline"
+    assert reasons[0]["title"] == {"en": "the usual customer", "de": "der übliche Kunde"}[language]
+    weights = [abs(reason["contribution"]) for reason in reasons[1:]]
+    assert weights == sorted(weights, reverse=True)
+
+
 def test_close_time__answers_for_an_open_deal(get, open_deals):
     deal_id = open_deals.index[-1]  # the one touched last: the oldest are dead, and have no close date to give
     answer = get(f"/v1/deals/{deal_id}/close-time")

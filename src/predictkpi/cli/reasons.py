@@ -1,51 +1,86 @@
-"""`predictkpi reasons`: what speaks for and against a deal."""
+"""`predictkpi reasons`: what speaks for and against a deal, or a customer's value."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+
+class Of(StrEnum):
+    """Predictors that give reasons."""
+
+    CLOSE_TIME = "close_time"
+    CLV = "clv"
+
+
+# statistic -> what is said of it, and what its contributions are multiplied with
+_SHOWN = {
+    "cif_won": ("won within 90 days, % points", 100.0),
+    "close_q50": ("close date, days", 1.0),
+    "mean": ("net revenue within 12 months, {currency}", 1.0),
+}
+_WITHOUT = {
+    Of.CLOSE_TIME: "goes by curves of stage and age alone: it has no further reasons to give",
+    Of.CLV: "carries mean spend on: it has no further reasons to give",
+}
+
 
 def reasons(
-    deal: Annotated[list[str], typer.Argument(help="Open deals by id.")],
+    entity: Annotated[list[str], typer.Argument(help="Open deals, or customers, by id.")],
+    of: Annotated[Of, typer.Option("--of", help="close_time for deals, clv for customers.")] = Of.CLOSE_TIME,
     language: Annotated[str, typer.Option(help="en or de.")] = "en",
     as_of: AsOf = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """Show what speaks for and against deals: percentage points of the chance to be won within 90 days, and days of the close date.
+    """Show what speaks for and against deals or customers.
 
-    Each column adds up to the prediction, from the usual open deal on. Example: [bold]predictkpi reasons D-000123 --language de[/bold]
+    Of deals: percentage points of the chance to be won within 90 days, and days of the close date. Of customers: net revenue expected
+    within 12 months. Each column adds up to the prediction, from the usual deal or customer on. Examples:
+    [bold]predictkpi reasons D-000123 --language de[/bold] · [bold]predictkpi reasons C-0001 --of clv[/bold]
     """
-    from predictkpi.cli.render import machine, out, table
+    from predictkpi.cli.render import machine, out
     from predictkpi.core import columns as c
     from predictkpi.errors import InsufficientDataError, SettingsError
     from predictkpi.pipelines.open_store import open_registry, open_store
-    from predictkpi.protocol import BASELINE
     from predictkpi.settings import read_settings
 
     if language not in ("en", "de"):
         raise SettingsError(f"--language {language!r}: there are en and de")
     settings = read_settings()
     store, registry = open_store(settings), open_registry(settings)
-    predictor, ref = registry.champion("close_time")
+    predictor, ref = registry.champion(of.value)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    found = predictor.explain(predictor.inputs(store.snapshot(instant(as_of, store)), entity_ids=deal))
+    snapshot = store.snapshot(instant(as_of, store))
+    found = predictor.explain(predictor.inputs(snapshot, entity_ids=entity))
     if found.empty:
-        raise InsufficientDataError(f"close_time {ref.version} goes by curves of stage and age alone: it has no further reasons to give")
+        raise InsufficientDataError(f"{of.value} {ref.version} {_WITHOUT[of]}")
     found["title"] = [predictor.reason_title(name, language) for name in found["feature"]]
     if format_ is not Format.TABLE:
         machine(found, format_)
         return
-    for deal_id, part in found.groupby(c.ENTITY_ID, sort=False):
-        wide = part.pivot(index="feature", columns=c.STATISTIC, values="contribution")
-        titles = part.drop_duplicates("feature").set_index("feature")["title"]
-        order = [BASELINE, *wide.drop(index=BASELINE)["cif_won"].abs().sort_values(ascending=False).index]
-        cells = [[titles[name], f"{wide.at[name, 'cif_won'] * 100:+.1f}", f"{wide.at[name, 'close_q50']:+.1f}"] for name in order]
-        total = wide.sum()
-        cells.append(["prediction", f"{total['cif_won'] * 100:.1f}", f"{total['close_q50']:.1f}"])
-        columns = [("reason", "left"), ("won within 90 days, % points", "right"), ("close date, days", "right")]
-        out().print(table(f"Deal {deal_id}", columns, cells))
+    for entity_id, part in found.groupby(c.ENTITY_ID, sort=False):
+        out().print(_table(f"{predictor.spec.entity.capitalize()} {entity_id}", part, snapshot.company.currency))
+
+
+def _table(title: str, part: pd.DataFrame, currency: str) -> Table:
+    """The reasons of one entity, the weightiest first, and their sum."""
+    from predictkpi.cli.render import table
+    from predictkpi.core import columns as c
+    from predictkpi.protocol import BASELINE
+
+    wide = part.pivot(index="feature", columns=c.STATISTIC, values="contribution")
+    titles = part.drop_duplicates("feature").set_index("feature")["title"]
+    shown = [name for name in _SHOWN if name in wide]
+    order = [BASELINE, *wide.drop(index=BASELINE)[shown[0]].abs().sort_values(ascending=False).index]
+    cells = [[titles[name], *(f"{wide.at[name, one] * _SHOWN[one][1]:+,.1f}" for one in shown)] for name in order]
+    cells.append(["prediction", *(f"{wide[one].sum() * _SHOWN[one][1]:,.1f}" for one in shown)])
+    return table(title, [("reason", "left"), *((_SHOWN[one][0].format(currency=currency), "right") for one in shown)], cells)

@@ -9,7 +9,8 @@ from fastapi import Query
 
 from predictkpi.core import columns as c
 from predictkpi.protocol import BASELINE, Predictor
-from predictkpi.service.schemas import Reason
+from predictkpi.service.schemas import PredictionEnvelope, Reason
+from predictkpi.service.view import View
 from predictkpi.snapshot import Snapshot
 
 LanguageCode = Literal["en", "de"]
@@ -33,3 +34,9 @@ def reasons_of(predictor: Predictor, snapshot: Snapshot, entity_ids: Sequence[st
         )
         found[row.entity_id].append(reason)
     return found
+
+
+def with_reasons(answer: PredictionEnvelope, view: View, *, language: LanguageCode) -> PredictionEnvelope:
+    """The answer for a stored entity, with the reasons for it."""
+    predictor, entity_id = view.champion(answer.predictor).predictor, answer.entity_id
+    return answer.model_copy(update={"reasons": reasons_of(predictor, view.snapshot, [entity_id], language=language)[entity_id]})

@@ -17,8 +17,18 @@ from predictkpi.errors import ArtifactError, InsufficientDataError
 from predictkpi.features import rfm
 from predictkpi.predictors.clv.artifact import read_state, write_state
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
-from predictkpi.predictors.clv.spec import ANNUAL_DISCOUNT, DISCOUNTED, EXPECTED_PURCHASES, MEAN, P_ALIVE, QUANTILES, SPEC, STATISTICS
-from predictkpi.predictors.clv.table import CLV_COLUMNS, build_clv_table, build_outcomes, check_clv_columns
+from predictkpi.predictors.clv.spec import (
+    ANNUAL_DISCOUNT,
+    DISCOUNTED,
+    EXPECTED_PURCHASES,
+    MARGIN,
+    MEAN,
+    P_ALIVE,
+    QUANTILES,
+    SPEC,
+    STATISTICS,
+)
+from predictkpi.predictors.clv.table import CLV_COLUMNS, MARGIN_SHARE, build_clv_table, build_outcomes, check_clv_columns
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -55,7 +65,7 @@ class MeanSpendBaseline(Predictor):
         for horizon in SPEC.horizons:
             then = snapshot.as_of - pd.DateOffset(months=horizon)
             if len(snapshot.orders) and then > first:
-                table = build_clv_table(snapshot.at(then))
+                table = build_clv_table(snapshot.at(then), with_margin=False)
                 end = horizon_end(then, horizon, SPEC.time_unit)
                 came_true = rfm.spend_in(snapshot.orders, start=then, end=end).reindex(table[c.ENTITY_ID]).fillna(0.0)
                 known = {ACTUAL: came_true[rfm.TOTAL].to_numpy(), EXPECTED_PURCHASES: came_true[rfm.PURCHASES].to_numpy()}
@@ -104,6 +114,7 @@ class MeanSpendBaseline(Predictor):
         for h, horizon in enumerate(SPEC.horizons):
             values[:, h, at[MEAN]] = spend * horizon
             values[:, h, at[DISCOUNTED]] = spend * horizon * discount_of_even_spend(horizon)
+            values[:, h, at[MARGIN]] = spend * horizon * inputs[MARGIN_SHARE].to_numpy(dtype=float)
             values[:, h, at[EXPECTED_PURCHASES]] = purchases * horizon
             values[:, h, at[P_ALIVE]] = np.where(refunds, 0.0, np.array(self.again_)[bins])
             ratios = np.array(self._ratios_of(horizon))[bins]

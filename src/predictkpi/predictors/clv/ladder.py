@@ -11,8 +11,8 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Status
 from predictkpi.features import rfm
-from predictkpi.predictors.clv.spec import SPEC, STATISTICS
-from predictkpi.predictors.clv.table import HISTORY_DAYS
+from predictkpi.predictors.clv.spec import MARGIN, MEAN, SPEC, STATISTICS
+from predictkpi.predictors.clv.table import HISTORY_DAYS, MARGIN_SHARE, OPENED_LATE
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,6 +21,8 @@ FEWEST_REPEAT_CUSTOMERS = 10
 FEWEST_HISTORY_DAYS = 90
 # a horizon longer than this share of the history is an extrapolation
 HORIZON_PER_HISTORY = 1.0 / 1.5
+EARLY = "an order is dated before the account was opened: counted from the first order"
+AT_A_LOSS = "the orders so far cost more than they brought"
 MONTH_DAYS = 365.25 / 12.0
 _ORDER = list(Status)
 
@@ -45,12 +47,20 @@ def company_readiness(table: pd.DataFrame) -> Readiness:
 
 
 class Verdicts:
-    """Status and reasons for each row of an inputs frame and each horizon; the worst status holds, every reason is kept."""
+    """Status and reasons for each row of an inputs frame and each horizon; the worst status holds, every reason is kept.
+
+    What is odd about one statistic alone is a note on that one, and lowers no status.
+    """
 
     def __init__(self, inputs: pd.DataFrame) -> None:
         self._shape = (len(inputs), len(SPEC.horizons))
         self._rung = np.zeros(self._shape, dtype=np.int8)
         self._reasons: list[tuple[npt.NDArray[np.bool_], str]] = []
+        self.notes: list[tuple[str, npt.NDArray[np.bool_], str]] = [
+            (MEAN, inputs[OPENED_LATE].to_numpy(dtype=float) > 0, EARLY),
+            (MARGIN, inputs[MARGIN_SHARE].to_numpy(dtype=float) < 0, AT_A_LOSS),
+        ]
+        """Statistic, whose it is (n,), and what is to be said of it."""
         needed = np.array(SPEC.horizons) * MONTH_DAYS / HORIZON_PER_HISTORY
         self._too_far = inputs[HISTORY_DAYS].to_numpy(dtype=float)[:, None] < needed - 1.0
 
@@ -87,7 +97,13 @@ class Verdicts:
 
 
 def long_predictions(inputs: pd.DataFrame, values: Floats, verdicts: Verdicts) -> pd.DataFrame:
-    """``values`` (n, n_horizons, n_statistics) in the order of the spec, as the long frame of the protocol."""
+    """``values`` (n, n_horizons, n_statistics) in the order of the spec, as the long frame of the protocol.
+
+    The margin, the last of them, is left out where it is missing.
+    """
+    has_margin = np.isfinite(values[:, :, -1])
+    if not has_margin.any():
+        values = values[:, :, :-1]
     n, n_horizons, n_statistics = values.shape
     code, statuses, reasons = verdicts.codes()
     per_row = np.repeat(code.reshape(-1), n_statistics)
@@ -96,7 +112,7 @@ def long_predictions(inputs: pd.DataFrame, values: Floats, verdicts: Verdicts) -
     def tiled(names: Sequence[str], position: npt.NDArray[np.int64]) -> pd.Series:
         return pd.Series(names, dtype="str").take(position).reset_index(drop=True)
 
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             c.ENTITY_ID: inputs[c.ENTITY_ID].astype("str").take(each).reset_index(drop=True),
             c.AS_OF: inputs[c.AS_OF].take(each).reset_index(drop=True),
@@ -107,3 +123,10 @@ def long_predictions(inputs: pd.DataFrame, values: Floats, verdicts: Verdicts) -
             c.REASON: tiled(reasons, per_row),
         }
     )
+    for statistic, mask, note in verdicts.notes:
+        at = STATISTICS.index(statistic)
+        if at < n_statistics and mask.any():
+            rows = ((np.flatnonzero(mask)[:, None] * n_horizons + np.arange(n_horizons)) * n_statistics + at).ravel()
+            told = found[c.REASON].iloc[rows]
+            found.loc[rows, c.REASON] = (told + "; " + note).where(told != "", note)
+    return found if has_margin.all() or not has_margin.any() else found[found[c.VALUE].notna()].reset_index(drop=True)

@@ -17,13 +17,25 @@ from predictkpi.features import rfm
 from predictkpi.features.purchase_days import DAY, Floats
 from predictkpi.predictors.clv import artifact
 from predictkpi.predictors.clv.baseline import MeanSpendBaseline
+from predictkpi.predictors.clv.explain import EXPLAINED_HORIZON, UsualCustomer, explain
 from predictkpi.predictors.clv.forecast import CustomerForecast, Positions, Settings, kinds
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
 from predictkpi.predictors.clv.learners import Boosting
 from predictkpi.predictors.clv.purchase_model import spent_of
+from predictkpi.predictors.clv.reasons import title_of
 from predictkpi.predictors.clv.simulate import Draws
-from predictkpi.predictors.clv.spec import ANNUAL_DISCOUNT, DISCOUNTED, EXPECTED_PURCHASES, MEAN, P_ALIVE, QUANTILES, SPEC, STATISTICS
-from predictkpi.predictors.clv.table import build_clv_table, build_outcomes, build_training_table, check_clv_columns
+from predictkpi.predictors.clv.spec import (
+    ANNUAL_DISCOUNT,
+    DISCOUNTED,
+    EXPECTED_PURCHASES,
+    MARGIN,
+    MEAN,
+    P_ALIVE,
+    QUANTILES,
+    SPEC,
+    STATISTICS,
+)
+from predictkpi.predictors.clv.table import MARGIN_SHARE, build_clv_table, build_outcomes, build_training_table, check_clv_columns
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -105,6 +117,7 @@ class ClvPredictor(Predictor):
         if not len(bought):
             raise InsufficientDataError("clv: no customer has a purchase of positive net value, so there is no spend to learn from")
         self.usual_purchase_ = float(np.median(spent_of(bought) / bought[rfm.PURCHASES].to_numpy(float)))
+        self.usual_ = UsualCustomer.of(bought)
         self.forecast_ = CustomerForecast.fit(table, self.settings())
         return self
 
@@ -117,6 +130,20 @@ class ClvPredictor(Predictor):
             rows = np.flatnonzero(inputs[c.AS_OF] == as_of)
             values[rows] = self._values(inputs.iloc[rows].reset_index(drop=True), days=horizon_days(pd.Timestamp(as_of)))
         return long_predictions(inputs, values, self._verdicts(inputs))
+
+    def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Why the mean by 12 months differs from the usual customer's, in currency; see `explain`."""
+        check_clv_columns(inputs)
+        known = SPEC.horizons.index(EXPLAINED_HORIZON) + 1
+        frames = [
+            explain(self.forecast_, self.usual_, rows.reset_index(drop=True), horizon_days(pd.Timestamp(as_of))[:known])
+            for as_of, rows in inputs.groupby(c.AS_OF, sort=False)
+        ]
+        return pd.concat(frames, ignore_index=True) if frames else super().explain(inputs)
+
+    def reason_title(self, feature: str, language: str = "en") -> str:
+        """See `Predictor.reason_title`."""
+        return title_of(feature, language)
 
     def spend_draws(self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None) -> Iterator[tuple[Positions, Draws]]:
         """Simulated net revenue behind the quantiles, chunk by chunk; see `CustomerForecast.draws`. Rows are of one as_of."""
@@ -131,6 +158,7 @@ class ClvPredictor(Predictor):
         out[:, :, at[MEAN]], out[:, :, at[EXPECTED_PURCHASES]] = expected.mean, expected.purchases
         out[:, :, at[P_ALIVE]] = expected.p_alive
         out[:, :, at[DISCOUNTED]] = discounted(expected.mean, days, self.annual_discount)
+        out[:, :, at[MARGIN]] = expected.mean * inputs[MARGIN_SHARE].to_numpy(float)[:, None]
         levels, first = list(QUANTILES.values()), at[next(iter(QUANTILES))]
         for rows, draws in self.forecast_.draws(inputs, days, draws=self.draws, seed=self.random_state, known=known):
             out[rows, :, first : first + len(levels)] = np.maximum.accumulate(_quantiles(draws, levels), axis=1)
@@ -156,7 +184,8 @@ class ClvPredictor(Predictor):
 
     def save(self, folder: Path) -> None:
         """See `Predictor.save`."""
-        state = {"usual_purchase": self.usual_purchase_, "readiness": self.readiness_.model_dump(mode="json")}
+        state: dict[str, Any] = {"usual_purchase": self.usual_purchase_, "usual": dict(self.usual_.parts)}
+        state |= {"readiness": self.readiness_.model_dump(mode="json")}
         artifact.write_forecast(folder, self.forecast_, settings=vars_of(self), state=state)
 
     @classmethod
@@ -167,6 +196,7 @@ class ClvPredictor(Predictor):
             model = cls(**settings)
             model.forecast_ = forecast
             model.usual_purchase_ = float(state["usual_purchase"])
+            model.usual_ = UsualCustomer(state["usual"])
             model.readiness_ = Readiness(**state["readiness"])
         return model
 

@@ -11,6 +11,8 @@ ANNUAL_DISCOUNT = 0.1
 QUANTILES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 P_ALIVE = "p_alive"
 EXPECTED_PURCHASES = "expected_purchases"
+MARGIN = "margin"
+"""Last of `STATISTICS`; left out where the company gives no margin."""
 
 SPEC = Spec(
     name="clv",
@@ -35,6 +37,11 @@ SPEC = Spec(
             description="still a customer at as_of; for an account without an order: becomes one by the horizon",
         ),
         Statistic(name=EXPECTED_PURCHASES, unit="count", description="expected days with a positive net order, to the horizon"),
+        Statistic(
+            name=MARGIN,
+            unit="currency",
+            description="the part of mean that is margin; left out where no order has the own field margin",
+        ),
     ),
     headline=MEAN,
     score="mean",

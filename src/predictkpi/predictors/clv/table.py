@@ -11,6 +11,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end
 from predictkpi.errors import SchemaError, UnknownEntityError
 from predictkpi.features import rfm
+from predictkpi.features.margins import margin_shares
 from predictkpi.features.purchase_days import DAY, Floats, PurchaseDays
 from predictkpi.features.purchase_rhythm import RHYTHM_COLUMNS, rhythm_of
 from predictkpi.predictors.clv.cutoffs import practice
@@ -19,19 +20,22 @@ from predictkpi.snapshot import MemoryFacts, Snapshot
 
 ACCOUNT_DAYS = "account_days"
 HISTORY_DAYS = "history_days"
+MARGIN_SHARE = "margin_share"
+OPENED_LATE = "opened_late"
 CATEGORIES = (c.SEGMENT, c.REGION, c.INDUSTRY, c.CHANNEL)
 """What is said of a customer, as text; empty where nothing is."""
-CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, *CATEGORIES, *rfm.RFM_COLUMNS, *RHYTHM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS]
+CLV_COLUMNS = [c.ENTITY_ID, c.AS_OF, *CATEGORIES, *rfm.RFM_COLUMNS, *RHYTHM_COLUMNS, ACCOUNT_DAYS, HISTORY_DAYS, MARGIN_SHARE, OPENED_LATE]
 SPENT, BOUGHT = "spent_", "bought_"
 """Before a span in days: net spend and purchases that came within it, in training tables; missing where it is not over yet."""
 
 
-def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
+def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None, with_margin: bool = True) -> pd.DataFrame:
     """One row per customer with an order, or an account, known before ``as_of``; sorted by id, or in the order of ``entity_ids``.
 
     Columns `CLV_COLUMNS`: `CATEGORIES`, `features.rfm`, `features.purchase_rhythm`, ``account_days`` since the account was opened (or
-    first known, or first bought, whichever is earliest) and ``history_days`` since the company's first order, the same in every row.
-    Raises `UnknownEntityError`.
+    first known, or first bought, whichever is earliest), ``history_days`` since the company's first order, the same in every row,
+    ``margin_share`` of `features.margins` (missing where no order has a margin, or not ``with_margin``), and ``opened_late``: whole days by
+    which the account is said to have been opened after the first purchase, 0 where it was not. Raises `UnknownEntityError`.
     """
     orders, customers = snapshot.orders, snapshot.customers
     history_days = (snapshot.as_of - orders[c.DS].min()) / DAY if len(orders) else 0.0
@@ -54,6 +58,9 @@ def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = No
         table[name] = accounts[name].reindex(cohort).fillna("").astype("str")
     table[ACCOUNT_DAYS] = np.fmax(_account_days(snapshot, accounts, cohort), table[rfm.T].to_numpy())
     table[HISTORY_DAYS] = history_days
+    stated = (snapshot.as_of - accounts[c.CREATED_AT].reindex(cohort)) / DAY
+    table[OPENED_LATE] = np.floor(np.fmax(table[rfm.T].to_numpy() - stated.to_numpy(float), 0.0)) * (table[rfm.PURCHASES] > 0)
+    table[MARGIN_SHARE] = margin_shares(snapshot, cohort) if with_margin else np.nan
     table[c.AS_OF] = snapshot.as_of
     table.index.name = c.ENTITY_ID
     return table.reset_index()[CLV_COLUMNS]
@@ -74,7 +81,7 @@ def build_training_table(snapshot: Snapshot, *, horizons: Sequence[float], budge
     source = snapshot if len(sampled) == len(bought) else _only(snapshot, sampled)
     frames = [now]
     for cutoff in plan.cutoffs:
-        rows = build_clv_table(source.at(cutoff))
+        rows = build_clv_table(source.at(cutoff), with_margin=False)
         rows = rows[rows[rfm.ORDERS] > 0].reset_index(drop=True)
         rows[HISTORY_DAYS] = history - (snapshot.as_of - cutoff) / DAY
         for span in plan.spans:
@@ -88,7 +95,7 @@ def build_training_table(snapshot: Snapshot, *, horizons: Sequence[float], budge
 
 def build_outcomes(later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Net revenue and purchases of the cohort of ``as_of`` in each horizon, as known in ``later``; `columns.OUTCOME_COLUMNS`."""
-    cohort = build_clv_table(later.at(as_of))[c.ENTITY_ID]
+    cohort = build_clv_table(later.at(as_of), with_margin=False)[c.ENTITY_ID]
     frames = []
     for horizon in SPEC.horizons:
         end = horizon_end(as_of, horizon, SPEC.time_unit)

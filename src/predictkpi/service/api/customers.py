@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.reasons import Language, WithReasons, with_reasons
 from predictkpi.service.schemas import PredictionEnvelope
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -17,7 +18,11 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
     responses=problems("unknown-entity", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"),
 )
 def customer_clv(
-    customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])], view: CurrentView
+    customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])],
+    view: CurrentView,
+    reasons: WithReasons = False,
+    language: Language = "en",
 ) -> PredictionEnvelope:
     """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still."""
-    return view.predict("clv", customer_id)
+    answer = view.predict("clv", customer_id)
+    return with_reasons(answer, view, language=language) if reasons else answer

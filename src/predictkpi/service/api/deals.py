@@ -18,7 +18,7 @@ from predictkpi.service.error_handlers import build_problem, fields_of, problem_
 from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
 from predictkpi.service.payloads import PreparedDeal, predict, prepare
 from predictkpi.service.problems import PROBLEM_TYPES
-from predictkpi.service.reasons import Language, WithReasons, reasons_of
+from predictkpi.service.reasons import Language, WithReasons, with_reasons
 from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
@@ -39,10 +39,7 @@ def deal_close_time(
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
     wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
     answer = view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
-    if not reasons:
-        return answer
-    predictor = view.champion("close_time").predictor
-    return answer.model_copy(update={"reasons": reasons_of(predictor, view.snapshot, [deal_id], language=language)[deal_id]})
+    return with_reasons(answer, view, language=language) if reasons else answer
 
 
 @router.get("/{deal_id:path}/close-time/changes", responses=problems("unknown-entity", *_PROBLEMS))

@@ -14,7 +14,7 @@ from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError
 from predictkpi.metrics.ranking import calibration_slope, normalised_gini, pit_coverage, randomised_pit, total_bias
 from predictkpi.predictors.clv.model import ClvPredictor, horizon_days
-from predictkpi.predictors.clv.spec import SPEC, STATISTICS
+from predictkpi.predictors.clv.spec import MARGIN, SPEC, STATISTICS
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
 START = pd.Timestamp("2022-01-01")
@@ -44,7 +44,8 @@ def predictions(fitted, drawn) -> pd.DataFrame:
 
 def test_predict__answers_everybody_with_every_statistic(predictions, drawn, fitted):
     assert list(predictions.columns) == c.PREDICTION_COLUMNS
-    assert len(predictions) == 940 * len(SPEC.horizons) * len(STATISTICS)
+    assert set(predictions[c.STATISTIC]) == set(STATISTICS) - {MARGIN}, "this company gives no margin"
+    assert len(predictions) == 940 * len(SPEC.horizons) * (len(STATISTICS) - 1)
     assert not predictions.duplicated([c.ENTITY_ID, c.HORIZON, c.STATISTIC]).any()
     assert np.isfinite(predictions[c.VALUE]).all()
     assert (predictions[c.VALUE] >= 0).all()
