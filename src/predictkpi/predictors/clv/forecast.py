@@ -111,7 +111,7 @@ class CustomerForecast:
         buyers, fresh, _ = kinds(inputs)
         known, new = known or self.buyers(inputs, days), inputs.iloc[fresh]
         found.purchases[buyers], found.mean[buyers] = known.purchases, known.mean
-        found.p_alive[buyers] = self._alive(known.rows)[:, None]
+        found.p_alive[buyers] = self.p_alive(known.rows)[:, None]
         age, segment = new[ACCOUNT_DAYS].to_numpy(float), new[c.SEGMENT]
         value_new = self.model.spend.mean_value * self.accounts.value_ratios(segment) * self.model.net_share
         for h, t in enumerate(days):
@@ -136,7 +136,7 @@ class CustomerForecast:
             yield from self._contract_draws(shared, self.contracts.by_segment[name], known.chosen(places), buyers[places], days)
         free, known = buyers[~bound], known.chosen(~bound)
         frequency, _, age = histories(known.rows)
-        alive, spent = self._alive(known.rows), spent_of(known.rows)
+        alive, spent = self.p_alive(known.rows), spent_of(known.rows)
         for rows, drawn in shared.of_customers(frequency=frequency, alive=alive, T=age, spent=spent, days=days, tempo=known.tempo):
             yield free[rows], _with_mean(drawn, known.mean[rows])
         new = inputs.iloc[fresh]
@@ -152,7 +152,8 @@ class CustomerForecast:
         for rows, drawn in shared.of_contracts(contract, survived=survived, is_active=active, due=due, spent=spent):
             yield at[rows], _with_mean(drawn, known.mean[rows])
 
-    def _alive(self, known: pd.DataFrame) -> Floats:
+    def p_alive(self, known: pd.DataFrame) -> Floats:
+        """Chance that each row with a purchase still is a customer: ``(n,)``; in contracts 0 or 1."""
         alive = self.model.p_alive(known)
         for name, rows in self.contracts.places(known).items():
             alive[rows] = self.contracts.by_segment[name].is_active(known.iloc[rows])

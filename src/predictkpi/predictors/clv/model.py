@@ -117,8 +117,9 @@ class ClvPredictor(Predictor):
         if not len(bought):
             raise InsufficientDataError("clv: no customer has a purchase of positive net value, so there is no spend to learn from")
         self.usual_purchase_ = float(np.median(spent_of(bought) / bought[rfm.PURCHASES].to_numpy(float)))
-        self.usual_ = UsualCustomer.of(bought)
         self.forecast_ = CustomerForecast.fit(table, self.settings())
+        here = bought[self.forecast_.p_alive(bought) >= 0.5]
+        self.usual_ = UsualCustomer.of(here if len(here) else bought)
         return self
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
