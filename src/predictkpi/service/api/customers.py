@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from predictkpi.service.api.customer_value import ranked
+from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.dependencies import CurrentView, problems
-from predictkpi.service.schemas import PredictionEnvelope
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
@@ -18,6 +19,9 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 )
 def customer_clv(
     customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])], view: CurrentView
-) -> PredictionEnvelope:
-    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still."""
-    return view.predict("clv", customer_id)
+) -> CustomerEnvelope:
+    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still.
+
+    `rank` and `decile` say where the customer stands among all, by the mean over 12 months.
+    """
+    return ranked(view.predict("clv", customer_id), view)
