@@ -81,12 +81,14 @@ def channel_returns(predictor: Predictor, snapshot: Snapshot, *, draws: int = DR
     realised = np.bincount(codes, weights=so_far, minlength=len(channels))
     curves = _curves(predictor, snapshot, won, codes, n_channels=len(channels), draws=draws)
     spent = None if cost is None else cost.reindex(channels, fill_value=0.0).to_numpy()
+    # as in the KPIs: in the first year of the records everybody looks new
+    is_settled = bool(len(won)) and snapshot.orders[c.DS].min() <= since - pd.DateOffset(months=12)
     rows = [
-        _row(name, int(customers[at]), float(realised[at]), curves[at], None if spent is None else float(spent[at]))
+        _row(name, int(customers[at]), float(realised[at]), curves[at], None if spent is None else float(spent[at]), is_settled)
         for at, name in enumerate(channels)
     ]
     in_all = None if spent is None else float(spent.sum())
-    rows.append(_row(c.TOTAL, int(customers.sum()), float(realised.sum()), curves.sum(axis=0), in_all))
+    rows.append(_row(c.TOTAL, int(customers.sum()), float(realised.sum()), curves.sum(axis=0), in_all, is_settled))
     return ChannelReturns(pd.DataFrame(rows, columns=CHANNEL_COLUMNS), since, until, lag)
 
 
@@ -147,7 +149,7 @@ def _realised(snapshot: Snapshot, won: pd.DataFrame, months: Floats) -> Floats:
     return found.cumsum(axis=1)
 
 
-def _row(name: str, customers: int, realised: float, curve: Floats, cost: float | None) -> dict[str, object]:
+def _row(name: str, customers: int, realised: float, curve: Floats, cost: float | None, is_settled: bool) -> dict[str, object]:
     """One row of `ChannelReturns`; ``curve`` (n_months, draws) is the sum over its customers."""
     row: dict[str, object] = dict.fromkeys(CHANNEL_COLUMNS, np.nan)
     row |= {c.CHANNEL: name, "customers": customers, c.COST: np.nan if cost is None else cost}
@@ -170,8 +172,9 @@ def _row(name: str, customers: int, realised: float, curve: Floats, cost: float 
             reasons += why
         if customers < FEWEST_CUSTOMERS:
             reasons.append(f"only {customers} customers")
-    has_ratio = row["cac"] == row["cac"]
-    thin = customers < FEWEST_CUSTOMERS
+        if not is_settled:
+            reasons.append("the orders begin less than a year before these months: some of these customers only look new")
+    has_ratio, thin = row["cac"] == row["cac"], customers < FEWEST_CUSTOMERS or not is_settled
     row[c.STATUS] = (Status.LIMITED if thin else Status.FULL).value if has_ratio else Status.INSUFFICIENT_DATA.value
     row[c.REASON] = "; ".join(reasons)
     return row

@@ -31,7 +31,8 @@ from predictkpi.snapshot import Snapshot
 DIMENSIONS = (*CATEGORIES, c.OWNER)
 NONE = "(none)"
 GROUP = "group"
-DRAWS = 1024
+DRAWS, DRAWS_OF_MANY, MANY = 1024, 256, 100_000
+"""Draws of a cohort, and of one of more than so many customers: there each of them weighs little, and the common level nearly all."""
 SUMMED = (MEAN, DISCOUNTED, EXPECTED_PURCHASES)
 """Statistics whose total is the sum of the customers'."""
 TOTAL_COLUMNS = [GROUP, c.HORIZON, "customers", "without_order", MEAN, *QUANTILES, DISCOUNTED, EXPECTED_PURCHASES]
@@ -67,7 +68,7 @@ class GroupDraws:
 
 @dataclass(frozen=True)
 class CustomerBase:
-    """The cohort with its predictions.
+    """The cohort with its predictions, and how many ``draws`` of it are made: a power of two, the same for all its parts.
 
     ``inputs`` as of `Predictor.inputs`, and ``owner``; ``predicted`` (n, n_horizons) by each of `SUMMED`; ``status`` and ``reason`` the
     same shape.
@@ -78,6 +79,7 @@ class CustomerBase:
     status: npt.NDArray[np.object_]
     reason: npt.NDArray[np.object_]
     predictor: DrawsSpend
+    draws: int = DRAWS
 
     @classmethod
     def of(cls, predictor: Predictor, snapshot: Snapshot, predictions: pd.DataFrame | None = None) -> CustomerBase:
@@ -96,7 +98,7 @@ class CustomerBase:
 
         predicted = {name: wide(name, c.VALUE).astype(np.float64) for name in SUMMED}
         owner = ids.map(owners(snapshot)).astype(object).fillna("")
-        return cls(inputs.assign(**{c.OWNER: owner}), predicted, wide(MEAN, c.STATUS), wide(MEAN, c.REASON), drawn)
+        return cls(inputs.assign(**{c.OWNER: owner}), predicted, wide(MEAN, c.STATUS), wide(MEAN, c.REASON), drawn, draws_of(len(inputs)))
 
     def where(self, wanted: Mapping[str, Collection[str]]) -> CustomerBase:
         """Those whose value of each named dimension is one of the wanted; `UnknownNameError` lists the values there are."""
@@ -124,9 +126,9 @@ class CustomerBase:
         found = self.inputs[dimension].astype(object).fillna("").astype(str)
         return found.where(found != "", NONE)
 
-    def draw(self, *, by: str | None = None, draws: int = DRAWS) -> GroupDraws:
-        """Joint draws of net revenue by group, a power of two of them. Each customer's draws have the mean that is predicted for them,
-        unless not one of them brings anything."""
+    def draw(self, *, by: str | None = None) -> GroupDraws:
+        """Joint draws of net revenue by group. Each customer's have the mean that is predicted, unless not one of them brings anything."""
+        draws = self.draws
         codes, groups = pd.factorize(self.members(by), sort=True)
         found = np.zeros((len(groups), len(SPEC.horizons), draws))
         if len(self.inputs):
@@ -139,13 +141,13 @@ class CustomerBase:
             found *= np.stack([shocks(spread, draws) for spread in self.predictor.level_spreads(days)])
         return GroupDraws([str(group) for group in groups], found)
 
-    def totals(self, *, by: str | None = None, draws: int = DRAWS) -> pd.DataFrame:
+    def totals(self, *, by: str | None = None) -> pd.DataFrame:
         """One row per group and horizon, groups sorted and last the total; columns `TOTAL_COLUMNS`. Empty without customers.
 
         Among ``customers``, ``without_order`` have none yet. ``mean``, ``discounted`` and ``expected_purchases`` are sums of what is
         predicted for each; the quantiles are those of the total, from joint draws.
         """
-        drawn = self.draw(by=by, draws=draws)
+        drawn = self.draw(by=by)
         codes = pd.Categorical(self.members(by), categories=drawn.groups).codes
         counted = np.column_stack([np.ones(len(self.inputs)), self.inputs[rfm.ORDERS] <= 0])
         sums = [_by_code(values, codes, len(drawn.groups)) for values in (counted, *(self.predicted[name] for name in SUMMED))]
@@ -162,6 +164,11 @@ class CustomerBase:
         columns |= {name: values.reshape(-1) for name, values in zip(SUMMED, sums[1:], strict=True)}
         columns |= {name: level.reshape(-1) for name, level in zip(QUANTILES, levels, strict=True)}
         return pd.DataFrame(columns)[TOTAL_COLUMNS]
+
+
+def draws_of(customers: int) -> int:
+    """How many draws a cohort of so many customers gets."""
+    return DRAWS if customers <= MANY else DRAWS_OF_MANY
 
 
 def owners(snapshot: Snapshot) -> pd.Series:

@@ -156,6 +156,16 @@ def test_unknown_channel__has_a_value_and_no_cost():
     assert "their channel is not known" in table.loc["unknown", "reason"]
 
 
+def test_first_year_of_the_records__makes_everybody_look_new():
+    orders = [(f"C{number}", "2023-05-05", 100.0) for number in range(12)]
+    channels, spend = {f"C{number}": "ads" for number in range(12)}, [("2023-05-02", "ads", 60.0)]
+    _, table = returned(SteadySpend(1.0), facts(orders=orders, channels=channels, spend=spend))
+    assert table.loc["ads", "status"] == "limited"
+    assert table.loc["ads", "reason"].startswith("the orders begin less than a year before")
+    _, table = returned(SteadySpend(1.0), facts(orders=[("Old", "2022-04-05", 1.0), *orders], channels=channels, spend=spend))
+    assert table.loc["ads", ["status", "reason"]].tolist() == ["full", ""]
+
+
 def test_nobody__won_and_nothing_spent_is_a_total_of_nobody():
     found, table = returned(SteadySpend(1.0), facts(orders=[("A", "2020-05-05", 100.0)]))
     assert list(found.table.columns) == CHANNEL_COLUMNS

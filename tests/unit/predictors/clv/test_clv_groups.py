@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from predictkpi.core import columns as c
 from predictkpi.errors import UnknownNameError
 from predictkpi.features import rfm
 from predictkpi.predictors import predictor_class
-from predictkpi.predictors.clv.groups import DIMENSIONS, NONE, TOTAL_COLUMNS, CustomerBase, joint, owners, shocks, shuffled
+from predictkpi.predictors.clv.groups import DIMENSIONS, NONE, TOTAL_COLUMNS, CustomerBase, draws_of, joint, owners, shocks, shuffled
 from predictkpi.predictors.clv.level import DEFAULT_SPREAD
 from predictkpi.predictors.clv.model import ClvPredictor
 from predictkpi.predictors.clv.ranks import ranks
@@ -47,15 +49,15 @@ def either(request) -> CustomerBase:
 
 @pytest.mark.parametrize("by", DIMENSIONS)
 def test_draw__groups_add_up_to_the_total_draw_by_draw(either, by):
-    grouped, whole = either.draw(by=by, draws=256), either.draw(draws=256)
+    grouped, whole = either.draw(by=by), either.draw()
     assert len(grouped.groups) > 1
     np.testing.assert_allclose(grouped.revenue.sum(axis=0), whole.revenue[0], rtol=1e-10)
 
 
 def test_draw__of_a_group_is_the_same_in_whatever_set_it_stands(either):
-    grouped = either.draw(by="segment", draws=256)
+    grouped = either.draw(by="segment")
     for number, segment in enumerate(grouped.groups):
-        alone = either.where({"segment": [segment]}).draw(draws=256)
+        alone = either.where({"segment": [segment]}).draw()
         np.testing.assert_allclose(alone.revenue[0], grouped.revenue[number], rtol=1e-10)
 
 
@@ -68,7 +70,7 @@ def test_draw__has_the_mean_that_is_predicted(either):
 
 @pytest.mark.parametrize("by", [None, *DIMENSIONS])
 def test_totals__are_the_sums_of_the_customers_predictions(base, predictions, by):
-    table = base.totals(by=by, draws=64)
+    table = base.totals(by=by)
     assert list(table.columns) == TOTAL_COLUMNS
     member = dict(zip(base.inputs[c.ENTITY_ID], base.members(by), strict=True))
     named = predictions.assign(group=predictions[c.ENTITY_ID].map(member))
@@ -81,7 +83,7 @@ def test_totals__are_the_sums_of_the_customers_predictions(base, predictions, by
 
 
 def test_totals__count_everybody_and_put_the_total_last(base):
-    table = base.totals(by="segment", draws=64)
+    table = base.totals(by="segment")
     year = table[table[c.HORIZON] == 12].set_index("group")
     assert year.index[-1] == "total"
     for segment, rows in base.inputs.groupby("segment"):
@@ -94,6 +96,28 @@ def test_totals__count_everybody_and_put_the_total_last(base):
     assert year["q90"].iloc[:-1].sum() > year.loc["total", "q90"], "quantiles of a total are no sums of quantiles"
 
 
+def test_totals__of_contracts_are_the_sums_too(book):
+    """Members who pay every 30 days and leave now and then, beside customers who come as they like."""
+    rng, start = np.random.default_rng(5), pd.Timestamp("2022-01-01")
+    rows, accounts = [], []
+    for number in range(120):
+        stays = min(int(rng.geometric(0.06)), 30)
+        rows += [(f"member{number}", start + pd.Timedelta(days=30 * k + number % 28), 50.0) for k in range(stays)]
+        free = np.cumsum(rng.exponential(70.0, 6))
+        rows += [(f"free{number}", start + pd.Timedelta(days=float(day)), rng.gamma(3.0) * 30) for day in free if day < 900]
+        accounts += [(f"member{number}", "Members", start), (f"free{number}", "Free", start)]
+    snapshot = Snapshot(book(rows, accounts=accounts), start + pd.Timedelta(days=900))
+    model = ClvPredictor(draws=32)
+    model.fit(model.training_table(snapshot))
+    assert list(model.forecast_.contracts.by_segment) == ["Members"]
+    found = CustomerBase.of(model, snapshot)
+    drawn = found.draw(by="segment")
+    for segment, revenue in zip(drawn.groups, drawn.revenue, strict=True):
+        expected = found.predicted["mean"][(found.members("segment") == segment).to_numpy()].sum(axis=0)
+        assert revenue.mean(axis=-1) == pytest.approx(expected, rel=0.01)
+    assert set(found.members("owner")) == {NONE}, "a company without deals has no owners"
+
+
 def test_totals__are_the_same_every_time(base, fitted, snapshot):
     pd.testing.assert_frame_equal(base.totals(by="region"), CustomerBase.of(fitted, snapshot).totals(by="region"))
 
@@ -101,12 +125,8 @@ def test_totals__are_the_same_every_time(base, fitted, snapshot):
 def test_totals__of_accounts_without_an_order_are_not_nothing(base):
     fresh = base.inputs[c.ENTITY_ID][base.inputs[rfm.ORDERS] == 0]
     kept = base.inputs[c.ENTITY_ID].isin(fresh).to_numpy()
-    alone = CustomerBase(
-        base.inputs[kept].reset_index(drop=True),
-        {name: values[kept] for name, values in base.predicted.items()},
-        base.status[kept],
-        base.reason[kept],
-        base.predictor,
+    alone = replace(
+        base, inputs=base.inputs[kept].reset_index(drop=True), predicted={name: values[kept] for name, values in base.predicted.items()}
     )
     row = alone.totals().iloc[-1]
     assert row["customers"] == row["without_order"] == len(fresh)
@@ -122,7 +142,7 @@ def test_draw__shares_a_level_and_so_is_wider_than_independent_customers(fitted,
         def level_spreads(self, days):
             return np.zeros(len(days))
 
-    alone = CustomerBase(base.inputs, base.predicted, base.status, base.reason, WithoutLevel()).draw().revenue[0]
+    alone = replace(base, predictor=WithoutLevel()).draw().revenue[0]
     shared = base.draw().revenue[0]
     spread = fitted.level_spreads(np.array([365.0]))[0]
     assert spread > 0.05
@@ -137,6 +157,19 @@ def test_draw__without_a_level_has_the_spread_of_published_models(draw):
     model.fit(model.training_table(snapshot))
     assert model.forecast_.level(365.0) is None
     assert (model.level_spreads(np.array([90.0, 365.0])) == DEFAULT_SPREAD).all()
+
+
+@pytest.mark.parametrize("draws", [64, 256])
+def test_draw__of_fewer_draws_tells_nearly_the_same(base, draws):
+    many, few = (replace(base, draws=number).totals().set_index(c.HORIZON) for number in (1024, draws))
+    for name in ("q10", "q50", "q90"):
+        assert few.loc[12, name] == pytest.approx(many.loc[12, name], rel=0.06)
+    assert (few["mean"] == many["mean"]).all()
+
+
+def test_draws_of__a_large_cohort_are_fewer_and_powers_of_two():
+    numbers = [draws_of(customers) for customers in (0, 100_000, 100_001, 10_000_000)]
+    assert numbers == [1024, 1024, 256, 256]
 
 
 def test_shuffled__keeps_each_customer_s_draws_and_makes_them_independent():
