@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ from predictkpi.predictors.clv.table import CATEGORIES
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
+Drawn = npt.NDArray[np.floating[Any]]
+"""Draws in whatever precision they come; their sums are in double."""
 DIMENSIONS = (*CATEGORIES, c.OWNER)
 NONE = "(none)"
 GROUP = "group"
@@ -42,7 +44,7 @@ TOTAL_COLUMNS = [GROUP, c.HORIZON, "customers", "without_order", MEAN, *QUANTILE
 class DrawsSpend(Protocol):
     """A predictor whose customers' net revenue can be drawn."""
 
-    def spend_draws(self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None) -> Iterator[tuple[Positions, Floats]]:
+    def spend_draws(self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None) -> Iterator[tuple[Positions, Drawn]]:
         """``(positions, (n, n_days, draws))``, chunk by chunk; rows of one as_of, ``days`` rise; who is left out brings nothing."""
         ...
 
@@ -135,7 +137,7 @@ class CustomerBase:
             days = horizon_days(self.inputs[c.AS_OF].iloc[0])
             ids, mean = self.inputs[c.ENTITY_ID].to_numpy(object), self.predicted[MEAN]
             for rows, drawn in self.predictor.spend_draws(self.inputs, days=days, draws=draws):
-                simulated = drawn.mean(axis=-1)
+                simulated = drawn.mean(axis=-1, dtype=float)
                 scale = np.divide(mean[rows], simulated, out=np.ones_like(simulated), where=simulated > 0)
                 add_by_code(found, codes[rows], shuffled(drawn, ids[rows]) * scale[..., None])
             found *= np.stack([shocks(spread, draws) for spread in self.predictor.level_spreads(days)])
@@ -181,7 +183,7 @@ def owners(snapshot: Snapshot) -> pd.Series:
     return newest.map(owner)
 
 
-def joint(draws: Floats, ids: npt.NDArray[np.object_], level: Level | None) -> Floats:
+def joint(draws: Drawn, ids: npt.NDArray[np.object_], level: Level | None) -> Floats:
     """Draws ``(n, n_horizons, n_draws)`` of customers ``ids``, made joint: every customer's `shuffled`, and all times the level's shock.
 
     The shock is lognormal with mean 1 and the level's spread (`DEFAULT_SPREAD` where there is no level): the same in a draw for everybody.
@@ -189,7 +191,7 @@ def joint(draws: Floats, ids: npt.NDArray[np.object_], level: Level | None) -> F
     return shuffled(draws, ids) * shocks(level.spread if level else DEFAULT_SPREAD, draws.shape[-1])
 
 
-def shuffled(draws: Floats, ids: npt.NDArray[np.object_]) -> Floats:
+def shuffled(draws: Drawn, ids: npt.NDArray[np.object_]) -> Drawn:
     """Draws ``(n, n_horizons, n_draws)``, each customer's in an order of their own.
 
     The shuffle is ``position -> (a * position + b) mod n_draws`` with odd ``a``, both from the id's hash; ``n_draws`` is a power of two.
