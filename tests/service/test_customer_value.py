@@ -37,6 +37,7 @@ def test_value__of_all_customers_is_the_sum_of_their_predictions(get, champion):
         assert found["revenue"]["q90"] < wide["q90"].sum(), "a total's quantile is no sum of quantiles"
     assert total["customers"] == len(champion.table)
     assert all(sum(item["statuses"].values()) == total["customers"] for item in answer["horizons"])
+    assert all(item["reason"] for item in answer["horizons"]), "accounts without an order are below full, and the answer says so"
     assert pd.Timestamp(answer["horizons"][2]["until"]) == pd.Timestamp(answer["as_of"]) + pd.DateOffset(months=12)
     assert answer["model"]["version"] == champion.ref.version
     assert get(PATH) == answer, "the same question has the same answer"

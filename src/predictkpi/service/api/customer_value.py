@@ -126,7 +126,9 @@ def _verdict(view: View, champion: Champion, customers: CustomerBase, horizon: i
     at = SPEC.horizons.index(horizon)
     floor = Status.BASELINE if champion.ref.kind == "baseline" else Status.FULL
     statuses = Counter(worst(Status(status), floor) for status in customers.status[:, at])
-    reasons = Counter(reason for reason in customers.reason[:, at] if reason)
+    # what is said of a customer on the full rung is a note on one of its numbers
+    told = zip(customers.status[:, at], customers.reason[:, at], strict=True)
+    reasons = Counter(reason for status, reason in told if reason and status != Status.FULL)
     reason = champion.ref.reason or (reasons.most_common(1)[0][0] if reasons else "")
     until = horizon_end(view.as_of, horizon, SPEC.time_unit)
     return HorizonVerdict(horizon=horizon, until=until, statuses=dict(statuses), reason=reason)
