@@ -8,6 +8,10 @@ import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
+from predictkpi.core.types import ModelRef, Status
+from predictkpi.predictors.clv.model import ClvPredictor
+from predictkpi.service.api.customer_value import channels_value, customers_value
+from predictkpi.service.view import Champion, PredictionTable, View
 
 PATH = "/v1/customers/value"
 CHANNELS = "/v1/channels/value"
@@ -175,3 +179,20 @@ def test_commands__teach(cli):
         code, out, _ = cli(name, "--help")
         assert code == 0
         assert told in out
+
+
+def test_value__of_a_baseline_says_so_in_every_status(snapshot, served):
+    baseline = ClvPredictor().baseline()
+    baseline.fit(baseline.training_table(snapshot))
+    ref = ModelRef(predictor="clv", version="7", kind="baseline", reason="no model was better", run_id="r")
+    champion = Champion(baseline, ref, PredictionTable(baseline.predict(snapshot)))
+    view = View(snapshot, {"clv": champion}, {}, served.serving.view.fingerprint)
+    answer = customers_value(view, by="segment")
+    assert {status for item in answer.horizons for status in item.statuses} == {Status.BASELINE, Status.PRIOR}
+    assert all(item.reason == "no model was better" for item in answer.horizons)
+    year = at(answer.total.model_dump(), 12)["revenue"]
+    assert year["mean"] == pytest.approx(champion.table.wide(12)["mean"].sum())
+    assert year["q10"] < year["mean"] < year["q90"]
+    channels = channels_value(view)
+    assert {channel.status for channel in channels.channels} == {Status.BASELINE, Status.INSUFFICIENT_DATA}
+    assert channels.total.ltv_to_cac_24.q10 < channels.total.ltv_to_cac_24.q90
