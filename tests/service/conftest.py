@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pandas as pd
 import pytest
 from running_service import Served, running, settings_in, train_all
 
+from predictkpi.cli import main
 from predictkpi.core import columns as c
 from predictkpi.pipelines.open_store import open_store
 from predictkpi.settings import Settings
@@ -66,3 +68,21 @@ def open_deals(snapshot) -> pd.DataFrame:
     newest = snapshot.deal_events.sort_values(c.DS, kind="stable").drop_duplicates(c.DEAL_ID, keep="last").set_index(c.DEAL_ID)
     known = newest[newest.index.isin(snapshot.deals[c.DEAL_ID])]
     return known[~known[c.STAGE].isin(c.CLOSED_STAGES)]
+
+
+@pytest.fixture
+def cli(settings, tmp_path, monkeypatch, capsys):
+    """``cli("pipeline", "--by", "owner")`` -> (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREDICTKPI_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.tracking_uri)
+    monkeypatch.setenv("PREDICTKPI_ARTIFACT_ROOT", str(settings.artifact_root))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["predictkpi", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return run

@@ -3,30 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pandas as pd
 import pytest
-
-from predictkpi.cli import main
-
-
-@pytest.fixture
-def cli(settings, tmp_path, monkeypatch, capsys):
-    """``cli("pipeline", "--by", "owner")`` -> (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PREDICTKPI_DATABASE_URL", settings.database_url)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.tracking_uri)
-    monkeypatch.setenv("PREDICTKPI_ARTIFACT_ROOT", str(settings.artifact_root))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["predictkpi", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        printed = capsys.readouterr()
-        return int(left.value.code or 0), printed.out, printed.err
-
-    return run
 
 
 def test_forecast__gives_the_horizons_asked_for(cli, get, open_deals):

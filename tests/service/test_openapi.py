@@ -25,6 +25,8 @@ def test_document__lists_the_api(document):
         "/v1/kpis/{kpi}/alerts",
         "/v1/forecasts/revenue",
         "/v1/customers/{customer_id}/clv",
+        "/v1/customers/value",
+        "/v1/channels/value",
         "/v1/deals/{deal_id}/close-time",
         "/v1/deals/close-time",
         "/v1/deals/close-time/batch",

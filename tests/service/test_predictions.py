@@ -28,10 +28,11 @@ ENVELOPE = {
     "curve",
     "reasons",
 }
+STANDING = {"rank", "of", "decile"}
 
 
 def assert_is_envelope(answer, *, predictor, horizons):
-    assert set(answer) == ENVELOPE
+    assert set(answer) == ENVELOPE | (STANDING if predictor == "clv" else set())
     assert answer["predictor"] == answer["model"]["name"] == predictor
     assert set(answer["model"]) == {"name", "version", "kind", "reason"}
     assert answer["status"] in set(Status)

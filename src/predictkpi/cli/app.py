@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import alerts, changes, checks, data, demo, forecasts, lifecycle, pipeline, reasons, serve, sync, targets
+from predictkpi.cli import alerts, changes, checks, customers, data, demo, forecasts, lifecycle, pipeline, reasons, serve, sync, targets
 
 _debug = False
 
@@ -56,6 +56,8 @@ for command, panel in (
     (lifecycle.promote, MODELS),
     (forecasts.forecast, ANSWERS),
     (pipeline.pipeline, ANSWERS),
+    (customers.customers, ANSWERS),
+    (customers.channels, ANSWERS),
     (changes.changes, ANSWERS),
     (reasons.reasons, ANSWERS),
     (forecasts.score, ANSWERS),

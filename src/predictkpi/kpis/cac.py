@@ -9,6 +9,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.kpis.acquisition import acquisitions, observed_lag
 from predictkpi.kpis.base import CUSTOMER_DIMENSIONS, IS_PARTIAL, UNKNOWN, Kpi, View, no_cells, starts_of
+from predictkpi.snapshot import Snapshot
 
 
 class NewCustomers(Kpi):
@@ -113,7 +114,7 @@ class CacLagged(Kpi):
 
     def compute(self, view: View) -> pd.DataFrame:
         """Cost per new customer; a period whose spend is covered only in part is partial."""
-        return _cost_per_customer(view, lag=observed_lag(view.snapshot.spend, acquisitions(view.snapshot.orders)))
+        return _cost_per_customer(view, lag=lag_of(view.snapshot))
 
 
 def paid_acquisitions(view: View, *, lag: int = 0) -> pd.DataFrame:
@@ -128,22 +129,30 @@ def _covered(view: View, lag: int) -> tuple[pd.Timestamp, pd.Timestamp]:
     return start + pd.Timedelta(days=lag), end + pd.Timedelta(days=lag)
 
 
-def _cost_per_customer(view: View, *, lag: int) -> pd.DataFrame:
+def acquisition_cells(view: View, *, lag: int) -> pd.DataFrame:
+    """The two sides of CAC, spend (moved ``lag`` days forward) and the customers won: ``cost, n, is_partial`` by member and period.
+
+    There must be spend. A period that spend covers only in part is partial.
+    """
     spend = view.snapshot.spend
-    if spend.empty:
-        return no_cells()
     covered_from, covered_to = _covered(view, lag)
     spent = spend.assign(**{c.DS: spend[c.DS] + pd.Timedelta(days=lag)})
     won = paid_acquisitions(view, lag=lag)
     cells = pd.DataFrame({c.COST: view.group(spent, c.DS)[c.COST].sum(), c.N: view.group(won, c.DS).size()}).fillna(0.0)
+    starts = starts_of(cells)
+    return cells.assign(**{IS_PARTIAL: (starts < covered_from) | (view.ends(starts) > covered_to)})
+
+
+def lag_of(snapshot: Snapshot) -> int:
+    """Days that `CacLagged` moves spend by: `observed_lag` at ``as_of``."""
+    return observed_lag(snapshot.spend, acquisitions(snapshot.orders))
+
+
+def _cost_per_customer(view: View, *, lag: int) -> pd.DataFrame:
+    if view.snapshot.spend.empty:
+        return no_cells()
+    cells = acquisition_cells(view, lag=lag)
     has_ratio = cells[c.N] > 0
     if view.by is not None:
         has_ratio &= cells.index.get_level_values(c.MEMBER) != UNKNOWN
-    starts = starts_of(cells)
-    return pd.DataFrame(
-        {
-            c.VALUE: (cells[c.COST] / cells[c.N].where(has_ratio)),
-            c.N: cells[c.N],
-            IS_PARTIAL: (starts < covered_from) | (view.ends(starts) > covered_to),
-        }
-    )
+    return pd.DataFrame({c.VALUE: cells[c.COST] / cells[c.N].where(has_ratio), c.N: cells[c.N], IS_PARTIAL: cells[IS_PARTIAL]})

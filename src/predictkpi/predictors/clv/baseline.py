@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -17,6 +17,7 @@ from predictkpi.errors import ArtifactError, InsufficientDataError
 from predictkpi.features import rfm
 from predictkpi.predictors.clv.artifact import read_state, write_state
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
+from predictkpi.predictors.clv.level import DEFAULT_SPREAD
 from predictkpi.predictors.clv.spec import (
     ANNUAL_DISCOUNT,
     DISCOUNTED,
@@ -39,6 +40,8 @@ ACTUAL = "actual"
 _BINS = np.array([1.0, 2.0, 4.0])
 _N_BINS = len(_BINS) + 1
 _FEWEST_IN_BIN = 30
+_DRAWS = 256
+_AT_ONCE = 4096
 
 
 class MeanSpendBaseline(Predictor):
@@ -126,6 +129,36 @@ class MeanSpendBaseline(Predictor):
         verdicts.rows(refunds, Status.BASELINE, "no purchase, only refunds or orders of no value: nothing to expect")
         verdicts.rows((inputs[rfm.ORDERS] <= 0).to_numpy(), Status.PRIOR, "no order yet: the mean of all customers")
         return long_predictions(inputs, values, verdicts)
+
+    def spend_draws(
+        self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None
+    ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]]:
+        """Net revenue at evenly spaced probabilities, rising: ``(positions, (n, n_days, draws))``, chunk by chunk.
+
+        Straight lines between 0 and the quantiles of a prediction, and beyond q90 up to where the mean is the predicted one.
+        """
+        n_draws = draws or _DRAWS
+        spend, _ = self._monthly(inputs)
+        bins = np.searchsorted(_BINS, inputs[rfm.PURCHASES].to_numpy(dtype=float), side="right")
+        ratios = np.array([self._ratio_draws(float(until) / MONTH_DAYS, n_draws) for until in days])
+        for start in range(0, len(inputs), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(inputs)))
+            mean = spend[rows, None] * (days / MONTH_DAYS)
+            yield rows, mean[:, :, None] * np.moveaxis(ratios[:, bins[rows]], 0, 1)
+
+    def level_spreads(self, days: Floats) -> Floats:
+        """`DEFAULT_SPREAD`: the baseline learns no level."""
+        return np.full(len(days), DEFAULT_SPREAD)
+
+    def _ratio_draws(self, months: float, draws: int) -> Floats:
+        """What comes over what is predicted, ``(n_bins, draws)`` of mean 1, as over the shortest horizon that holds ``months``."""
+        ratios = np.array(self._ratios_of(min((horizon for horizon in SPEC.horizons if horizon >= months), default=SPEC.horizons[-1])))
+        at = np.array([0.0, *QUANTILES.values(), 1.0])
+        values = np.column_stack([np.zeros(len(ratios)), ratios, ratios[:, -1]])
+        missing = 1.0 - ((values[:, 1:] + values[:, :-1]) / 2.0) @ np.diff(at)
+        values[:, -1] += np.maximum(missing, 0.0) / (at[-1] - at[-2]) * 2.0
+        found = np.array([np.interp((np.arange(draws) + 0.5) / draws, at, row) for row in values])
+        return found / found.mean(axis=1, keepdims=True)
 
     def save(self, folder: Path) -> None:
         """See `Predictor.save`."""

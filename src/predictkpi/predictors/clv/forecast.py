@@ -127,7 +127,9 @@ class CustomerForecast:
 
         Refund-only rows are left out. Draws of different customers are not independent: see `simulate` and `groups`.
         """
-        shared = self._shared.setdefault((draws, seed), SharedDraws(self.model.btyd, self.model.spend, draws=draws, random_state=seed))
+        if (draws, seed) not in self._shared:
+            self._shared[draws, seed] = SharedDraws(self.model.btyd, self.model.spend, draws=draws, random_state=seed)
+        shared = self._shared[draws, seed]
         buyers, fresh, _ = kinds(inputs)
         known = known or self.buyers(inputs, days)
         bound = np.zeros(len(buyers), bool)

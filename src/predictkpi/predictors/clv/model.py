@@ -21,6 +21,7 @@ from predictkpi.predictors.clv.explain import EXPLAINED_HORIZON, UsualCustomer, 
 from predictkpi.predictors.clv.forecast import CustomerForecast, Positions, Settings, kinds
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
 from predictkpi.predictors.clv.learners import Boosting
+from predictkpi.predictors.clv.level import DEFAULT_SPREAD
 from predictkpi.predictors.clv.purchase_model import spent_of
 from predictkpi.predictors.clv.reasons import title_of
 from predictkpi.predictors.clv.simulate import Draws
@@ -149,6 +150,11 @@ class ClvPredictor(Predictor):
     def spend_draws(self, inputs: pd.DataFrame, *, days: Floats, draws: int | None = None) -> Iterator[tuple[Positions, Draws]]:
         """Simulated net revenue behind the quantiles, chunk by chunk; see `CustomerForecast.draws`. Rows are of one as_of."""
         yield from self.forecast_.draws(inputs, days, draws=draws or self.draws, seed=self.random_state)
+
+    def level_spreads(self, days: Floats) -> Floats:
+        """Standard deviation of the log of what all customers together bring within each of ``days``, over its expectation."""
+        levels = [self.forecast_.level(float(horizon)) for horizon in days]
+        return np.array([level.spread if level else DEFAULT_SPREAD for level in levels])
 
     def _values(self, inputs: pd.DataFrame, *, days: Floats) -> Floats:
         """``(n, n_horizons, n_statistics)`` for rows of one as_of."""

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from predictkpi.service.api.customer_value import ranked
+from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.reasons import Language, WithReasons, with_reasons
-from predictkpi.service.schemas import PredictionEnvelope
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
@@ -22,7 +23,10 @@ def customer_clv(
     view: CurrentView,
     reasons: WithReasons = False,
     language: Language = "en",
-) -> PredictionEnvelope:
-    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still."""
+) -> CustomerEnvelope:
+    """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still.
+
+    `rank` and `decile` say where the customer stands among all, by the mean over 12 months.
+    """
     answer = view.predict("clv", customer_id)
-    return with_reasons(answer, view, language=language) if reasons else answer
+    return ranked(with_reasons(answer, view, language=language) if reasons else answer, view)
