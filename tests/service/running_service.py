@@ -25,7 +25,7 @@ SECONDS_TO_BE_READY = 60
 
 SMALL_SETTINGS = {
     "revenue.yaml": "draws: 100\norigins: 2\npool_series: 4\n",
-    "clv.yaml": "draws: 32\n",
+    "clv.yaml": "draws: 32\nrounds: 30\n",
     "close_time.yaml": "rounds: 60\nlandmark_budget: 4000\nmin_rows: 20\n",
     "evaluation.yaml": (
         "revenue: {folds: 1, step: 6, gap: 3}\nclv: {folds: 1, step: 6, gap: 6}\nclose_time: {folds: 1, step: 60, gap: 60}\n"
