@@ -6,6 +6,7 @@ cannot mislead. Both learn the shape only: which customer more and which less. T
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 NUMBERS = (rfm.FREQUENCY, rfm.RECENCY, rfm.T, ACCOUNT_DAYS, *RHYTHM_COLUMNS)
 FEWEST_OF_A_VALUE = 50
 """Rows that a category must have to be told apart."""
+ROWS_FOR_THREADS = 2000
+"""Customers from which more than one thread answers; learning always takes one, so that it is the same anywhere."""
 Target = Literal["spend", "purchases"]
 _OBJECTIVES: Mapping[Target, dict[str, Any]] = {
     "spend": {"objective": "tweedie", "tweedie_variance_power": 1.5},
@@ -84,4 +87,5 @@ def learn(features: Floats, y: Floats, target: Target, settings: Boosting) -> Bo
 
 def answer(booster: Booster, features: Floats) -> Floats:
     """Predictions ``(n,)`` in units of the mean that was learnt from."""
-    return np.asarray(booster.predict(features, num_threads=1)) if len(features) else np.zeros(0)
+    threads = 1 if len(features) < ROWS_FOR_THREADS else os.cpu_count() or 1
+    return np.asarray(booster.predict(features, num_threads=threads)) if len(features) else np.zeros(0)
