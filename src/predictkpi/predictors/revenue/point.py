@@ -1,4 +1,4 @@
-"""The point forecast of one monthly series: shrunk seasonal indices, damped ETS and Theta, and simpler means where history is short.
+"""The point forecast of one series, monthly unless said otherwise: shrunk season, damped ETS, Theta; simpler means where history is short.
 
 Sources: Miller & Williams (2003) for the James-Stein shrinkage of seasonal indices; Fiorucci et al. (2016) for the (dynamic)
 optimised Theta models; Hyndman et al. (2008) for damped ETS. Both come from statsforecast, imported only when a forecast is made.
@@ -30,9 +30,9 @@ _FITS_KEPT = 4096
 class Prepared:
     """A series made ready: outliers pulled in, and its seasonal indices taken out.
 
-    ``log`` says that all months are positive, so season multiplies and errors are relative. ``season`` (12,) holds the index of the
-    month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``, additions in currency otherwise. ``kept`` is
-    the share of the estimated season that shrinking left, 0 without a season.
+    ``log`` says that all months are positive, so season multiplies and errors are relative. ``season`` (12,), or as many as a
+    year has periods, holds the index of the month ``k`` steps after the first month at ``k % 12``: factors with mean log 0 if ``log``,
+    additions in currency otherwise. ``kept`` is the share of the estimated season that shrinking left, 0 without a season.
     """
 
     y: Floats
@@ -41,20 +41,25 @@ class Prepared:
     outliers: int
     kept: float = 0.0
 
+    @property
+    def period(self) -> int:
+        """Periods of a year: 12 for months."""
+        return len(self.season)
+
     def adjusted(self) -> Floats:
         """The series without its season, in currency."""
-        index = self.season[np.arange(len(self.y)) % SEASON]
+        index = self.season[np.arange(len(self.y)) % self.period]
         return self.y / index if self.log else self.y - index
 
     def with_season(self, path: Floats) -> Floats:
         """Put the season of the months after the series back into an adjusted path."""
-        index = self.season[(len(self.y) + np.arange(len(path))) % SEASON]
+        index = self.season[(len(self.y) + np.arange(len(path))) % self.period]
         return path * index if self.log else path + index
 
     @property
     def level(self) -> float:
         """Mean size of the last year's months, the unit of relative errors where ``log`` does not hold."""
-        return float(np.abs(self.y[-SEASON:]).mean()) if len(self.y) else 0.0
+        return float(np.abs(self.y[-self.period :]).mean()) if len(self.y) else 0.0
 
     def until(self, n: int) -> Prepared:
         """The first ``n`` months with the season learnt from all of them."""
@@ -65,22 +70,22 @@ class Prepared:
 
         An index is the kept part of a mean over the years: in sample it follows the noise, out of sample it adds to it.
         """
-        years = len(self.y) / SEASON
+        years = len(self.y) / self.period
         return float(np.sqrt((1 + self.kept**2 / years) / (1 - self.kept * (2 - self.kept) / years))) if years > 1 else 1.0
 
 
-def prepare(y: Floats) -> Prepared:
-    """Pull in outliers and estimate the season (no season below `SEASONAL_MONTHS`)."""
-    clean, outliers = _without_outliers(np.asarray(y, dtype=float))
+def prepare(y: Floats, *, season: int = SEASON) -> Prepared:
+    """Pull in outliers and estimate the season of ``season`` periods (none below two years)."""
+    clean, outliers = _without_outliers(np.asarray(y, dtype=float), season)
     log = bool(len(clean)) and bool((clean > 0).all())
-    if len(clean) < SEASONAL_MONTHS:
-        return Prepared(clean, log, np.ones(SEASON) if log else np.zeros(SEASON), outliers)
-    indices, kept = shrunk_seasonal_indices(np.log(clean) if log else clean)
+    if len(clean) < 2 * season:
+        return Prepared(clean, log, np.ones(season) if log else np.zeros(season), outliers)
+    indices, kept = shrunk_seasonal_indices(np.log(clean) if log else clean, season)
     return Prepared(clean, log, np.exp(indices) if log else indices, outliers, kept)
 
 
-def shrunk_seasonal_indices(x: Floats) -> tuple[Floats, float]:
-    """Additive seasonal indices of ``x`` (n,), n >= 24, and the share of them that was kept.
+def shrunk_seasonal_indices(x: Floats, season: int = SEASON) -> tuple[Floats, float]:
+    """Additive seasonal indices of ``x`` (n,), n >= 2 x season, and the share of them that was kept.
 
     Index ``k`` belongs to the positions ``k % 12``; they sum to 0.
 
@@ -88,22 +93,22 @@ def shrunk_seasonal_indices(x: Floats) -> tuple[Floats, float]:
     shrunk towards none by the factor max(0, 1 - (m - 3) v / sum d²) with v the mean variance of an index.
     """
     n = len(x)
-    weights = np.ones(SEASON + 1)
+    weights = np.ones(season + 1)
     weights[[0, -1]] = 0.5
-    half = SEASON // 2
-    middle = np.convolve(x, weights / SEASON, mode="valid")
-    slope = float(np.mean(x[SEASON:] - x[:-SEASON])) / SEASON
+    half = season // 2
+    middle = np.convolve(x, weights / season, mode="valid")
+    slope = float(np.mean(x[season:] - x[:-season])) / season
     before = middle[0] - slope * np.arange(half, 0, -1)
     after = middle[-1] + slope * np.arange(1, half + 1)
     ratio = x - np.concatenate([before, middle, after])
-    month = np.arange(n) % SEASON
-    means = np.array([ratio[month == k].mean() for k in range(SEASON)])
-    counts = np.array([(month == k).sum() for k in range(SEASON)])
+    month = np.arange(n) % season
+    means = np.array([ratio[month == k].mean() for k in range(season)])
+    counts = np.array([(month == k).sum() for k in range(season)])
     residual = ratio - means[month]
-    variance = float((residual**2).sum()) / max(n - SEASON, 1) * float(np.mean(1 / counts))
+    variance = float((residual**2).sum()) / max(n - season, 1) * float(np.mean(1 / counts))
     deviations = means - means.mean()
     spread = float((deviations**2).sum())
-    kept = max(0.0, 1 - (SEASON - 3) * variance / spread) if spread > 0 else 0.0
+    kept = max(0.0, 1 - (season - 3) * variance / spread) if spread > 0 else 0.0
     return kept * deviations, kept
 
 
@@ -114,21 +119,21 @@ def point_path(series: Prepared, horizon: int) -> Floats:
     towards the mean); without any month, zeros. Never below zero where no month of the history was.
     """
     y = series.y
-    if not len(y) or not np.any(y[-SEASON:]):
+    if not len(y) or not np.any(y[-series.period :]):
         return np.zeros(horizon)
-    if len(y) < MODEL_MONTHS:
+    if len(y) < series.period:
         weights = _DAMPING ** np.arange(1, horizon + 1) if len(y) >= MEAN_MONTHS else np.zeros(horizon)
         path = y.mean() + weights * (y[-1] - y.mean())
     else:
         path = _models(series, horizon)
     if series.log:
-        return np.maximum(path, 0.05 * y[-SEASON:].min())
+        return np.maximum(path, 0.05 * y[-series.period :].min())
     return np.maximum(path, 0.0) if (y >= 0).all() else path
 
 
 def _models(series: Prepared, horizon: int) -> Floats:
     """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series itself."""
-    return _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, SEASON))[:horizon].copy()
+    return _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, series.period))[:horizon].copy()
 
 
 @lru_cache(maxsize=_FITS_KEPT)
@@ -144,8 +149,8 @@ def _fitted(y: bytes, season: bytes, log: bool, horizon: int) -> Floats:
     theta = DynamicOptimizedTheta(season_length=1).forecast(adjusted, h=horizon)["mean"]
     ets = AutoETS(season_length=1, model="ZZN", damped=True).forecast(adjusted, h=horizon)["mean"]
     sa2 = series.with_season((np.asarray(theta, float) + np.asarray(ets, float)) / 2)
-    if series.log and np.any(series.season != 1) and len(series.y) >= SEASONAL_MONTHS:
-        own = OptimizedTheta(season_length=SEASON).forecast(series.y, h=horizon)["mean"]
+    if series.log and np.any(series.season != 1) and len(series.y) >= 2 * series.period:
+        own = OptimizedTheta(season_length=series.period).forecast(series.y, h=horizon)["mean"]
     else:
         own = series.with_season(OptimizedTheta(season_length=1).forecast(adjusted, h=horizon)["mean"])
     return (sa2 + np.asarray(own, float)) / 2
@@ -166,18 +171,18 @@ def roughness(series: Prepared) -> float:
     limit = 4 * 1.4826 * float(np.median(np.abs(change)))
     if limit > 0:
         change = np.clip(change, -limit, limit)
-    years = len(series.y) / SEASON
-    lost = years / (years - 1) if len(series.y) >= SEASONAL_MONTHS and np.ptp(series.season) > 0 else 1.0
+    years = len(series.y) / series.period
+    lost = years / (years - 1) if len(series.y) >= 2 * series.period and np.ptp(series.season) > 0 else 1.0
     noise = float(np.sqrt(lost * np.sum(change**2) / (2 * max(len(change) - 1, 1))))
     return noise if noise > 0 else float("nan")
 
 
-def _without_outliers(y: Floats) -> tuple[Floats, int]:
+def _without_outliers(y: Floats, season: int) -> tuple[Floats, int]:
     """Single months far from the 13 around them, pulled in to the edge of what is usual; how many there were."""
     n = len(y)
-    if n < MODEL_MONTHS:
+    if n < season:
         return y.copy(), 0
-    around = np.array([np.median(y[max(0, t - 6) : t + 7]) for t in range(n)])
+    around = np.array([np.median(y[max(0, t - season // 2) : t + season // 2 + 1]) for t in range(n)])
     distance = np.abs(y - around)
     allowed = np.maximum(_OUTLIER_DEVIATIONS * 1.4826 * np.median(distance), _OUTLIER_FACTOR * np.abs(around))
     is_outlier = (distance > allowed) & (allowed > 0)

@@ -1,0 +1,36 @@
+"""The revenue engine on series that come from no snapshot."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.predictors.revenue.model import RevenueForecaster
+from predictkpi.predictors.revenue.point import point_path, prepare
+from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS
+
+Floats = npt.NDArray[np.float64]
+
+AS_OF = pd.Timestamp("2020-01-01")
+
+
+def points(history: Floats, horizon: int, season: int) -> Floats:
+    """The point path (horizon,) after the series."""
+    return point_path(prepare(history, season=season), horizon)
+
+
+def sample_paths(histories: dict[str, Floats], *, origins: int = 24) -> dict[str, Floats]:
+    """Paths (draws, 12) of monthly series taken as those of one company: they share one model of errors, learnt inside them.
+
+    All series are dated to end with the month before `AS_OF`.
+    """
+    by_origin, rows = {}, []
+    for name, y in histories.items():
+        months = pd.date_range(end=AS_OF, periods=len(y) + 1, freq="MS", unit="us")[:-1]
+        back = range(min(origins, len(y) - 1), -1, -1)
+        by_origin[name] = {AS_OF - pd.DateOffset(months=k): pd.Series(y[: len(y) - k], index=months[: len(y) - k]) for k in back}
+        rows.append(pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: AS_OF, c.DS: months, c.Y: y, FISCAL_YEAR_STARTS: 1}))
+    answers = RevenueForecaster(origins=origins).learn(by_origin).answers(pd.concat(rows, ignore_index=True))
+    return {answer.entity_id: answer.paths for answer in answers}
