@@ -55,9 +55,14 @@ class Cohort:
 
     @property
     def ratio_error(self) -> float:
-        """Standard error of the log of `ratio`: which customers happened to be there, and what they happened to buy."""
-        missed = self.spent - self.ratio * self.expected
-        return float(np.sqrt((missed**2).sum()) / max(abs(self.spent.sum()), 1e-12))
+        """Standard error of the log of `ratio`, by leaving out each customer in turn (jackknife); infinite where one decides it alone.
+
+        Efron & Tibshirani, An Introduction to the Bootstrap, 1993, (11.5).
+        """
+        n, spent, expected = len(self.rows), self.spent.sum() - self.spent, self.expected.sum() - self.expected
+        if n < 2 or (spent <= 0).any() or (expected <= 0).any():
+            return float("inf")
+        return float(np.sqrt((n - 1) * np.log(spent / expected).var()))
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,20 @@ def find_contracts(bought: pd.DataFrame, *, prior_weight: float) -> dict[str, Co
 
 
 def _period(rows: pd.DataFrame) -> float | None:
-    """The interval that most repeat customers of a segment pay at, in days; None where there is none."""
-    repeat = rows[rows[rfm.PURCHASES] >= 3]
-    if len(repeat) < FEWEST_CUSTOMERS:
+    """The interval that the segment's customers pay at, in days; None where there is none.
+
+    Most of those who came back, and of all purchases, must be of customers who pay evenly: a few subscribers among shoppers make no
+    contractual segment. Two payments are even if they are one period apart.
+    """
+    repeat = rows[rows[rfm.PURCHASES] >= 2]
+    shown = repeat[rfm.PURCHASES] >= 3
+    if shown.sum() < FEWEST_CUSTOMERS:
         return None
-    gap, spread = repeat["gap"].to_numpy(float), repeat["gap_spread"].to_numpy(float)
-    period = float(np.median(gap))
+    gap, spread = repeat["gap"].to_numpy(float), np.nan_to_num(repeat["gap_spread"].to_numpy(float))
+    period = float(np.median(gap[shown.to_numpy()]))
     even = (spread <= MOST_SPREAD) & (np.abs(gap / period - 1.0) <= WITHIN)
-    return period if period >= SHORTEST_PERIOD and even.mean() >= EVEN_SHARE else None
+    of_purchases = repeat.loc[even, rfm.PURCHASES].sum() / rows[rfm.PURCHASES].sum()
+    return period if period >= SHORTEST_PERIOD and min(even.mean(), of_purchases) >= EVEN_SHARE else None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ SHORT_HISTORY = 1.5 * YEAR
 MOST_CUTOFFS = 12
 LEAST_HISTORY = 60
 """Days of orders that a cohort must have behind it."""
-LONGEST_SPAN = 365
+LONGEST_SPAN = YEAR
 """Longer horizons are reached from this one by the purchase model's own growth: few histories hold two of them."""
 
 
@@ -32,15 +32,20 @@ class Practice:
 def practice(as_of: pd.Timestamp, *, history_days: float, horizons: Sequence[float]) -> Practice:
     """The plan for a company with so many days of orders, to be asked for ``horizons`` in days.
 
-    A span is a horizon, or half the history where that is shorter. Cutoffs stand one step apart, the newest of them the shortest span
+    A span is a horizon in whole quarters of `YEAR`, so that it is over when the next cutoff comes, or half the history where that is
+    shorter. Cutoffs stand one step apart, the newest of them the shortest span
     before ``as_of``, so that one stands (about) a year back as soon as the history allows it.
     """
-    spans = sorted({int(min(round(horizon), LONGEST_SPAN, history_days // 2)) for horizon in horizons})
+    spans = sorted({int(min(_whole_quarters(horizon), LONGEST_SPAN, history_days // 2)) for horizon in horizons})
     if not spans or spans[0] < SHORT_STEP:
         return Practice((), ())
     step = STEP if history_days >= SHORT_HISTORY else SHORT_STEP
     backs = [spans[0] + step * number for number in range(MOST_CUTOFFS)]
     return Practice(tuple(as_of - back * DAY for back in backs if history_days - back >= LEAST_HISTORY), tuple(spans))
+
+
+def _whole_quarters(horizon: float) -> int:
+    return max(round(horizon / STEP), 1) * STEP if horizon > STEP / 2 else round(horizon)
 
 
 def span_of(horizon: float, spans: Sequence[int]) -> int:

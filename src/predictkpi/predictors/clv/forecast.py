@@ -13,7 +13,7 @@ from predictkpi.core import columns as c
 from predictkpi.features import rfm
 from predictkpi.features.purchase_days import Floats
 from predictkpi.predictors.clv.accounts import AccountPrior, fit_account_prior
-from predictkpi.predictors.clv.blend import Blend, Cohort
+from predictkpi.predictors.clv.blend import MOST_COHORTS, Blend, Cohort
 from predictkpi.predictors.clv.contracts import Contract, Contracts, find_contracts
 from predictkpi.predictors.clv.cutoffs import span_of
 from predictkpi.predictors.clv.learners import Boosting
@@ -24,7 +24,13 @@ from predictkpi.predictors.clv.table import ACCOUNT_DAYS, SPENT
 
 Positions = npt.NDArray[np.intp]
 FEWEST_LEARNERS = 300
-"""Customers with a purchase, below which boosters only learn noise, however often each has bought."""
+"""Customers with a purchase, now and in past cohorts, below which boosters only learn noise, however often each has bought."""
+FEWEST_IN_COHORT = 30
+"""Customers of a past cohort, some of whom came back: fewer say nothing about the others."""
+LARGE_PURCHASE = 10.0
+"""Median purchases that one may count for in what accounts of a segment are worth: a giant order says nothing about them."""
+REACH = 2.0
+"""A level learnt over a span holds for horizons up to so many times as long; for longer ones its logarithm fades."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +96,20 @@ class CustomerForecast:
         now = table[table[c.AS_OF] == as_of].reset_index(drop=True)
         bought = now[now[rfm.PURCHASES] > 0]
         model = PurchaseModel.fit(bought, modified=settings.modified, prior_weight=settings.prior_weight)
-        value = pd.Series(spent_of(bought) / bought[rfm.PURCHASES].to_numpy(float), index=bought.index).reindex(now.index)
+        each = spent_of(bought) / bought[rfm.PURCHASES].to_numpy(float)
+        value = pd.Series(np.minimum(each, LARGE_PURCHASE * np.median(each)), index=bought.index).reindex(now.index)
         accounts = fit_account_prior(now, value, shrinkage=settings.segment_shrinkage)
         contracts = Contracts(find_contracts(bought, prior_weight=settings.prior_weight))
         free = bought[~bought[c.SEGMENT].isin(contracts.by_segment)].reset_index(drop=True)
-        cohorts = _cohorts(table[table[c.AS_OF] < as_of], contracts, replace(settings, modified=model.btyd.modified))
+        past = table[(table[c.AS_OF] < as_of) & table[c.ENTITY_ID].isin(free[c.ENTITY_ID])]
+        cohorts = _cohorts(past, replace(settings, modified=model.btyd.modified))
         enough = free[rfm.FREQUENCY].sum() >= settings.learn_from and len(free) >= FEWEST_LEARNERS
-        blends = {span: Blend.fit(span, list(past.values()), free, model, settings.boosting) for span, past in cohorts.items() if enough}
-        levels = {span: _level(span, past, as_of) for span, past in cohorts.items()}
+        blends = {
+            span: Blend.fit(span, list(of_span.values()), free, model, settings.boosting)
+            for span, of_span in cohorts.items()
+            if enough and _can_teach(list(of_span.values()))
+        }
+        levels = {span: _level(span, of_span, as_of) for span, of_span in cohorts.items()}
         return cls(model, accounts, contracts, blends, levels)
 
     def level(self, days: float) -> Level | None:
@@ -112,12 +124,7 @@ class CustomerForecast:
         known, new = known or self.buyers(inputs, days), inputs.iloc[fresh]
         found.purchases[buyers], found.mean[buyers] = known.purchases, known.mean
         found.p_alive[buyers] = self.p_alive(known.rows)[:, None]
-        age, segment = new[ACCOUNT_DAYS].to_numpy(float), new[c.SEGMENT]
-        value_new = self.model.spend.mean_value * self.accounts.value_ratios(segment) * self.model.net_share
-        for h, t in enumerate(days):
-            count = self.accounts.expected_purchases(float(t), age=age, segment=segment, btyd=self.model.btyd)
-            found.purchases[fresh, h], found.mean[fresh, h] = count, count * value_new
-            found.p_alive[fresh, h] = self.accounts.p_first_purchase(float(t), age=age, segment=segment)
+        found.purchases[fresh], found.mean[fresh], found.p_alive[fresh] = self._of_accounts(new, days)
         return found
 
     def draws(
@@ -142,9 +149,17 @@ class CustomerForecast:
         for rows, drawn in shared.of_customers(frequency=frequency, alive=alive, T=age, spent=spent, days=days, tempo=known.tempo):
             yield free[rows], _with_mean(drawn, known.mean[rows])
         new = inputs.iloc[fresh]
-        age = new[ACCOUNT_DAYS].to_numpy(dtype=float)
+        age, (_, mean, _) = new[ACCOUNT_DAYS].to_numpy(dtype=float), self._of_accounts(new, days)
         for rows, drawn in shared.of_accounts(age=age, segment=new[c.SEGMENT], prior=self.accounts, days=days):
-            yield fresh[rows], scaled(drawn, np.array(self.model.net_share))
+            yield fresh[rows], _with_mean(drawn, mean[rows])
+
+    def _of_accounts(self, new: pd.DataFrame, days: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of accounts without an order: expected purchases, net revenue, and the chance of a first purchase, ``(n, n_horizons)`` each."""
+        age, segment = new[ACCOUNT_DAYS].to_numpy(float), new[c.SEGMENT]
+        value = self.model.spend.mean_value * self.accounts.value_ratios(segment) * self.model.net_share
+        counts = [self.accounts.expected_purchases(float(t), age=age, segment=segment, btyd=self.model.btyd) for t in days]
+        first = [self.accounts.p_first_purchase(float(t), age=age, segment=segment) for t in days]
+        return np.stack(counts, axis=1), np.stack(counts, axis=1) * value[:, None], np.stack(first, axis=1)
 
     def _contract_draws(
         self, shared: SharedDraws, contract: Contract, known: Buyers, at: Positions, days: Floats
@@ -167,7 +182,8 @@ class CustomerForecast:
         counts, value = self.model.counts(rows, days), self.model.value(rows)
         tempo = np.ones(counts.shape)
         for span, at in _by_span(days, list(self.levels)).items():
-            tempo[:, at] *= self.levels[span].factor
+            fading = np.minimum(REACH * span / days[at], 1.0)
+            tempo[:, at] *= self.levels[span].factor ** fading
         for span, at in _by_span(days, list(self.blends)).items():
             expected = self.model.counts(rows, np.array([float(span)]))[:, 0] * value
             tempo[:, at] *= self.blends[span].ratio(rows, expected, value)[:, None]
@@ -195,21 +211,29 @@ def kinds(inputs: pd.DataFrame) -> tuple[Positions, Positions, Positions]:
     return np.flatnonzero(bought), np.flatnonzero(~bought & ~ordered), np.flatnonzero(~bought & ordered)
 
 
-def _cohorts(past: pd.DataFrame, contracts: Contracts, settings: Settings) -> dict[int, dict[pd.Timestamp, Cohort]]:
-    """Cohorts by span and cutoff, newest first: customers with a purchase outside contracts, where some have come back within the span."""
-    past = past[(past[rfm.PURCHASES] > 0) & ~past[c.SEGMENT].isin(contracts.by_segment)]
+def _cohorts(past: pd.DataFrame, settings: Settings) -> dict[int, dict[pd.Timestamp, Cohort]]:
+    """Cohorts by span and cutoff, newest first: customers with a purchase, where enough of them have come back within the span."""
+    past = past[past[rfm.PURCHASES] > 0]
     found: dict[int, dict[pd.Timestamp, Cohort]] = {}
     models: dict[pd.Timestamp, PurchaseModel] = {}
     for span in sorted(int(name.removeprefix(SPENT)) for name in past if name.startswith(SPENT)):
         over = past[past[f"{SPENT}{span}"].notna()]
         for cutoff in sorted(over[c.AS_OF].unique(), reverse=True):
             rows = over[over[c.AS_OF] == cutoff].reset_index(drop=True)
+            if len(rows) < FEWEST_IN_COHORT:
+                continue
             if cutoff not in models:
                 models[cutoff] = PurchaseModel.fit(rows, modified=settings.modified, prior_weight=settings.prior_weight)
             cohort = Cohort.of(rows, models[cutoff], span)
             if cohort.spent.sum() > 0:
                 found.setdefault(span, {})[pd.Timestamp(cutoff)] = cohort
     return found
+
+
+def _can_teach(cohorts: Sequence[Cohort]) -> bool:
+    """Whether the cohorts that a blend learns from hold enough different customers, and enough that came back."""
+    rows = pd.concat([cohort.rows.assign(came=cohort.spent > 0) for cohort in cohorts[:MOST_COHORTS]])
+    return rows[c.ENTITY_ID].nunique() >= FEWEST_LEARNERS and rows.loc[rows["came"], c.ENTITY_ID].nunique() >= FEWEST_IN_COHORT
 
 
 def _level(span: int, past: Mapping[pd.Timestamp, Cohort], as_of: pd.Timestamp) -> Level:

@@ -160,6 +160,8 @@ class CustomerBase:
             quantiles.append(drawn.revenue.sum(axis=0, keepdims=True))
             names = [*names, c.TOTAL]
         levels = np.quantile(np.concatenate(quantiles), list(QUANTILES.values()), axis=-1, method="inverted_cdf")
+        # a level that is surer of the longer horizon must not make more time bring less
+        levels = np.maximum.accumulate(levels, axis=-1)
         each = len(SPEC.horizons)
         columns = {GROUP: np.repeat(np.array(names, object), each), c.HORIZON: np.tile(SPEC.horizons, len(names))}
         columns |= {name: np.repeat(sums[0][:, at].astype(int), each) for at, name in enumerate(("customers", "without_order"))}
@@ -194,7 +196,9 @@ def joint(draws: Drawn, ids: npt.NDArray[np.object_], level: Level | None) -> Fl
 def shuffled(draws: Drawn, ids: npt.NDArray[np.object_]) -> Drawn:
     """Draws ``(n, n_horizons, n_draws)``, each customer's in an order of their own.
 
-    The shuffle is ``position -> (a * position + b) mod n_draws`` with odd ``a``, both from the id's hash; ``n_draws`` is a power of two.
+    The shuffle is ``position -> order[(a * position + b) mod n_draws]`` with odd ``a``, both from the id's hash, and one random ``order``
+    for all: draws come in an order with a pattern (Sobol points, or rising), which ``a`` and ``b`` alone would carry over from customer to
+    customer. ``n_draws`` is a power of two.
     """
     n_draws = draws.shape[-1]
     if n_draws & (n_draws - 1):
@@ -202,7 +206,8 @@ def shuffled(draws: Drawn, ids: npt.NDArray[np.object_]) -> Drawn:
     key = pd.util.hash_array(ids).astype(np.uint64)
     step, start = (key >> np.uint64(1)) | np.uint64(1), key >> np.uint64(32)
     at = (step[:, None] * np.arange(n_draws, dtype=np.uint64) + start[:, None]) % np.uint64(n_draws)
-    return np.take_along_axis(draws, at.astype(np.intp)[:, None, :], axis=-1)
+    order = np.random.default_rng(0).permutation(n_draws)
+    return np.take_along_axis(draws, order[at.astype(np.intp)][:, None, :], axis=-1)
 
 
 def shocks(spread: float, n: int) -> Floats:

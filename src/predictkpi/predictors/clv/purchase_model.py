@@ -15,6 +15,8 @@ from predictkpi.predictors.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 
 LEAST_NET_SHARE = 0.05
 """A customer who sent back (nearly) everything still bought: their purchases keep this share of their gross value."""
+LARGEST_PURCHASE = 100.0
+"""Median purchases that a customer's mean one may count for in the spend model: one giant must not say what the others' are worth."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class PurchaseModel:
         fitted = [fit_btyd(*histories(bought), modified=choice, prior_weight=prior_weight) for choice in choices]
         btyd = max(fitted, key=lambda model: model.loglik)
         spent, purchases = spent_of(bought), bought[rfm.PURCHASES].to_numpy(float)
-        spend = fit_gamma_gamma(purchases, spent / purchases, prior_weight=prior_weight)
+        each = spent / purchases
+        spend = fit_gamma_gamma(purchases, np.minimum(each, LARGEST_PURCHASE * np.median(each)), prior_weight=prior_weight)
         return cls(btyd, spend, float(np.clip(bought[rfm.TOTAL].sum() / spent.sum(), LEAST_NET_SHARE, 1.0)))
 
     def p_alive(self, bought: pd.DataFrame) -> Floats:

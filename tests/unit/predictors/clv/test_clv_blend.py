@@ -6,7 +6,7 @@ import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.metrics.ranking import normalised_gini
-from predictkpi.predictors.clv.blend import stacked
+from predictkpi.predictors.clv.blend import Cohort, stacked
 from predictkpi.predictors.clv.model import ClvPredictor
 from predictkpi.snapshot import Snapshot
 
@@ -63,19 +63,52 @@ def test_learnt_shape__orders_customers_better_than_the_purchase_model_alone(fac
 
 def test_learnt_shape__leaves_the_total_to_the_level(learnt, facts, as_of):
     inputs = learnt.inputs(Snapshot(facts, as_of))
-    days = np.array([183.0])
+    days = np.array([182.0])
     forecast = learnt.forecast_
     bare = forecast.model.counts(inputs, days)[:, 0] * forecast.model.value(inputs)
-    assert forecast.expected(inputs, days).mean.sum() == pytest.approx(bare.sum() * forecast.level(183.0).factor, rel=1e-6)
+    assert forecast.expected(inputs, days).mean.sum() == pytest.approx(bare.sum() * forecast.level(182.0).factor, rel=1e-6)
 
 
 def test_learnt_shape__is_for_customers_such_as_were_seen(learnt, facts, as_of):
     """Of a customer far larger than any that was learnt from, the purchase model's word stands."""
     inputs = learnt.inputs(Snapshot(facts, as_of)).iloc[[0]]
     giant = inputs.assign(total=inputs["total"] * 1e4, gross=inputs["gross"] * 1e4)
-    days, forecast = np.array([183.0]), learnt.forecast_
+    days, forecast = np.array([182.0]), learnt.forecast_
     bare = forecast.model.counts(giant, days) * forecast.model.value(giant)[:, None]
-    assert forecast.expected(giant, days).mean == pytest.approx(bare * forecast.level(183.0).factor)
+    assert forecast.expected(giant, days).mean == pytest.approx(bare * forecast.level(182.0).factor)
+
+
+def grown() -> list[tuple[str, pd.Timestamp, float]]:
+    """600 customers of the last 55 days, ten orders each."""
+    end = START + pd.Timedelta(days=DAYS)
+    return [(f"y{n:03d}", end - pd.Timedelta(days=54 - 5 * k, hours=n % 20), 20.0) for n in range(600) for k in range(10)]
+
+
+@pytest.mark.parametrize("old", [1, 4, 29])
+def test_fit__is_not_led_astray_by_a_few_customers_from_before(book, old):
+    end = START + pd.Timedelta(days=DAYS)
+    growing = [
+        (f"old{n}", START + pd.Timedelta(days=100 + 30 * k), 10.0 * (1.0 + (k > 15) * 5.0 * k)) for n in range(old) for k in range(23)
+    ]
+    alone, joined = (Snapshot(book(rows), end) for rows in (grown(), grown() + growing))
+    without, with_old = (ClvPredictor().fit(ClvPredictor().training_table(at)).predict(at) for at in (alone, joined))
+    total = [
+        found.loc[(found[c.STATISTIC] == "mean") & (found[c.HORIZON] == 12) & found[c.ENTITY_ID].str.startswith("y"), c.VALUE].sum()
+        for found in (without, with_old)
+    ]
+    assert total[1] == pytest.approx(total[0], rel=0.25), "the error of a handful is no level of all"
+
+
+def test_ratio_error__of_one_customer_is_endless_and_of_a_giant_large():
+    def error(spent: list[float], expected: list[float]) -> float:
+        rows, ones = pd.DataFrame({c.ENTITY_ID: range(len(spent))}), np.ones(len(spent))
+        return Cohort(rows, np.array(expected), ones, np.array(spent), ones, ones).ratio_error
+
+    assert error([50.0], [10.0]) == np.inf
+    assert error([10.0] * 100, [10.0] * 100) == pytest.approx(0.0, abs=1e-12)
+    assert error([10.0] * 100 + [5000.0], [10.0] * 100 + [1000.0]) > 0.5
+    noisy = np.random.default_rng(0).gamma(1.0, 10.0, 400)
+    assert error(list(noisy), [10.0] * 400) == pytest.approx(1.0 / 20.0, rel=0.15)
 
 
 def test_save_load__keeps_the_boosters(learnt, facts, as_of, tmp_path):
@@ -100,7 +133,7 @@ def test_training_table__past_rows_are_as_known_then_and_hold_what_followed(fact
     assert past.loc[past[c.AS_OF] == cutoff, "spent_91"].sum() == pytest.approx(
         span.loc[span[c.CUSTOMER_ID].isin(rows[c.ENTITY_ID]), c.AMOUNT].sum()
     )
-    assert past.loc[past[c.AS_OF] > as_of - pd.Timedelta(days=183), "spent_183"].isna().all()
+    assert past.loc[past[c.AS_OF] > as_of - pd.Timedelta(days=182), "spent_182"].isna().all()
 
 
 def test_training_table__samples_the_same_customers_at_every_cutoff(facts, as_of):

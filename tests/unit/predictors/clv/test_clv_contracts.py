@@ -58,6 +58,17 @@ def test_find_contracts__takes_the_regular_segment_only(snapshot):
     np.testing.assert_allclose(model.survival(np.arange(1, 13)), truth.survival(np.arange(1, 13)), atol=0.05)
 
 
+def test_find_contracts__are_not_made_of_a_few_subscribers_among_shoppers(book):
+    rng, rows = np.random.default_rng(0), []
+    for number in range(35):
+        rows += [(f"p{number}", START + pd.Timedelta(days=number + 30 * month), 20.0) for month in range(23)]
+    for number in range(600):
+        days = np.sort(rng.integers(0, 720, rng.integers(1, 3)))
+        rows += [(f"s{number}", START + pd.Timedelta(days=int(day)), 60.0) for day in days]
+    inputs = ClvPredictor().inputs(Snapshot(book(rows), END))
+    assert find_contracts(inputs, prior_weight=0.0) == {}
+
+
 def test_contract__counts_payments_as_they_fall_due():
     contract = Contract(30.0, ShiftedBetaGeometric(1.0, 1e6))
     rows = pd.DataFrame({"frequency": [3.0, 3.0, 3.0], "days_since_last": [0.0, 29.0, 46.0]})

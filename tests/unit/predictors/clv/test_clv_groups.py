@@ -12,10 +12,13 @@ from predictkpi.core import columns as c
 from predictkpi.errors import UnknownNameError
 from predictkpi.features import rfm
 from predictkpi.predictors import predictor_class
+from predictkpi.predictors.clv.btyd import Btyd
+from predictkpi.predictors.clv.gamma_gamma import GammaGamma
 from predictkpi.predictors.clv.groups import DIMENSIONS, NONE, TOTAL_COLUMNS, CustomerBase, draws_of, joint, owners, shocks, shuffled
 from predictkpi.predictors.clv.level import DEFAULT_SPREAD
 from predictkpi.predictors.clv.model import ClvPredictor
 from predictkpi.predictors.clv.ranks import ranks
+from predictkpi.predictors.clv.simulate import SharedDraws
 from predictkpi.predictors.clv.spec import SPEC
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
@@ -179,6 +182,21 @@ def test_shuffled__keeps_each_customer_s_draws_and_makes_them_independent():
     assert found.sum(axis=0).std() == pytest.approx(np.sqrt(200) * draws[0].std(), rel=0.1)
     with pytest.raises(ValueError, match="power of two"):
         shuffled(draws[..., :1000], np.array(["C"] * 200, object))
+
+
+@pytest.mark.parametrize("customers", [100, 400])
+def test_shuffled__draws_of_alike_customers_are_independent_whatever_their_ids(customers):
+    """The spread of a total of equal customers is the square root of their number times one's, for any set of ids."""
+    shared = SharedDraws(Btyd(0.8, 60.0, 0.7, 3.0), GammaGamma(3.0, 5.0, 90.0), draws=1024, random_state=0)
+    one, days = np.ones(1), np.array([180.0])
+    history = {"frequency": 3.0 * one, "T": 200.0 * one, "alive": 0.5 * one, "spent": 120.0 * one}
+    ((_, drawn),) = shared.of_customers(**history, days=days, tempo=np.ones((1, 1)))
+    same = np.repeat(drawn, customers, axis=0)
+    spreads = [
+        shuffled(same, np.array([f"{series}-{number}" for number in range(customers)], object)).sum(axis=0, dtype=float).std()
+        for series in range(12)
+    ]
+    np.testing.assert_allclose(spreads, np.sqrt(customers) * drawn.std(dtype=float), rtol=0.15)
 
 
 def test_joint__multiplies_everybody_by_one_factor_of_mean_1():

@@ -22,11 +22,18 @@ def level_of(logs: dict[pd.Timestamp, float], *, error: float = 0.0, span: int =
 
 def test_practice__of_a_long_history_stands_a_quarter_apart_and_a_year_back():
     plan = practice(AS_OF, history_days=1400, horizons=[91.3, 182.6, 365.25, 730.5])
-    assert plan.spans == (91, 183, 365)
+    assert plan.spans == (91, 182, 364)
     backs = [int((AS_OF - cutoff) / DAY) for cutoff in plan.cutoffs]
     assert backs[:4] == [91, 182, 273, 364]
     assert YEAR in backs
     assert len(backs) == 12
+
+
+@pytest.mark.parametrize("years", [2, 3, 4])
+def test_practice__knows_a_year_before_for_every_horizon(years):
+    plan = practice(AS_OF, history_days=years * 366, horizons=[91.3, 182.6, 365.25, 730.5])
+    for span in plan.spans:
+        assert "seasonal" in foretell(dict.fromkeys(plan.cutoffs, 0.1), AS_OF, span)
 
 
 def test_practice__of_a_short_history_looks_no_further_than_half_of_it():
@@ -39,9 +46,9 @@ def test_practice__of_a_very_short_history_is_none():
     assert practice(AS_OF, history_days=50, horizons=[91.0]).cutoffs == ()
 
 
-@pytest.mark.parametrize(("horizon", "span"), [(91.3, 91), (182.0, 183), (365.25, 365), (730.5, 365), (30.0, 91)])
+@pytest.mark.parametrize(("horizon", "span"), [(91.3, 91), (182.0, 182), (365.25, 364), (730.5, 364), (30.0, 91)])
 def test_span_of__is_the_longest_that_is_no_longer(horizon, span):
-    assert span_of(horizon, [91, 183, 365]) == span
+    assert span_of(horizon, [91, 182, 364]) == span
 
 
 def test_foretell__takes_only_cohorts_whose_span_was_over():
