@@ -47,6 +47,7 @@ def customers(
     from predictkpi.core import columns as c
     from predictkpi.errors import SettingsError
     from predictkpi.predictors.clv.groups import DIMENSIONS, CustomerBase
+    from predictkpi.predictors.clv.model import ClvPredictor, horizon_days
     from predictkpi.predictors.clv.spec import SPEC
 
     if horizon is not None and horizon not in SPEC.horizons:
@@ -63,6 +64,8 @@ def customers(
         return
     months = horizon or SHOWN_HORIZON
     console.print(_totals(found[found[c.HORIZON] == months], by, f"Customers: net revenue in {months} months, {snapshot.company.currency}"))
+    if isinstance(predictor, ClvPredictor):
+        console.print(predictor.level_in_words(float(horizon_days(snapshot.as_of)[SPEC.horizons.index(months)])))
     console.print(_source(ref, snapshot))
 
 

@@ -151,6 +151,13 @@ class ClvPredictor(Predictor):
         """Simulated net revenue behind the quantiles, chunk by chunk; see `CustomerForecast.draws`. Rows are of one as_of."""
         yield from self.forecast_.draws(inputs, days, draws=draws or self.draws, seed=self.random_state)
 
+    def level_in_words(self, days: float) -> str:
+        """What the level of all customers over so many days comes from; see `level`."""
+        level = self.forecast_.level(days)
+        if level is None:
+            return "level: customers' own histories alone, for want of past cohorts"
+        return f"level: rule {level.rule}, all x {level.factor:.2f}; totals were off by {level.spread:.0%} (one standard deviation)"
+
     def level_spreads(self, days: Floats) -> Floats:
         """Standard deviation of the log of what all customers together bring within each of ``days``, over its expectation."""
         levels = [self.forecast_.level(float(horizon)) for horizon in days]
@@ -185,7 +192,10 @@ class ClvPredictor(Predictor):
         returned = (inputs[rfm.PURCHASES] > 0) & (inputs[rfm.TOTAL] <= 0)
         verdicts.rows(returned.to_numpy(dtype=bool), Status.LIMITED, "as much was refunded as bought")
         for name, places in self.forecast_.contracts.places(inputs.iloc[buyers]).items():
-            lapsed = buyers[places][~self.forecast_.contracts.by_segment[name].is_active(inputs.iloc[buyers[places]])]
+            contract = self.forecast_.contracts.by_segment[name]
+            said = f"a contract with payments every {contract.period:.0f} days, by the shape of its segment's data"
+            verdicts.notes.append((MEAN, np.isin(rows, buyers[places]), said))
+            lapsed = buyers[places][~contract.is_active(inputs.iloc[buyers[places]])]
             verdicts.rows(np.isin(rows, lapsed), Status.LIMITED, "the contract has lapsed: no payment for more than one and a half periods")
         return verdicts
 

@@ -69,6 +69,13 @@ def test_learnt_shape__leaves_the_total_to_the_level(learnt, facts, as_of):
     assert forecast.expected(inputs, days).mean.sum() == pytest.approx(bare.sum() * forecast.level(182.0).factor, rel=1e-6)
 
 
+def test_level__is_said_with_its_rule(learnt):
+    level = learnt.forecast_.level(182.0)
+    words = learnt.level_in_words(182.0)
+    assert f"rule {level.rule}" in words
+    assert f"x {level.factor:.2f}" in words
+
+
 def test_learnt_shape__is_for_customers_such_as_were_seen(learnt, facts, as_of):
     """Of a customer far larger than any that was learnt from, the purchase model's word stands."""
     inputs = learnt.inputs(Snapshot(facts, as_of)).iloc[[0]]

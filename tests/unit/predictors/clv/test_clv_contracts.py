@@ -89,6 +89,14 @@ def test_contractual_customers__are_worth_what_the_truth_says(fitted, snapshot):
     assert np.corrcoef(mean[plan[c.ENTITY_ID]], truth)[0, 1] > 0.97
 
 
+def test_contractual_customers__are_told_so(fitted, snapshot):
+    told = fitted.predict(snapshot)
+    told = told[(told[c.STATISTIC] == "mean") & (told[c.HORIZON] == 12)].set_index(c.ENTITY_ID)[c.REASON]
+    said = told.str.contains("a contract with payments every 30 days")
+    assert said[told.index.str.startswith("p")].all()
+    assert not said[told.index.str.startswith("s")].any()
+
+
 def test_lapsed_contracts__are_worth_nothing_and_say_so(fitted, snapshot):
     inputs = fitted.inputs(snapshot)
     lapsed = inputs[(inputs["segment"] == "Plan") & (inputs["days_since_last"] > 60)]
