@@ -9,7 +9,7 @@ from predictkpi.core.types import Status
 from predictkpi.predictors.clv.contracts import Contract, find_contracts
 from predictkpi.predictors.clv.model import ClvPredictor
 from predictkpi.predictors.clv.shifted_beta_geometric import ShiftedBetaGeometric
-from predictkpi.snapshot import Snapshot
+from predictkpi.snapshot import MemoryFacts, Snapshot
 
 START, END = pd.Timestamp("2023-01-01"), pd.Timestamp("2025-01-01")
 ALPHA, BETA = 0.8, 6.0
@@ -95,6 +95,21 @@ def test_contractual_customers__are_told_so(fitted, snapshot):
     said = told.str.contains("a contract with payments every 30 days")
     assert said[told.index.str.startswith("p")].all()
     assert not said[told.index.str.startswith("s")].any()
+
+
+def test_contractual_customers__teach_the_others_no_level_even_if_their_segment_became_known_late(snapshot):
+    """The others' level is the one that they would have had alone."""
+    orders, customers = snapshot.history("orders"), snapshot.history("customers")
+    late = {"orders": orders, "customers": customers.assign(**{c.KNOWN_AT: END - pd.Timedelta(days=10)})}
+    shoppers = {name: rows[rows[c.CUSTOMER_ID].str.startswith("s")] for name, rows in late.items()}
+    together, alone = (
+        model.fit(model.training_table(Snapshot(MemoryFacts(tables), END))).forecast_
+        for model, tables in ((ClvPredictor(dropout="mbg"), late), (ClvPredictor(dropout="mbg"), shoppers))
+    )
+    assert set(together.contracts.by_segment) == {"Plan"}
+    assert len(alone.levels) > 0
+    # the subscribers' older history lets one longer span be looked at
+    assert {span: together.levels[span] for span in alone.levels} == alone.levels
 
 
 def test_lapsed_contracts__are_worth_nothing_and_say_so(fitted, snapshot):

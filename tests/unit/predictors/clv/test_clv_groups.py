@@ -175,6 +175,27 @@ def test_draws_of__a_large_cohort_are_fewer_and_powers_of_two():
     assert numbers == [1024, 1024, 256, 256]
 
 
+class SurerOfLess:
+    """The draws of another predictor's first horizon at all of them, and a level that is less sure of each longer one."""
+
+    def __init__(self, predictor):
+        self.predictor = predictor
+
+    def spend_draws(self, inputs, *, days, draws=None):
+        for rows, drawn in self.predictor.spend_draws(inputs, days=days, draws=draws):
+            yield rows, np.repeat(drawn[:, :1], len(days), axis=1)
+
+    def level_spreads(self, days):
+        return np.linspace(0.1, 0.4, len(days))
+
+
+def test_totals__never_fall_with_the_horizon(base):
+    flat = {name: np.repeat(values[:, :1], len(SPEC.horizons), axis=1) for name, values in base.predicted.items()}
+    totals = replace(base, predicted=flat, predictor=SurerOfLess(base.predictor)).totals(by="segment")
+    for _, rows in totals.groupby("group"):
+        assert (rows[["q10", "q50", "q90"]].diff().dropna() >= 0).all(axis=None)
+
+
 def test_shuffled__keeps_each_customer_s_draws_and_makes_them_independent():
     draws = np.tile(np.arange(1024.0), (200, 1, 1))
     found = shuffled(draws, np.array([f"C{i}" for i in range(200)], object))

@@ -58,6 +58,11 @@ def test_foretell__takes_only_cohorts_whose_span_was_over():
     assert foretell(logs, AS_OF - 3 * STEP * DAY, STEP) == {"customers": 0.0}
 
 
+def test_foretell__leaves_out_a_cohort_that_is_still_running():
+    logs = {AS_OF - 91 * DAY: 0.4, AS_OF - 182 * DAY: 0.3}
+    assert foretell(logs, AS_OF, 182)["recent"] == pytest.approx(PERSISTENCE * 0.3)
+
+
 def test_foretell__of_a_season_is_between_the_year_before_and_the_whole_year():
     logs = quarters(0.0, 0.1, 0.2, 0.5)
     assert foretell(logs, AS_OF, STEP)["seasonal"] == pytest.approx((0.5 + 0.2) / 2)

@@ -145,6 +145,14 @@ def test_spend_draws__have_the_mean_that_is_stated(fitted, drawn):
         assert drawn_total[h] == pytest.approx(wide(stated, horizon).loc[buyers[c.ENTITY_ID], "mean"].sum(), rel=0.06)
 
 
+def test_spend_draws__of_accounts_without_an_order_have_the_mean_that_is_stated(fitted, drawn):
+    inputs = fitted.inputs(drawn.snapshot())
+    new = inputs[inputs["orders"] == 0].reset_index(drop=True)
+    days = horizon_days(drawn.end)
+    ((_, draws),) = fitted.spend_draws(new, days=days)
+    np.testing.assert_allclose(draws.mean(axis=-1, dtype=float), fitted.forecast_.expected(new, days).mean, rtol=1e-4)
+
+
 def test_predict__accounts_without_an_order_are_shrunk_from_their_segment_and_fade_with_age(fitted, predictions):
     status, reason = verdict(predictions, "new000")
     assert (status, reason[:12]) == (Status.PRIOR, "no order yet")
