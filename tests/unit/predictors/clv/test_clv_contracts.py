@@ -107,9 +107,9 @@ def test_contractual_customers__teach_the_others_no_level_even_if_their_segment_
         for model, tables in ((ClvPredictor(dropout="mbg"), late), (ClvPredictor(dropout="mbg"), shoppers))
     )
     assert set(together.contracts.by_segment) == {"Plan"}
-    assert len(alone.levels) > 0
-    # the subscribers' older history lets one longer span be looked at
-    assert {span: together.levels[span] for span in alone.levels} == alone.levels
+    # the longest span is half of the history, which is the subscribers' in the one case
+    for span in (91, 182):
+        assert together.levels[span] == alone.levels[span]
 
 
 def test_lapsed_contracts__are_worth_nothing_and_say_so(fitted, snapshot):
