@@ -7,7 +7,7 @@ is the same in whatever set the deal stands, and groups add up to their total dr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
@@ -93,22 +93,37 @@ class OpenDeals:
         """Joint draws of won amount and wins before ``days`` after as_of, by group; a deal without an amount brings wins only."""
         members = self.members(by) if by else pd.Series(c.TOTAL, index=self.inputs.index)
         codes, groups = pd.factorize(members, sort=True)
+        amount = self.inputs[c.AMOUNT].fillna(0.0).to_numpy(float)
+        found = Draws([str(group) for group in groups], np.zeros((len(groups), draws)), np.zeros((len(groups), draws)))
+        for code in range(len(groups)):
+            for part, is_won in self._won(np.flatnonzero(codes == code), np.array([days]), draws, seed):
+                found.wins[code] += is_won[..., 0].sum(axis=0)
+                found.amount[code] += amount[part] @ is_won[..., 0]
+        return found
+
+    def draw_periods(self, ends: Floats, belongs: Floats, *, draws: int = DRAWS, seed: int = 0) -> Floats:
+        """Joint draws of the amount won in each of the periods that end ``ends`` days after as_of: ``(scopes, draws, len(ends))``.
+
+        ``belongs`` ``(scopes, n)`` is 1 where a deal counts in a scope. The same draws as `draw`: up to an end they add up to its.
+        """
+        amount = self.inputs[c.AMOUNT].fillna(0.0).to_numpy(float)
+        reached = np.zeros((len(belongs), draws, len(ends)))
+        for part, is_won in self._won(np.arange(len(self.inputs)), np.asarray(ends, float), draws, seed):
+            reached += np.tensordot(belongs[:, part] * amount[part], is_won, axes=1)
+        return np.diff(reached, axis=2, prepend=0.0)
+
+    def _won(self, rows: npt.NDArray[np.int64], ends: Floats, draws: int, seed: int) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+        """A few deals at a time, and whether each is won before each end in each draw ``(deals, draws, ends)``, as 0 or 1."""
         shock = self.spread * np.asarray([NormalDist().inv_cdf((i + 0.5) / draws) for i in range(draws)])
         # the logistic of a normal shock is flatter on average: steeper odds keep each deal's chance what it is
         with np.errstate(divide="ignore"):
-            chance = self.chance(days)
+            chance = np.stack([self.chance(days) for days in ends], axis=1)
             odds = (np.log(chance) - np.log1p(-chance)) * np.sqrt(1.0 + np.pi * self.spread**2 / 8.0)
-        amount = self.inputs[c.AMOUNT].fillna(0.0).to_numpy(float)
         key = pd.util.hash_array(self.inputs[c.ENTITY_ID].to_numpy(object)).astype(np.uint64)
-        found = Draws([str(group) for group in groups], np.zeros((len(groups), draws)), np.zeros((len(groups), draws)))
-        for code in range(len(groups)):
-            rows = np.flatnonzero(codes == code)
-            for part in np.split(rows, range(DEALS_AT_ONCE, len(rows), DEALS_AT_ONCE)):
-                threshold = 1.0 / (1.0 + np.exp(-(odds[part][:, None] + shock)))
-                is_won = uniform(key[part][:, None], np.arange(draws)[None, :], seed) < threshold
-                found.wins[code] += is_won.sum(axis=0)
-                found.amount[code] += amount[part] @ is_won
-        return found
+        for part in np.split(rows, range(DEALS_AT_ONCE, len(rows), DEALS_AT_ONCE)):
+            threshold = 1.0 / (1.0 + np.exp(-(odds[part][:, None, :] + shock[:, None])))
+            drawn = uniform(key[part][:, None], np.arange(draws)[None, :], seed)
+            yield part, (drawn[..., None] < threshold).astype(float)
 
     def portfolio(self, days: float, *, by: str | None = None, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """One row per group, sorted, and last the total.

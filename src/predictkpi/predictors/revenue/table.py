@@ -20,7 +20,7 @@ DIMENSIONS = (c.SEGMENT, c.REGION, c.CHANNEL, c.PRODUCT)
 UNKNOWN = "unknown"
 FISCAL_YEAR_STARTS = "fiscal_year_starts"
 # Records that begin later in a month than this day are taken to hold only a part of that month.
-_FIRST_DAY_OF_A_WHOLE_MONTH = 7
+FIRST_DAY_OF_A_WHOLE_MONTH = 7
 
 
 def members_of(snapshot: Snapshot) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def monthly_series(snapshot: Snapshot) -> pd.DataFrame:
             {c.UNIQUE_ID: pd.Series([], dtype="str"), c.DS: pd.Series([], dtype="datetime64[us]"), c.Y: pd.Series([], dtype=float)}
         )
     first = orders[c.DS].min()
-    begins = start_of(first, "M") if first.day <= _FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
+    begins = start_of(first, "M") if first.day <= FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
     rows = members_of(snapshot)
     months = complete_periods(begins, snapshot.as_of, "M")
     wide = rows.pivot_table(index=c.UNIQUE_ID, columns=c.DS, values=c.Y, aggfunc="sum").reindex(columns=months).sort_index()

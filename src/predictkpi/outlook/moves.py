@@ -1,0 +1,125 @@
+"""What moved since an earlier day: from the forecast of then to that of now, step by step and down to the deal.
+
+    start + new + won + lost + slipped + chances + amounts + model = end
+
+Deals count with what was, or is, expected of them in the period. ``model`` is all that no single deal explains: repeat business, business
+not yet created, and what the replayed trust and the model's paths make of the same deals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.errors import FutureAccessError
+from predictkpi.features.deal_history import TO_EXPECTED
+from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
+from predictkpi.outlook.items import Items, membership
+from predictkpi.outlook.outlook import Outlook
+from predictkpi.snapshot import Snapshot
+
+NEW, WON, LOST, SLIPPED, CHANCES, AMOUNTS = "new", "won", "lost", "slipped", "chances", "amounts"
+STEPS = (NEW, WON, LOST, SLIPPED, CHANCES, AMOUNTS)
+MODEL = "model"
+MOVE_COLUMNS = [c.DEAL_ID, c.NAME, "step", "before", "after", "change"]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How the expected revenue of one scope and period moved.
+
+    ``steps`` maps `STEPS` and `MODEL` to their part; with ``start`` they add up to ``end``. ``deals``: `MOVE_COLUMNS`, largest change
+    first; a deal whose amount changed has a row for that and one for the rest.
+    """
+
+    scope: str
+    since: pd.Timestamp
+    as_of: pd.Timestamp
+    start: float
+    end: float
+    steps: dict[str, float]
+    deals: pd.DataFrame
+
+
+def moves(
+    then: Outlook, now: Outlook, *, before: Snapshot, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp
+) -> Moves | None:
+    """From ``then`` (made of ``before``) to ``now`` (made of ``after``), for revenue in ``[start, end)``.
+
+    None where one of the two cannot sum the period. Raises `FutureAccessError` where ``then`` is not the earlier one.
+    """
+    if then.as_of >= now.as_of:
+        raise FutureAccessError(f"what moved runs from an earlier day to {now.as_of:%Y-%m-%d}, not from {then.as_of:%Y-%m-%d}")
+    sums = [outlook.sums(scope, start, end) if scope in outlook.answers else None for outlook in (then, now)]
+    if sums[0] is None or sums[1] is None:
+        return None
+    first, last = float(sums[0].mean()), float(sums[1].mean())
+    deals = _deal_moves(then, now, before, after, scope, start, end)
+    steps = {step: float(deals.loc[deals["step"] == step, "change"].sum()) for step in STEPS}
+    steps[MODEL] = last - first - sum(steps.values())
+    return Moves(scope, then.as_of, now.as_of, first, last, steps, deals)
+
+
+def _deal_moves(
+    then: Outlook, now: Outlook, before: Snapshot, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp
+) -> pd.DataFrame:
+    old, young = _expected(then, scope, start, end), _expected(now, scope, start, end)
+    table = deal_table(after).set_index(c.DEAL_ID)
+    closed = table[table[CLOSED_AT] >= then.as_of]
+    closed = closed[closed.index.isin(old.index) | closed.index.isin(_came_since(before, after))]
+    brought = _brought(then, now, after, scope, start, end)
+    rows = []
+    for deal_id in old.index.union(young.index).union(closed.index.intersection(brought.index)):
+        was, now_is = float(old["expected"].get(deal_id, 0.0)), float(young["expected"].get(deal_id, 0.0))
+        if deal_id in closed.index and deal_id not in young.index:
+            is_won = closed.at[deal_id, OUTCOME] == c.WON
+            rows.append((deal_id, WON if is_won else LOST, was, float(brought.get(deal_id, 0.0)) if is_won else 0.0))
+        elif deal_id not in old.index:
+            rows.append((deal_id, NEW, 0.0, now_is))
+        elif deal_id in young.index:
+            rows += _still_open(deal_id, old.loc[deal_id], young.loc[deal_id])
+        else:  # no longer there: deleted, or out of the scope
+            rows.append((deal_id, LOST, was, 0.0))
+    frame = pd.DataFrame(rows, columns=[c.DEAL_ID, "step", "before", "after"])
+    frame["change"] = frame["after"] - frame["before"]
+    frame.insert(1, c.NAME, frame[c.DEAL_ID].map(after.deals.set_index(c.DEAL_ID)[c.NAME]))
+    frame = frame[frame["change"] != 0]
+    return frame.iloc[np.argsort(-frame["change"].abs().to_numpy(), kind="stable")].reset_index(drop=True)[MOVE_COLUMNS]
+
+
+def _still_open(deal_id: str, was: pd.Series, now_is: pd.Series) -> list[tuple[str, str, float, float]]:
+    """A change of amount at the chance of then, and the rest: slipped where the rep moved the date out."""
+    repriced = was["expected"] * now_is["amount"] / was["amount"] if was["amount"] > 0 else was["expected"]
+    slipped = pd.notna(was["due"]) and pd.notna(now_is["due"]) and now_is["due"] > was["due"] and now_is["expected"] < repriced
+    return [
+        (deal_id, AMOUNTS, float(was["expected"]), float(repriced)),
+        (deal_id, SLIPPED if slipped else CHANCES, float(repriced), float(now_is["expected"])),
+    ]
+
+
+def _expected(outlook: Outlook, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """By open deal of the scope: revenue expected in the period, amount, and the rep's date in days since 1970."""
+    book = outlook.book
+    if book is None:
+        return pd.DataFrame(columns=["expected", "amount", "due"], dtype=float)
+    inside = (outlook.months >= start) & (outlook.months < end)
+    expected = (book.by_deal() * outlook.trust.yields(len(outlook.months)))[:, inside].sum(axis=1)
+    inputs = book.deals.inputs
+    due = (inputs[c.AS_OF] - pd.Timestamp(0)) / pd.Timedelta(days=1) + inputs[TO_EXPECTED]
+    frame = pd.DataFrame({"expected": expected, "amount": book.amount, "due": due}).set_axis(inputs[c.ENTITY_ID].to_numpy(), axis=0)
+    return frame[book.belongs[outlook.place(scope)] > 0]
+
+
+def _came_since(before: Snapshot, after: Snapshot) -> set[str]:
+    return set(after.deals[c.DEAL_ID]) - set(before.deals[c.DEAL_ID])
+
+
+def _brought(then: Outlook, now: Outlook, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
+    """Revenue booked in the period and since ``then``, by deal."""
+    rows = Items.of(after).frame
+    rows = rows[(rows[c.DS] >= max(start, then.as_of)) & (rows[c.DS] < end) & rows[c.DEAL_ID].notna()]
+    inside = membership(rows, now.scopes)[now.place(scope)]
+    return rows[inside].groupby(c.DEAL_ID)[c.AMOUNT].sum()

@@ -1,0 +1,138 @@
+"""The outlook: revenue of every scope and month ahead in three parts that add up in every sample path.
+
+With R the coherent paths of the revenue predictor, P those of the open deals (their mean times the replayed yield), B what is booked, n the
+forecast of business not yet created, and the replayed trust's weight w and spread s of a month ahead::
+
+    mean = w (B + mean P + n) + (1 - w) mean R
+    paths = mean + g (R - mean R) + (P - mean P),  g² = s² - var P / var R of the total
+    new = paths - B - P
+
+All is linear and the same for every scope, so what is coherent in R, P, B and n is coherent in the paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.types import Company, Status
+from predictkpi.errors import InsufficientDataError, UnknownEntityError
+from predictkpi.outlook.book import Book
+from predictkpi.outlook.items import Items
+from predictkpi.outlook.rest import forecast_rest
+from predictkpi.outlook.trust import Trust
+from predictkpi.predictors.revenue.forecaster import SeriesForecaster
+from predictkpi.predictors.revenue.paths import Answer
+from predictkpi.protocol import Predictor
+from predictkpi.snapshot import Snapshot
+
+Floats = npt.NDArray[np.float64]
+
+# The paths' own spread is never taken to come from the open deals by more than this.
+_LEAST_OWN_VARIANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Sample paths of each scope's revenue in the months ahead, the first being the running one as a whole.
+
+    ``booked`` ``(scopes, H)``: booked so far, and still to come from deals won before as_of. ``from_deals`` and ``new``
+    ``(scopes, draws, H)``: from deals open at as_of, and from business not yet created; the three add up to `revenue`. ``weighted``
+    ``(scopes, H)``: the plain weighted pipeline, for comparison. ``book`` is None for a company without deals.
+    """
+
+    as_of: pd.Timestamp
+    company: Company
+    months: pd.DatetimeIndex
+    answers: dict[str, Answer]
+    booked: Floats
+    from_deals: Floats
+    new: Floats
+    weighted: Floats
+    trust: Trust
+    book: Book | None
+
+    @property
+    def scopes(self) -> list[str]:
+        """``total``, ``region=EMEA``, in the order of the arrays."""
+        return list(self.answers)
+
+    def place(self, scope: str) -> int:
+        """Position of a scope; raises `UnknownEntityError` naming those there are."""
+        if scope not in self.answers:
+            raise UnknownEntityError(f"no revenue known before {self.as_of.isoformat()} for {scope!r}; there are: {', '.join(self.scopes)}")
+        return self.scopes.index(scope)
+
+    def revenue(self, scope: str) -> Floats:
+        """Sample paths ``(draws, H)``."""
+        place = self.place(scope)
+        return self.booked[place] + self.from_deals[place] + self.new[place]
+
+    def sums(self, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> Floats | None:
+        """Revenue in ``[start, end)``, whole months, in every path ``(draws,)``: past months as they were, later ones as drawn.
+
+        None where the series does not reach so far back, or the months ahead so far forward.
+        """
+        self.place(scope)
+        answer = self.answers[scope]
+        past = pd.date_range(end=self.months[0], periods=len(answer.history) + 1, freq="MS", unit="us")[:-1]
+        wanted = pd.date_range(start, end, freq="MS", inclusive="left")
+        if not len(wanted) or wanted[-1] > self.months[-1] or wanted[0] < (past[0] if len(past) else self.months[0]):
+            return None
+        known = answer.history[(past >= start) & (past < end)].sum()
+        ahead = (self.months >= start) & (self.months < end)
+        return known + self.revenue(scope)[:, ahead].sum(axis=1)
+
+
+def make_outlook(snapshot: Snapshot, *, revenue: SeriesForecaster, close_time: Predictor | None, trust: Trust, seed: int = 0) -> Outlook:
+    """The outlook at as_of from two fitted predictors; ``close_time`` is None where there are no deals to predict.
+
+    Raises `InsufficientDataError` where no series can be forecast.
+    """
+    answers = {
+        answer.entity_id: answer for answer in revenue.answers(revenue.inputs(snapshot)) if answer.status is not Status.INSUFFICIENT_DATA
+    }
+    if not answers:
+        raise InsufficientDataError("no complete month of revenue is known yet: there is nothing to look ahead from")
+    scopes, first = list(answers), next(iter(answers.values()))
+    paths = np.stack([answer.paths for answer in answers.values()])
+    items = Items.of(snapshot)
+    so_far = np.zeros((len(scopes), paths.shape[2]))
+    so_far[:, 0] = [answer.to_date for answer in answers.values()]
+    nothing = np.zeros_like(paths)
+    book = Book.of(close_time, snapshot, items, scopes, paths.shape[2]) if close_time is not None else None
+    if book is None:
+        parts = so_far, nothing, paths - so_far[:, None]
+    else:
+        parts = _three_parts(paths, items, snapshot, book, so_far, scopes, trust, seed)
+    weighted = book.weighted(snapshot) if book is not None else np.zeros_like(so_far)
+    return Outlook(snapshot.as_of, snapshot.company, first.months, answers, *parts, weighted, trust, book)
+
+
+def _three_parts(
+    paths: Floats, items: Items, snapshot: Snapshot, book: Book, so_far: Floats, scopes: Sequence[str], trust: Trust, seed: int
+) -> tuple[Floats, Floats, Floats]:
+    horizon = paths.shape[2]
+    weight, deal_yield = trust.weights(horizon), trust.yields(horizon)
+    booked = so_far + book.backlog
+    from_deals = book.draw(paths.shape[1], seed) * deal_yield
+    expected = from_deals.mean(axis=1)
+    mean = paths.mean(axis=1)
+    listened = int(np.flatnonzero(weight)[-1]) + 1 if weight.any() else 0
+    rest = np.zeros_like(mean)
+    if listened:
+        rest[:, :listened] = forecast_rest(items, snapshot.as_of, scopes, horizons=listened)
+    center = weight * (booked + expected + rest) + (1 - weight) * mean
+    total = scopes.index(c.TOTAL) if c.TOTAL in scopes else 0
+    own = np.maximum(trust.spreads(horizon) ** 2 - _ratio(from_deals[total].var(axis=0), paths[total].var(axis=0)), _LEAST_OWN_VARIANCE)
+    revenue = center[:, None] + np.sqrt(own) * (paths - mean[:, None]) + from_deals - expected[:, None]
+    return booked, from_deals, revenue - booked[:, None] - from_deals
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

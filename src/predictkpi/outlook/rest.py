@@ -1,0 +1,41 @@
+"""Business that does not exist yet: what no open deal and no earlier win will bring, forecast from its own past.
+
+Seen from an origin, that is one series for each month ahead: the nearer the month, the less of it can still be opened and won in time.
+Each is forecast as any revenue series, as far ahead as its own newest complete month lies behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import shift, start_of
+from predictkpi.outlook.items import Items, past_split
+from predictkpi.predictors.revenue.point import point_path, prepare
+from predictkpi.predictors.revenue.table import FIRST_DAY_OF_A_WHOLE_MONTH
+
+Floats = npt.NDArray[np.float64]
+
+
+def forecast_rest(items: Items, as_of: pd.Timestamp, scopes: Sequence[str], *, horizons: int) -> Floats:
+    """Expected revenue of each scope without open deals and earlier wins ``(scopes, horizons)``, the first being the rest of this month."""
+    if not len(items.frame):
+        return np.zeros((len(scopes), horizons))
+    split = past_split(items, as_of, scopes, horizons=horizons, first=first_month(items.frame[c.DS].min()))
+    found = np.zeros((len(scopes), horizons))
+    for step in range(horizons):
+        known = split.from_rest[:, : split.complete(step), step]
+        for scope, series in enumerate(known):
+            begins = np.flatnonzero(series)
+            if len(begins):
+                found[scope, step] = point_path(prepare(series[begins[0] :].copy()), step + 1)[step]
+    return found
+
+
+def first_month(first: pd.Timestamp) -> pd.Timestamp:
+    """The first month that the records cover whole."""
+    return start_of(first, "M") if first.day <= FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")

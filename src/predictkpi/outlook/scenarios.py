@@ -1,0 +1,189 @@
+"""What if: the same paths re-run with another win rate, cycle length or spend.
+
+A scenario changes what the company does from as_of on, and takes for granted that the rest goes on as it was: deals not yet open react as
+those that are, and another euro in a channel brings customers at that channel's past cost. All three are assumptions, and the first two
+hold for the open deals draw by draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import brentq
+
+from predictkpi.core import columns as c
+from predictkpi.errors import SettingsError, UnknownNameError
+from predictkpi.kpis.acquisition import acquisitions
+from predictkpi.kpis.cac import lag_of
+from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
+from predictkpi.outlook.book import Book
+from predictkpi.outlook.items import OPENED, Items, membership, past_split
+from predictkpi.outlook.outlook import Outlook
+from predictkpi.outlook.rest import first_month
+from predictkpi.predictors.close_time.portfolio import OpenDeals
+from predictkpi.predictors.close_time.spec import LAST_DAY
+from predictkpi.snapshot import Snapshot
+
+Floats = npt.NDArray[np.float64]
+
+_DAYS_A_MONTH = 365.25 / 12
+_LOOKBACK = 12
+_MOST_ODDS = 12.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``win_rate``: added to the chance of a win, .05 is 5 points. ``cycle_days``: by how much sooner deals close, below 0 later.
+
+    ``spend``: by channel, the factor on its spend of the last twelve months, 1.2 is a fifth more.
+    """
+
+    win_rate: float = 0.0
+    cycle_days: float = 0.0
+    spend: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not -1 < self.win_rate < 1:
+            raise SettingsError(f"scenario: win_rate={self.win_rate:g} must lie between -1 and 1: it is in shares, .05 is 5 points more")
+        if abs(self.cycle_days) >= LAST_DAY:
+            raise SettingsError(f"scenario: cycle_days={self.cycle_days:g} must lie between -{LAST_DAY} and {LAST_DAY}")
+        for channel, factor in self.spend.items():
+            if not 0 <= factor <= 10:
+                raise SettingsError(f"scenario: spend of {channel} times {factor:g}: the factor must lie between 0 and 10")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is changed."""
+        return not self.win_rate and not self.cycle_days and all(factor == 1 for factor in self.spend.values())
+
+
+def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int = 0) -> Outlook:
+    """The outlook under a scenario, from the same draws; what is booked stays.
+
+    ``seed`` is that of the outlook. Raises `UnknownNameError` for a channel without spend in the last twelve months, `SettingsError` where
+    there are no deals whose win rate or cycle could change.
+    """
+    if scenario.is_plain:
+        return outlook
+    from_deals, more = outlook.from_deals, np.zeros_like(outlook.booked)
+    items = Items.of(snapshot)
+    if scenario.win_rate or scenario.cycle_days:
+        if outlook.book is None or not len(outlook.book.amount):
+            raise SettingsError("scenario: no deal is open whose win rate or cycle could change")
+        changed = _changed(outlook.book, scenario)
+        from_deals = changed.draw(outlook.new.shape[1], seed) * outlook.trust.yields(outlook.new.shape[2])
+        more = more + _of_later_deals(outlook, items, snapshot, scenario)
+    for channel, factor in scenario.spend.items():
+        more = more + _of_spend(outlook, items, snapshot, channel, factor)
+    return replace(outlook, from_deals=from_deals, new=outlook.new + more[:, None])
+
+
+def _changed(book: Book, scenario: Scenario) -> Book:
+    won = _sooner(_likelier(book.deals.won, scenario.win_rate), scenario.cycle_days)
+    deals: OpenDeals = replace(book.deals, won=won)
+    reached = np.stack([deals.chance(day) for day in book.days], axis=1)
+    return replace(book, deals=deals, chance=np.diff(reached, axis=1, prepend=0.0))
+
+
+def _likelier(won: Floats, points: float) -> Floats:
+    """Win incidences ``(n, days)`` whose final values are ``points`` higher on average, at the same shift of all log-odds."""
+    final = won[:, -1]
+    wanted = float(np.clip(final.mean() + points, 0.0, 1.0))
+    odds = np.log(np.clip(final, 1e-9, 1 - 1e-9)) - np.log1p(-np.clip(final, 1e-9, 1 - 1e-9))
+
+    def missed(shift: float) -> float:
+        return float((1 / (1 + np.exp(-(odds + shift)))).mean()) - wanted
+
+    if missed(-_MOST_ODDS) >= 0 or missed(_MOST_ODDS) <= 0:
+        shift = -_MOST_ODDS if points < 0 else _MOST_ODDS
+    else:
+        shift = brentq(missed, -_MOST_ODDS, _MOST_ODDS)
+    raised = 1 / (1 + np.exp(-(odds + shift)))
+    return won * np.divide(raised, final, out=np.ones_like(final), where=final > 0)[:, None]
+
+
+def _sooner(won: Floats, days: float) -> Floats:
+    """Win incidences moved so many days earlier; what would have been won before as_of is won on the first day."""
+    at = np.arange(won.shape[1]) + days
+    places = np.clip(at, 0, won.shape[1] - 1)
+    low = np.minimum(places.astype(int), won.shape[1] - 2)
+    moved = won[:, low] + (places - low) * (won[:, low + 1] - won[:, low])
+    moved[:, 0] = 0.0
+    return moved
+
+
+def _of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot, scenario: Scenario) -> Floats:
+    """What deals not yet open bring more in each month ahead ``(scopes, H)``, by their usual revenue so long after an origin."""
+    usual = _usual_of_later_deals(outlook, items, snapshot)
+    rate = _win_rate(snapshot)
+    likelier = max(rate + scenario.win_rate, 0.0) / rate if rate > 0 else 1.0
+    total = usual[outlook.place(c.TOTAL)]
+    reached = np.maximum.accumulate(np.concatenate([[0.0], total]))
+    steps = np.arange(1, len(total) + 1)
+    sooner = np.interp(steps + scenario.cycle_days / _DAYS_A_MONTH, np.arange(len(reached)), reached)
+    factor = np.divide(sooner, reached[1:], out=np.ones_like(total), where=reached[1:] > 0)
+    return usual * (likelier * factor - 1)
+
+
+def _usual_of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot) -> Floats:
+    """Mean revenue of deals opened after an origin, by months after it ``(scopes, H)``, over the newest origins of a year."""
+    horizon = outlook.new.shape[2]
+    of_deals = Items(items.frame[items.frame[OPENED].notna()], items.is_linked)
+    if not len(of_deals.frame):
+        return np.zeros_like(outlook.booked)
+    first = first_month(items.frame[c.DS].min())
+    split = past_split(of_deals, snapshot.as_of, outlook.scopes, horizons=horizon, first=first)
+    means = []
+    for step in range(horizon):
+        known = split.from_rest[:, : split.complete(step), step][:, -_LOOKBACK:]
+        means.append(known.mean(axis=1) if known.shape[1] else np.zeros(len(known)))
+    return np.stack(means, axis=1)
+
+
+def _win_rate(snapshot: Snapshot) -> float:
+    deals = deal_table(snapshot)
+    closed = deals[deals[CLOSED_AT] >= snapshot.as_of - pd.DateOffset(months=_LOOKBACK)]
+    return float((closed[OUTCOME] == c.WON).mean()) if len(closed) else 0.0
+
+
+def _of_spend(outlook: Outlook, items: Items, snapshot: Snapshot, channel: str, factor: float) -> Floats:
+    """Revenue of the customers that more spend brings ``(scopes, H)``, at the channel's past cost of one and their usual first months."""
+    since = snapshot.as_of - pd.DateOffset(months=_LOOKBACK)
+    spend = snapshot.spend[snapshot.spend[c.DS] >= since]
+    if channel not in set(spend[c.CHANNEL]):
+        raise UnknownNameError.among("channel with spend in the last twelve months", channel, known=set(spend[c.CHANNEL]))
+    monthly = float(spend.loc[spend[c.CHANNEL] == channel, c.COST].sum()) / _LOOKBACK
+    won = acquisitions(snapshot.orders)
+    won = won.assign(**{c.CHANNEL: won[c.CUSTOMER_ID].map(snapshot.customers.set_index(c.CUSTOMER_ID)[c.CHANNEL])})
+    brought = int(((won[c.DS] >= since) & (won[c.CHANNEL] == channel)).sum())
+    if not brought:
+        raise SettingsError(
+            f"scenario: {channel} brought no new customer in the last twelve months: what more spend would bring is not known"
+        )
+    extra = monthly * (factor - 1) / (monthly * _LOOKBACK / brought)
+    by_age = _first_months(items, won[won[c.CHANNEL] == channel], snapshot, outlook)
+    lag = round(lag_of(snapshot) / _DAYS_A_MONTH)
+    horizon = outlook.new.shape[2]
+    found = np.zeros((len(outlook.scopes), horizon))
+    for begin in range(lag, horizon):
+        found[:, begin:] += extra * by_age[:, : horizon - begin]
+    return found
+
+
+def _first_months(items: Items, won: pd.DataFrame, snapshot: Snapshot, outlook: Outlook) -> Floats:
+    """Mean revenue per customer in the months since its first order ``(scopes, H)``, over customers won one to three years ago."""
+    horizon = outlook.new.shape[2]
+    old = won[(won[c.DS] < snapshot.as_of - pd.DateOffset(months=_LOOKBACK)) & (won[c.DS] >= snapshot.as_of - pd.DateOffset(years=3))]
+    if not len(old):
+        raise SettingsError("scenario: nobody of this channel was won one to three years ago: what its customers bring is not known")
+    begun = items.frame[c.CUSTOMER_ID].map(old.set_index(c.CUSTOMER_ID)[c.DS])
+    rows = items.frame[begun.notna()]
+    age = ((rows[c.DS] - begun[begun.notna()]) / pd.Timedelta(days=_DAYS_A_MONTH)).astype(int)
+    belongs = membership(rows, outlook.scopes).astype(float)
+    weights = belongs * rows[c.AMOUNT].to_numpy(float)
+    inside = ((age >= 0) & (age < horizon)).to_numpy()
+    return np.stack([np.bincount(age[inside], weights=row[inside], minlength=horizon) for row in weights]) / len(old)
