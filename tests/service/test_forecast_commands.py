@@ -24,6 +24,18 @@ def test_forecast__table_shows_what_people_need(cli, open_deals):
     assert "p won by month end" not in out
 
 
+@pytest.mark.parametrize("by", ["team", "segment,region"])
+def test_forecast__of_revenue_splits_as_the_api_does(cli, get, by):
+    code, out, err = cli("forecast", "revenue", "--by", by, "--horizon", "1", "--format", "json")
+    assert code == 0, err
+    items = get("/v1/forecasts/revenue", by=by, horizon=1)["items"]
+    assert {row["entity_id"] for row in json.loads(out)} == {item["entity_id"] for item in items}
+    assert len(items) > 1
+    code, _, err = cli("forecast", "revenue", "--by", "colour")
+    assert code == 1
+    assert "region,segment" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

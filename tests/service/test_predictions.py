@@ -197,6 +197,13 @@ def test_revenue__by_a_dimension_gives_one_envelope_per_member(get, snapshot):
         assert_is_envelope(item, predictor="revenue", horizons=[1])
 
 
+def test_revenue__by_crossed_dimensions_gives_one_envelope_per_cell(get):
+    items = get("/v1/forecasts/revenue", by="segment,region", horizon=1)["items"]
+    assert items
+    assert all(item["entity_id"].startswith("region=") and "&segment=" in item["entity_id"] for item in items)
+    assert items[0]["label"].endswith("(region, segment)")
+
+
 def test_champion__is_the_registry_s(get, served):
     for item in get("/v1/models")["items"]:
         champion = served.serving.registry.champion(item["predictor"])[1]

@@ -23,7 +23,12 @@ REASONS_SHOWN = 5
 
 def forecast(
     predictor: Annotated[str, typer.Argument(help="revenue, clv or close_time.")],
-    by: Annotated[str | None, typer.Option(help="For revenue: one series per member of segment, region, channel or product.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="For revenue: one series per member of segment, region, channel, product or team, or of crossed ones: region,segment."
+        ),
+    ] = None,
     entity: Annotated[list[str] | None, typer.Option(help="One customer, deal or series by id; may be repeated.")] = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months or days.")] = None,
     horizons: Annotated[
@@ -46,6 +51,7 @@ def forecast(
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.score import served
     from predictkpi.predictors import predictor_class
+    from predictkpi.predictors.revenue.scopes import dimensions_of, series_by
     from predictkpi.settings import read_settings
 
     spec = predictor_class(predictor).spec
@@ -59,11 +65,11 @@ def forecast(
     wanted = None if horizons is None else whole_numbers("--horizons", horizons)
     found = served(model, ref, store.snapshot(instant(as_of, store)), entity_ids=entity or None, horizons=wanted)
     if spec.entity == "series" and not entity:
-        members = found[c.ENTITY_ID].str.startswith(f"{by}=") if by else found[c.ENTITY_ID] == c.TOTAL
-        if by and not members.any():
-            known = {name.split("=")[0] for name in found[c.ENTITY_ID] if "=" in name}
-            raise UnknownNameError.among("dimension", by, known=known)
-        found = found[members]
+        names = found[c.ENTITY_ID].unique().tolist()
+        members = series_by(names, by) if by else [c.TOTAL]
+        if by and not members:
+            raise UnknownNameError.among("dimension", by, known={dimensions_of(name) for name in names} - {""})
+        found = found[found[c.ENTITY_ID].isin(members)]
     if horizon is not None:
         found = found[found[c.HORIZON] <= horizon]
         if not len(found):

@@ -16,7 +16,8 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, START, deal_table
-from predictkpi.predictors.revenue.table import DIMENSIONS, UNKNOWN
+from predictkpi.predictors.revenue.scopes import DIMENSIONS, scope_of
+from predictkpi.predictors.revenue.table import UNKNOWN
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -73,16 +74,14 @@ def membership(rows: pd.DataFrame, scopes: Sequence[str]) -> npt.NDArray[np.bool
     masks = []
     for scope in scopes:
         mask = np.ones(len(rows), bool)
-        if scope != c.TOTAL:
-            for part in scope.split("&"):
-                name, _, member = part.partition("=")
-                mask &= (rows[name] == member).to_numpy(bool)
+        for name, member in scope_of(scope).items():
+            mask &= (rows[name] == member).to_numpy(bool)
         masks.append(mask)
     return np.array(masks, bool).reshape(len(scopes), len(rows))
 
 
 def _placed(members: pd.Series, dimension: str, scopes: Sequence[str]) -> pd.Series:
-    known = [scope.partition("=")[2] for scope in scopes if scope.startswith(f"{dimension}=") and "&" not in scope]
+    known = [scope_of(scope)[dimension] for scope in scopes if list(scope_of(scope)) == [dimension]]
     strange = ~members.isin(known)
     if not known or not strange.any():
         return members

@@ -21,6 +21,7 @@ from predictkpi.core.types import Company, ModelRef
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
 from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
+from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.schemas import Curve, PredictionEnvelope
@@ -163,8 +164,7 @@ class View:
     def label(self, entity: str, entity_id: str) -> str:
         """A name for people."""
         if entity == "series":
-            dimension, _, member = entity_id.partition("=")
-            return f"{member} ({dimension})" if member else "Total"
+            return label_of(entity_id)
         return self._names[entity].get(entity_id, entity_id)
 
     def kpi_series(self, name: str, *, freq: Freq = "M", by: str | None = None, as_of: pd.Timestamp | None = None) -> pd.DataFrame:

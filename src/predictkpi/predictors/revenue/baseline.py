@@ -12,6 +12,7 @@ from predictkpi.core.types import Status
 from predictkpi.errors import SettingsError
 from predictkpi.predictors.revenue.forecaster import HORIZON, SeriesForecaster, ladder, series_by_origin
 from predictkpi.predictors.revenue.point import SEASON
+from predictkpi.predictors.revenue.scopes import CROSSED, Crossed, checked_pairs
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,11 +31,12 @@ class RevenueBaseline(SeriesForecaster):
     kind: ClassVar[Literal["model", "baseline"]] = "baseline"
     format = "predictkpi.revenue.baseline/1"
 
-    def __init__(self, *, draws: int = 1000, origins: int = 24, random_state: int = 0) -> None:
+    def __init__(self, *, draws: int = 1000, origins: int = 24, crossed: Crossed = CROSSED, random_state: int = 0) -> None:
         if draws < 100 or origins < 1:
             raise SettingsError(f"revenue baseline: draws={draws} (100 or more), origins={origins} (1 or more)")
         self.draws = draws
         self.origins = origins
+        self.crossed = checked_pairs(crossed)
         self.random_state = random_state
 
     def _learn(self, table: pd.DataFrame) -> None:
@@ -80,7 +82,7 @@ class RevenueBaseline(SeriesForecaster):
         return pool[generator.integers(len(pool), size=self.draws)]
 
     def _settings(self) -> dict[str, Any]:
-        return {"draws": self.draws, "origins": self.origins, "random_state": self.random_state}
+        return {"draws": self.draws, "origins": self.origins, "crossed": self.crossed, "random_state": self.random_state}
 
     def _learned(self) -> dict[str, Any]:
         return {"size": self.size_, "vectors": self.vectors_}

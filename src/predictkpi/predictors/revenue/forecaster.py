@@ -18,7 +18,7 @@ from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError
 from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
-from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, series_inputs, training_series
+from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED, Crossed, series_inputs, training_series
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -44,28 +44,30 @@ class SeriesForecaster(Predictor):
     complete months before it.
 
     `inputs` and `training_table` are long: one row per series and complete month, columns ``entity_id, as_of, ds, y,
-    fiscal_year_starts`` (``y`` in the reporting currency, net of refunds). A series without a complete month has one row with empty
-    ``ds`` and ``y``. The training table repeats them for every origin of the backtests, each as known at that origin.
+    fiscal_year_starts, is_asked`` (``y`` in the reporting currency, net of refunds). A series without a complete month has one row with
+    empty ``ds`` and ``y``. Series that were not asked for are there too, unflagged: the others add up with them. The training table
+    repeats all for every origin of the backtests, each as known at that origin.
     """
 
     spec: ClassVar[Spec] = REVENUE_SPEC
     format: ClassVar[str]
     origins: int
+    crossed: Crossed
 
     def readiness(self, snapshot: Snapshot) -> Readiness:
         """Complete months of the total against the two years a season needs."""
-        inputs = series_inputs(snapshot)
+        inputs = series_inputs(snapshot, crossed=self.crossed)
         months = int(inputs.loc[inputs[c.ENTITY_ID] == c.TOTAL, c.DS].notna().sum())
         status, reason = ladder(months)
         return Readiness(status=status, have={"months": months}, need={"months": SEASONAL_MONTHS}, reason=reason)
 
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """See the class."""
-        return training_series(snapshot, self.origins)
+        return training_series(snapshot, self.origins, crossed=self.crossed)
 
     def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """See the class. ``entity_ids`` are names of series: ``total``, ``region=EMEA``."""
-        return series_inputs(snapshot, entity_ids)
+        """See the class. ``entity_ids`` are names of series: ``total``, ``region=EMEA``, ``region=EMEA&segment=SMB``."""
+        return series_inputs(snapshot, entity_ids, crossed=self.crossed)
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Statistics of the sample paths of each series and horizon."""
@@ -76,14 +78,15 @@ class SeriesForecaster(Predictor):
         return pd.concat([answer.predictions() for answer in answers], ignore_index=True)[columns]
 
     def answers(self, inputs: pd.DataFrame) -> list[Answer]:
-        """The sample paths behind `predict_inputs`, one `Answer` per series."""
-        return [self._answer(str(key[0]), cast(pd.Timestamp, key[1]), group) for key, group in inputs.groupby([c.ENTITY_ID, c.AS_OF])]
+        """The sample paths behind `predict_inputs`, one `Answer` per series asked for."""
+        asked = inputs[inputs[IS_ASKED].astype(bool)]
+        return [self._answer(str(key[0]), cast(pd.Timestamp, key[1]), group) for key, group in asked.groupby([c.ENTITY_ID, c.AS_OF])]
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Actual revenue of the months, statistic "mean"; NaN while the month is not over."""
         as_of = pd.Timestamp(as_of)
-        cohort = sorted(series_inputs(later.at(as_of))[c.ENTITY_ID].unique())
-        known = series_inputs(later)
+        cohort = sorted(series_inputs(later.at(as_of), crossed=self.crossed)[c.ENTITY_ID].unique())
+        known = series_inputs(later, crossed=self.crossed)
         actual = known.set_index([c.ENTITY_ID, c.DS])[c.Y]
         rows = []
         for horizon, month in enumerate(future_periods(as_of, HORIZON, "M"), start=1):

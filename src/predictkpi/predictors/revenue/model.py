@@ -22,6 +22,7 @@ from predictkpi.predictors.revenue.point import (
     prepare,
     roughness,
 )
+from predictkpi.predictors.revenue.scopes import CROSSED, Crossed, checked_pairs
 from predictkpi.protocol import Predictor, worst
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +39,7 @@ class RevenueForecaster(SeriesForecaster):
 
     Parameters: ``draws`` sample paths a series; ``origins`` months to look back for backtest errors; ``pool_series`` the most series
     (the largest) whose errors are pooled; ``prior_weight`` the weight of the assumed error covariance, in series; ``freedom`` the degrees
-    of freedom of the spread itself: fewer give longer tails.
+    of freedom of the spread itself: fewer give longer tails; ``crossed`` the pairs of dimensions whose crossed members are series too.
     """
 
     format = "predictkpi.revenue.model/1"
@@ -51,6 +52,7 @@ class RevenueForecaster(SeriesForecaster):
         pool_series: int = 60,
         prior_weight: float = 1.5,
         freedom: float = 30.0,
+        crossed: Crossed = CROSSED,
         random_state: int = 0,
     ) -> None:
         if draws < 100 or origins < 1 or pool_series < 1 or prior_weight <= 0 or freedom <= 2:
@@ -63,11 +65,12 @@ class RevenueForecaster(SeriesForecaster):
         self.pool_series = pool_series
         self.prior_weight = prior_weight
         self.freedom = freedom
+        self.crossed = checked_pairs(crossed)
         self.random_state = random_state
 
     def baseline(self) -> Predictor:
         """Seasonal naive with the same number of paths."""
-        return RevenueBaseline(draws=self.draws, origins=self.origins, random_state=self.random_state)
+        return RevenueBaseline(draws=self.draws, origins=self.origins, crossed=self.crossed, random_state=self.random_state)
 
     def _learn(self, table: pd.DataFrame) -> None:
         self.learn(series_by_origin(table))
@@ -101,7 +104,7 @@ class RevenueForecaster(SeriesForecaster):
         return _spread(series, point_path(series, HORIZON), errors, size), status, "; ".join(reasons)
 
     def _settings(self) -> dict[str, Any]:
-        names = ("draws", "origins", "pool_series", "prior_weight", "freedom", "random_state")
+        names = ("draws", "origins", "pool_series", "prior_weight", "freedom", "crossed", "random_state")
         return {name: getattr(self, name) for name in names}
 
     def _learned(self) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Answer:
     fiscal_year_starts: int
     status: Status
     reason: str
+    to_date: float = 0.0
 
     def predictions(self) -> pd.DataFrame:
         """Long predictions; only the quantiles' status where there is nothing to forecast from (value NaN)."""

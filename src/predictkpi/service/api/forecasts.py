@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from predictkpi.core import columns as c
+from predictkpi.predictors.revenue.scopes import dimensions_of, series_by
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.schemas import PredictionList
@@ -19,7 +20,11 @@ def forecast_revenue(
     view: CurrentView,
     horizon: Annotated[int | None, Query(ge=1, description="only the first so many months; all by default")] = None,
     by: Annotated[
-        str | None, Query(description="a dimension: one forecast per member, e.g. `segment`; the total by default", examples=["segment"])
+        str | None,
+        Query(
+            description="one forecast per member of a dimension or of crossed ones, `segment` or `region,segment`; the total by default",
+            examples=["segment"],
+        ),
     ] = None,
 ) -> PredictionList:
     """Monthly revenue with 50, 80, 90 and 95 % intervals, and its growth. Horizon 1 is the month that holds as_of."""
@@ -35,8 +40,8 @@ def forecast_revenue(
 def _series(entity_ids: list[str], by: str | None) -> list[str]:
     if by is None or by == c.TOTAL:
         return [series for series in entity_ids if series == c.TOTAL]
-    chosen = [series for series in entity_ids if series.startswith(f"{by}=")]
+    chosen = series_by(entity_ids, by)
     if not chosen:
-        dimensions = sorted({series.partition("=")[0] for series in entity_ids})
-        raise InvalidRequestError.parameter("by", f"no forecasts by {by!r}; there are: {', '.join(dimensions)}")
+        known = sorted({dimensions_of(series) or c.TOTAL for series in entity_ids})
+        raise InvalidRequestError.parameter("by", f"no forecasts by {by!r}; there are: {'; '.join(known)}")
     return chosen

@@ -76,7 +76,8 @@ def test_amount__is_what_the_revenue_model_says(make_facts, make_months):
     snapshot = Snapshot(make_facts(make_months(36)), as_of)
     model = RevenueForecaster(origins=6)
     table = model.training_table(snapshot)
-    inputs = model.inputs(snapshot, entity_ids=["total"])
+    inputs = model.inputs(snapshot)
+    inputs = inputs[inputs["entity_id"] == "total"]
     expected = model.fit(table[table["entity_id"] == "total"]).answers(inputs)[0]
     found = forecast_series(inputs.set_index("ds")["y"], as_of=as_of, name="total", origins=6)
     np.testing.assert_allclose(found.paths, expected.paths)

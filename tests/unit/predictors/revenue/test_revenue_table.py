@@ -5,8 +5,10 @@ import pytest
 
 from predictkpi.core.types import Company
 from predictkpi.errors import UnknownEntityError
+from predictkpi.predictors.revenue.scopes import dimensions_of, scope_of
 from predictkpi.predictors.revenue.table import monthly_series, series_inputs, training_series
 from predictkpi.snapshot import MemoryFacts, Snapshot
+from predictkpi.tables import table_schema
 
 
 def at(facts, instant):
@@ -38,11 +40,36 @@ def test_monthly_series__of_a_company_without_attributes_is_the_total_alone(make
 
 
 def test_monthly_series__members_of_a_dimension_sum_to_the_total(snapshot):
-    frame = monthly_series(snapshot)
-    dimension = frame["unique_id"].str.split("=").str[0]
-    sums = frame.groupby([dimension, "ds"])["y"].sum().unstack(level=0)
-    for name in ("segment", "region", "channel", "product"):
-        pd.testing.assert_series_equal(sums[name], sums["total"], check_names=False)
+    frame = monthly_series(snapshot, crossed=[("segment", "region"), ("product", "team")])
+    sums = frame.groupby([frame["unique_id"].map(dimensions_of), "ds"])["y"].sum().unstack(level=0)
+    assert set(sums) == {"", "segment", "region", "channel", "product", "team", "region,segment", "product,team"}
+    for name in sums:
+        pd.testing.assert_series_equal(sums[name], sums[""], check_names=False)
+
+
+def test_monthly_series__crossed_members_sum_to_both(snapshot):
+    wide = monthly_series(snapshot, crossed=[("segment", "region")]).pivot(index="ds", columns="unique_id", values="y").fillna(0.0)
+    for name, value in (("region", "EMEA"), ("segment", "SMB")):
+        cells = [one for one in wide if "&" in one and scope_of(one)[name] == value]
+        assert len(cells) > 1
+        pd.testing.assert_series_equal(wide[cells].sum(axis=1), wide[f"{name}={value}"], check_names=False)
+
+
+def test_monthly_series__team_is_that_of_the_deal(make_facts):
+    facts = make_facts([100, 200])
+    orders = facts.read("orders", known_before=pd.Timestamp("2021-01-01")).copy()
+    orders["deal_id"] = ["d1", "d2", "d3", None]
+    rows = pd.DataFrame({"deal_id": ["d1", "d2"], "team": ["north", None], "known_at": pd.Timestamp("2019-01-01")})
+    deals = table_schema("deals").typed(rows)
+    frame = monthly_series(at(MemoryFacts({"orders": orders, "deals": deals.frame()}), "2020-03-01"))
+    assert set(frame["unique_id"]) == {"total", "team=north", "team=unknown"}
+    assert values(frame, "team=north") == [60, 0]
+    assert values(frame, "team=unknown") == [40, 200]
+
+
+def test_monthly_series__a_pair_with_a_dimension_of_one_member_is_left_out(make_facts):
+    frame = monthly_series(at(make_facts([100, 200]), "2020-03-01"), crossed=[("region", "channel"), ("region", "segment")])
+    assert {dimensions_of(name) for name in frame["unique_id"]} == {"", "segment", "region", "region,segment"}
 
 
 def test_monthly_series__leaves_the_running_month_out(make_facts):
@@ -71,11 +98,12 @@ def test_monthly_series__a_series_of_the_running_month_alone_has_one_empty_row(m
     assert frame["unique_id"].is_unique
 
 
-def test_series_inputs__selects_series_and_refuses_unknown_ones(make_facts):
+def test_series_inputs__flags_the_named_among_all_series_and_refuses_unknown_ones(make_facts):
     snapshot = at(make_facts([100, 200], company=Company(fiscal_year_starts=4)), "2020-03-01")
     frame = series_inputs(snapshot, ["region=EMEA"])
-    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "fiscal_year_starts"]
-    assert set(frame["entity_id"]) == {"region=EMEA"}
+    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "fiscal_year_starts", "is_asked"]
+    assert set(frame.loc[frame["is_asked"], "entity_id"]) == {"region=EMEA"}
+    pd.testing.assert_frame_equal(frame.drop(columns="is_asked"), series_inputs(snapshot).drop(columns="is_asked"))
     assert set(frame["fiscal_year_starts"]) == {4}
     with pytest.raises(UnknownEntityError, match="region=Mars"):
         series_inputs(snapshot, ["total", "region=Mars"])
