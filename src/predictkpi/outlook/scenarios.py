@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import brentq
 
 from predictkpi.core import columns as c
 from predictkpi.errors import SettingsError, UnknownNameError
@@ -32,14 +31,15 @@ Floats = npt.NDArray[np.float64]
 
 _DAYS_A_MONTH = 365.25 / 12
 _LOOKBACK = 12
-_MOST_ODDS = 12.0
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """``win_rate``: added to the chance of a win, .05 is 5 points. ``cycle_days``: by how much sooner deals close, below 0 later.
+    """What is done differently from as_of on.
 
-    ``spend``: by channel, the factor on its spend of the last twelve months, 1.2 is a fifth more.
+    ``win_rate``: added to the share of closed deals that are won, .05 is 5 points; every deal's chance rises in proportion.
+    ``cycle_days``: by how much sooner deals close, below 0 later. ``spend``: by channel, the factor on its spend of the last twelve
+    months, 1.2 is a fifth more.
     """
 
     win_rate: float = 0.0
@@ -74,36 +74,20 @@ def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int
     if scenario.win_rate or scenario.cycle_days:
         if outlook.book is None or not len(outlook.book.amount):
             raise SettingsError("scenario: no deal is open whose win rate or cycle could change")
-        changed = _changed(outlook.book, scenario)
+        likelier = _likelier(snapshot, scenario.win_rate)
+        changed = _changed(outlook.book, likelier, scenario.cycle_days)
         from_deals = changed.draw(outlook.new.shape[1], seed) * outlook.trust.yields(outlook.new.shape[2])
-        more = more + _of_later_deals(outlook, items, snapshot, scenario)
+        more = more + _of_later_deals(outlook, items, snapshot, likelier, scenario.cycle_days)
     for channel, factor in scenario.spend.items():
         more = more + _of_spend(outlook, items, snapshot, channel, factor)
     return replace(outlook, from_deals=from_deals, new=outlook.new + more[:, None])
 
 
-def _changed(book: Book, scenario: Scenario) -> Book:
-    won = _sooner(_likelier(book.deals.won, scenario.win_rate), scenario.cycle_days)
+def _changed(book: Book, likelier: float, days: float) -> Book:
+    won = _sooner(np.minimum(book.deals.won * likelier, 1.0), days)
     deals: OpenDeals = replace(book.deals, won=won)
     reached = np.stack([deals.chance(day) for day in book.days], axis=1)
     return replace(book, deals=deals, chance=np.diff(reached, axis=1, prepend=0.0))
-
-
-def _likelier(won: Floats, points: float) -> Floats:
-    """Win incidences ``(n, days)`` whose final values are ``points`` higher on average, at the same shift of all log-odds."""
-    final = won[:, -1]
-    wanted = float(np.clip(final.mean() + points, 0.0, 1.0))
-    odds = np.log(np.clip(final, 1e-9, 1 - 1e-9)) - np.log1p(-np.clip(final, 1e-9, 1 - 1e-9))
-
-    def missed(shift: float) -> float:
-        return float((1 / (1 + np.exp(-(odds + shift)))).mean()) - wanted
-
-    if missed(-_MOST_ODDS) >= 0 or missed(_MOST_ODDS) <= 0:
-        shift = -_MOST_ODDS if points < 0 else _MOST_ODDS
-    else:
-        shift = brentq(missed, -_MOST_ODDS, _MOST_ODDS)
-    raised = 1 / (1 + np.exp(-(odds + shift)))
-    return won * np.divide(raised, final, out=np.ones_like(final), where=final > 0)[:, None]
 
 
 def _sooner(won: Floats, days: float) -> Floats:
@@ -116,15 +100,13 @@ def _sooner(won: Floats, days: float) -> Floats:
     return moved
 
 
-def _of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot, scenario: Scenario) -> Floats:
+def _of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot, likelier: float, days: float) -> Floats:
     """What deals not yet open bring more in each month ahead ``(scopes, H)``, by their usual revenue so long after an origin."""
     usual = _usual_of_later_deals(outlook, items, snapshot)
-    rate = _win_rate(snapshot)
-    likelier = max(rate + scenario.win_rate, 0.0) / rate if rate > 0 else 1.0
     total = usual[outlook.place(c.TOTAL)]
     reached = np.maximum.accumulate(np.concatenate([[0.0], total]))
     steps = np.arange(1, len(total) + 1)
-    sooner = np.interp(steps + scenario.cycle_days / _DAYS_A_MONTH, np.arange(len(reached)), reached)
+    sooner = np.interp(steps + days / _DAYS_A_MONTH, np.arange(len(reached)), reached)
     factor = np.divide(sooner, reached[1:], out=np.ones_like(total), where=reached[1:] > 0)
     return usual * (likelier * factor - 1)
 
@@ -144,10 +126,19 @@ def _usual_of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot) ->
     return np.stack(means, axis=1)
 
 
-def _win_rate(snapshot: Snapshot) -> float:
+def _likelier(snapshot: Snapshot, points: float) -> float:
+    """Factor on every deal's chance that lifts the win rate of the deals closed within a year by ``points``.
+
+    Raises `SettingsError` where none was closed, or the rate would leave 0 to 1.
+    """
     deals = deal_table(snapshot)
     closed = deals[deals[CLOSED_AT] >= snapshot.as_of - pd.DateOffset(months=_LOOKBACK)]
-    return float((closed[OUTCOME] == c.WON).mean()) if len(closed) else 0.0
+    rate = float((closed[OUTCOME] == c.WON).mean()) if len(closed) else 0.0
+    if not points:
+        return 1.0
+    if rate <= 0 or not 0 <= rate + points <= 1:
+        raise SettingsError(f"scenario: win_rate={points:+g} on {rate:.0%} of the deals closed in twelve months gives no rate from 0 to 1")
+    return (rate + points) / rate
 
 
 def _of_spend(outlook: Outlook, items: Items, snapshot: Snapshot, channel: str, factor: float) -> Floats:

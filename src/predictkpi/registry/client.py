@@ -163,6 +163,18 @@ class Registry:
             metrics = client.get_run(run_id).data.metrics
         return {name: value for name, value in sorted(metrics.items()) if not name.startswith("fold.")}
 
+    def tags_of_runs(self, name: str) -> list[dict[str, str]]:
+        """Tags of an experiment's finished runs, newest first, as `log_training` was given them; none where nothing was logged."""
+        prefix = "predictkpi."
+        with self._connection.speaking(f"look for runs of {name}") as client:
+            found = client.get_experiment_by_name(f"predictkpi-{name}")
+            if found is None:
+                return []
+            runs = client.search_runs([found.experiment_id], "attributes.status = 'FINISHED'", order_by=["attributes.start_time DESC"])
+            return [
+                {key.removeprefix(prefix): str(value) for key, value in run.data.tags.items() if key.startswith(prefix)} for run in runs
+            ]
+
     def _aliased(self, predictor: str, alias: str) -> ModelVersion:
         with self._connection.speaking(f"look up the {alias} of {predictor}") as client:
             from mlflow.exceptions import MlflowException
