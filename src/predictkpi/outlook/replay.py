@@ -54,15 +54,15 @@ def replay(
     items = Items.of(snapshot)
     first = first_month(items.frame[c.DS].min())
     truth = past_split(items, snapshot.as_of, _TOTAL, horizons=HORIZON, first=first)
-    revenue_after = truth.from_open + truth.from_won + truth.from_rest
+    came = items.frame.groupby(items.frame[c.DS].dt.to_period("M"))[c.AMOUNT].sum()
     rows = []
     for done, at in enumerate(instants):
         place = len(truth.origins) - origins + done
         ahead = min(HORIZON, origins - done)
         said = _said(snapshot.at(at), revenue, close_time)
         for step in range(ahead):
-            actual = revenue_after[0, place, step], truth.from_open[0, place, step]
-            rows.append((at, step + 1, actual[0] + said.so_far[step], *(said.forecasts[:, step]), said.deals[step], actual[1]))
+            actual = float(came.get(at.to_period("M") + step, 0.0))
+            rows.append((at, step + 1, actual, *said.forecasts[:, step], said.deals[step], truth.from_open[0, place, step]))
         if on_progress:
             on_progress(done + 1, origins)
     return pd.DataFrame(rows, columns=REPLAY_COLUMNS)
@@ -70,11 +70,10 @@ def replay(
 
 @dataclass(frozen=True)
 class _Said:
-    """What was said of the total at one origin: ``forecasts`` ``(3, H)`` in the order of `REPLAY_COLUMNS`, the others ``(H,)``."""
+    """What was said of the total at one origin: ``forecasts`` ``(3, H)`` in the order of `REPLAY_COLUMNS`, and of ``deals`` ``(H,)``."""
 
     forecasts: Floats
     deals: Floats
-    so_far: Floats
 
 
 def _said(past: Snapshot, revenue: SeriesForecaster, close_time: Predictor) -> _Said:
@@ -86,7 +85,7 @@ def _said(past: Snapshot, revenue: SeriesForecaster, close_time: Predictor) -> _
     so_far[0] = booked_so_far(items, past.as_of)
     settled = so_far + book.backlog[0]
     deals, weighted = book.expected()[0], book.weighted(past)[0]
-    return _Said(np.stack([series, settled + deals + rest, settled + weighted + rest]), deals, so_far)
+    return _Said(np.stack([series, settled + deals + rest, settled + weighted + rest]), deals)
 
 
 def booked_so_far(items: Items, as_of: pd.Timestamp) -> float:

@@ -1,0 +1,24 @@
+"""Replays made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+
+def replayed(*, with_deals: Callable[[np.ndarray, np.random.Generator], np.ndarray], origins: int = 12, seed: int = 1) -> pd.DataFrame:
+    """Three months ahead from each origin: revenue around 1000, a time series that is off by about 60."""
+    rng = np.random.default_rng(seed)
+    starts = pd.date_range("2024-01-01", periods=origins, freq="MS")
+    frame = pd.DataFrame([(start, step) for start in starts for step in (1, 2, 3)], columns=["as_of", "horizon"])
+    actual = 1000 + rng.normal(0, 100, len(frame))
+    return frame.assign(
+        actual=actual,
+        time_series=actual + rng.normal(0, 60, len(frame)),
+        with_deals=with_deals(actual, rng),
+        weighted_pipeline=500.0,
+        deals_expected=0.0,
+        deals_actual=0.0,
+    )

@@ -1,0 +1,88 @@
+"""What if: the same draws under another win rate, cycle length or spend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from predictkpi.errors import SettingsError, UnknownNameError
+from predictkpi.outlook.scenarios import Scenario, under
+
+
+def means(outlook, scope="total"):
+    return outlook.revenue(scope).mean(axis=0)
+
+
+def test_plain__changes_nothing(outlook, now):
+    assert under(outlook, Scenario(), now) is outlook
+
+
+def test_win_rate__raises_open_deals_and_later_ones(outlook, now):
+    found = under(outlook, Scenario(win_rate=0.1), now)
+    place = outlook.place("total")
+    more = found.from_deals[place].mean(axis=0) - outlook.from_deals[place].mean(axis=0)
+    assert more[0] > 0
+    assert (found.new[place].mean(axis=0) - outlook.new[place].mean(axis=0))[1:].min() > 0
+    assert (found.booked == outlook.booked).all()
+
+
+def test_win_rate__that_doubles_doubles_what_open_deals_are_expected_to_bring(outlook, now):
+    rate = np.mean([row == "won" for row in closed_in_a_year(now)])
+    found = under(outlook, Scenario(win_rate=float(rate)), now)
+    place = outlook.place("total")
+    assert found.from_deals[place].sum(axis=1).mean() == pytest.approx(2 * outlook.from_deals[place].sum(axis=1).mean(), rel=0.1)
+
+
+def closed_in_a_year(now):
+    from predictkpi.kpis.deals import deal_table
+
+    deals = deal_table(now)
+    return deals.loc[deals["closed_at"] >= now.as_of - np.timedelta64(366, "D"), "outcome"]
+
+
+def test_cycle__brings_wins_forward_and_takes_them_from_later(outlook, now):
+    place = outlook.place("total")
+    usual, sooner = (found.from_deals[place].mean(axis=0) for found in (outlook, under(outlook, Scenario(cycle_days=14), now)))
+    assert sooner[0] > usual[0] * 1.2
+    assert sooner[1:6].sum() < usual[1:6].sum()
+
+
+def test_cycle__longer_takes_from_the_running_month(outlook, now):
+    assert means(under(outlook, Scenario(cycle_days=-14), now))[0] < means(outlook)[0]
+
+
+def test_spend__brings_customers_whose_revenue_grows_month_by_month(outlook, now):
+    more, less = (means(under(outlook, Scenario(spend={"search": factor}), now)) - means(outlook) for factor in (1.5, 0.5))
+    assert more[-1] > more[1] >= 0
+    assert more == pytest.approx(-less)
+
+
+def test_spend__counts_in_its_channel_and_adds_up_over_the_others(outlook, now):
+    found = under(outlook, Scenario(spend={"search": 2.0}), now)
+    gain = {scope: (means(found, scope) - means(outlook, scope))[-1] for scope in outlook.scopes}
+    assert gain["channel=search"] == pytest.approx(gain["total"])
+    regions = [scope for scope in outlook.scopes if scope.startswith("region=") and "&" not in scope]
+    assert sum(gain[scope] for scope in regions) == pytest.approx(gain["total"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"win_rate": 5.0}, "in shares"),
+        ({"cycle_days": 400.0}, "must lie between"),
+        ({"spend": {"search": -1.0}}, "the factor"),
+    ],
+)
+def test_scenario__out_of_reach_is_refused_with_the_way_out(asked, says):
+    with pytest.raises(SettingsError, match=says):
+        Scenario(**asked)
+
+
+def test_scenario__beyond_what_a_rate_can_be_is_refused(outlook, now):
+    with pytest.raises(SettingsError, match="gives no rate"):
+        under(outlook, Scenario(win_rate=0.9), now)
+
+
+def test_spend__of_an_unknown_channel_names_those_there_are(outlook, now):
+    with pytest.raises(UnknownNameError, match="search"):
+        under(outlook, Scenario(spend={"sarch": 2.0}), now)
