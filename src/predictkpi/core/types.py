@@ -30,6 +30,9 @@ class Company(_Frozen):
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
     time_zone: str = Field("UTC", description="IANA name; every instant in the store is local time of this zone")
     fiscal_year_starts: int = Field(1, ge=1, le=12, description="first month of the fiscal year")
+    country: str | None = Field(
+        None, pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="whose public holidays are days off: DE, or with its region DE-BY"
+    )
 
 
 class Statistic(_Frozen):

@@ -125,6 +125,20 @@ def _is_zone(name: str) -> str:
     return name
 
 
+def _has_holidays(country: str | None) -> None:
+    """Raise ValueError for a country or region whose public holidays are not known."""
+    if country is None:
+        return
+    from holidays import list_supported_countries
+
+    name, _, region = country.partition("-")
+    known = list_supported_countries(include_aliases=False)
+    if name not in known:
+        raise ValueError(f"no public holidays are known for the country {name!r}; write its ISO code, such as DE, or leave country out")
+    if region and region not in known[name]:
+        raise ValueError(f"no region {region!r} of {name} is known; there are: {', '.join(known[name]) or 'none'}")
+
+
 def _is_condition(value: object) -> object:
     if isinstance(value, str) and value not in (PRESENT, EMPTY):
         raise ValueError(f"write a list of values, or one of {PRESENT}, {EMPTY}; for the value {value!r} write [{value}]")
@@ -314,9 +328,10 @@ class Mapping(_Strict):
 
     @field_validator("company")
     @classmethod
-    def _in_a_time_zone(cls, company: Company | None) -> Company | None:
+    def _is_somewhere(cls, company: Company | None) -> Company | None:
         if company is not None:
             _is_zone(company.time_zone)
+            _has_holidays(company.country)
         return company
 
     @field_validator("feeds")

@@ -115,6 +115,7 @@ COMPANY = sa.Table(
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("time_zone", sa.Text, nullable=False),
     sa.Column("fiscal_year_starts", sa.Integer, nullable=False),
+    sa.Column("country", sa.Text),
 )
 
 MARKS = sa.Table(
