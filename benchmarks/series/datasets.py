@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from predictkpi.predictors.revenue.scopes import entity_id_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,15 +40,16 @@ class Competition:
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Monthly nodes of a hierarchy over the same months: ``y`` (n, months) and the ``level`` each node is of."""
+    """Monthly nodes of a hierarchy over the same months: ``y`` (n, months) and the ``level`` each node is of.
+
+    ``scopes`` are their names as revenue series, where they add up: ``state=Victoria``; else empty.
+    """
 
     name: str
     ids: list[str]
     level: list[str]
     y: Floats
-
-    def nodes(self, kept: list[int]) -> Hierarchy:
-        return Hierarchy(self.name, [self.ids[k] for k in kept], [self.level[k] for k in kept], self.y[kept])
+    scopes: list[str] = field(default_factory=list)
 
 
 def load_m3(root: Path, period: str, *, season: int) -> Competition:
@@ -93,7 +96,14 @@ def _aus_retail(folder: Path) -> Hierarchy:
         ("industry", industries.index.tolist(), industries.to_numpy()),
         ("state x industry", [" / ".join(key) for key in leaves.index], leaves.to_numpy()),
     ]
-    return _stacked("aus_retail", parts)
+    members = [dict(zip(("state", "industry"), key, strict=True)) for key in leaves.index]
+    scopes: list[dict[str, str]] = [
+        {},
+        *({"state": name} for name in states.index),
+        *({"industry": name} for name in industries.index),
+        *members,
+    ]
+    return replace(_stacked("aus_retail", parts), scopes=[entity_id_of(scope) for scope in scopes])
 
 
 def _us_census_retail(folder: Path) -> Hierarchy:

@@ -21,10 +21,10 @@ def points(history: Floats, horizon: int, season: int) -> Floats:
     return point_path(prepare(history, season=season), horizon)
 
 
-def sample_paths(histories: dict[str, Floats], *, origins: int = 24) -> dict[str, Floats]:
+def sample_paths(histories: dict[str, Floats], *, origins: int = 24, pool_series: int = 60) -> dict[str, Floats]:
     """Paths (draws, 12) of monthly series taken as those of one company: they share one model of errors, learnt inside them.
 
-    All series are dated to end with the month before `AS_OF`.
+    Series named as scopes add up. All series are dated to end with the month before `AS_OF`.
     """
     by_origin, rows = {}, []
     for name, y in histories.items():
@@ -32,5 +32,5 @@ def sample_paths(histories: dict[str, Floats], *, origins: int = 24) -> dict[str
         back = range(min(origins, len(y) - 1), -1, -1)
         by_origin[name] = {AS_OF - pd.DateOffset(months=k): pd.Series(y[: len(y) - k], index=months[: len(y) - k]) for k in back}
         rows.append(pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: AS_OF, c.DS: months, c.Y: y, FISCAL_YEAR_STARTS: 1, IS_ASKED: True}))
-    answers = RevenueForecaster(origins=origins).learn(by_origin).answers(pd.concat(rows, ignore_index=True))
+    answers = RevenueForecaster(origins=origins, pool_series=pool_series).learn(by_origin).answers(pd.concat(rows, ignore_index=True))
     return {answer.entity_id: answer.paths for answer in answers}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
+from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.errors import SettingsError
 from predictkpi.predictors.revenue.forecaster import HORIZON, SeriesForecaster, ladder, series_by_origin
 from predictkpi.predictors.revenue.point import SEASON
 from predictkpi.predictors.revenue.scopes import CROSSED, Crossed, checked_pairs
+from predictkpi.predictors.revenue.together import normals, pulled, shared_revenue
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,11 +29,12 @@ class RevenueBaseline(SeriesForecaster):
     """Same month of the last year; the last month where less than 13 are there. Paths add whole past error vectors.
 
     Errors are log ratios where all months are positive, else relative to the mean size of the year before their origin, and divided by
-    their series' own root mean square; the pool is all series and origins of the company, and draw d is the same vector in every series.
+    their series' own root mean square; the pool is all series and origins of the company. In draw d two series have vectors of the more
+    similar a mean the more revenue they share. Paths are made to add up like the model's, so that whatever serves adds up.
     """
 
     kind: ClassVar[Literal["model", "baseline"]] = "baseline"
-    format = "predictkpi.revenue.baseline/1"
+    format = "predictkpi.revenue.baseline/2"
 
     def __init__(self, *, draws: int = 1000, origins: int = 24, crossed: Crossed = CROSSED, random_state: int = 0) -> None:
         if draws < 100 or origins < 1:
@@ -42,54 +47,62 @@ class RevenueBaseline(SeriesForecaster):
     def _learn(self, table: pd.DataFrame) -> None:
         by_origin = series_by_origin(table)
         self.size_: dict[str, float] = {}
-        vectors: dict[str, list[list[float]]] = {}
+        vectors: list[list[float]] = []
         for entity_id, versions in sorted(by_origin.items()):
             truth = versions[max(versions)]
-            errors = {}
-            for as_of, known in versions.items():
+            errors = []
+            for known in versions.values():
                 history = known.to_numpy(dtype=float)
                 ahead = truth[truth.index > known.index[-1]].to_numpy(dtype=float)[:HORIZON]
                 if len(history) > SEASON and len(ahead) and _level(history) > 0:
-                    errors[as_of] = _errors(history, ahead)
+                    errors.append(_errors(history, ahead))
             if not errors:
                 continue
-            size = float(np.sqrt(np.mean(np.concatenate(list(errors.values())) ** 2)))
+            size = float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
             if size > 0:
                 self.size_[entity_id] = size
-                for as_of, error in errors.items():
-                    if len(error) == HORIZON:
-                        vectors.setdefault(as_of.isoformat(), []).append((error / size).tolist())
-        self.vectors_ = {origin: vectors[origin] for origin in sorted(vectors)}
+                vectors += [(error / size).tolist() for error in errors if len(error) == HORIZON]
+        self.vectors_ = sorted(vectors, key=np.mean)
+        level = {entity_id: _level(versions[max(versions)].to_numpy(dtype=float)) for entity_id, versions in by_origin.items()}
+        self.names_ = sorted(level)
+        self.together_ = pulled(np.eye(len(level)), shared_revenue(self.names_, level), 1.0).tolist()
 
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
         status, reason = ladder(len(history))
         if status is Status.INSUFFICIENT_DATA:
             return np.full((self.draws, HORIZON), np.nan), status, reason
-        sizes = list(self.size_.values())
-        size = self.size_.get(entity_id, float(np.median(sizes)) if sizes else _ERROR_UNSEEN)
-        naive, errors = seasonal_naive(history, HORIZON), size * self._drawn()
+        naive, errors = seasonal_naive(history, HORIZON), self._size(entity_id) * self._drawn(entity_id)
         if (history > 0).all():
             return naive * np.exp(errors), status, reason
         paths = naive + _level(history) * errors
         return (np.maximum(paths, 0.0) if (history >= 0).all() else paths), status, reason
 
-    def _drawn(self) -> Floats:
-        """Standardised whole error vectors (draws, H), the same for every series; normal ones while few are known."""
-        generator = np.random.default_rng(self.random_state)
-        pool = np.array([vector for of_origin in self.vectors_.values() for vector in of_origin])
-        if len(pool) < _FEWEST_PATHS:
-            return generator.standard_normal((self.draws, HORIZON))
-        return pool[generator.integers(len(pool), size=self.draws)]
+    def _covariance(self, entity_ids: Sequence[str], histories: Sequence[Floats]) -> Floats:
+        """The total's is nothing: it stays as it is and its parts give way, of which young ones only repeat their last month."""
+        sizes = [self._size(name) * _level(history) for name, history in zip(entity_ids, histories, strict=True)]
+        size = np.where(np.array(entity_ids) == c.TOTAL, 0.0, sizes)
+        return np.diag(np.square(size))
+
+    def _size(self, entity_id: str) -> float:
+        sizes = list(self.size_.values())
+        return self.size_.get(entity_id, float(np.median(sizes)) if sizes else _ERROR_UNSEEN)
+
+    def _drawn(self, entity_id: str) -> Floats:
+        """Standardised whole error vectors (draws, H); normal ones while few are known."""
+        if len(self.vectors_) < _FEWEST_PATHS:
+            return np.random.default_rng(self.random_state).standard_normal((self.draws, HORIZON))
+        rank = norm.cdf(normals(entity_id, self.names_, self.together_, draws=self.draws, seed=self.random_state))
+        return np.array(self.vectors_)[(rank * len(self.vectors_)).astype(int)]
 
     def _settings(self) -> dict[str, Any]:
         return {"draws": self.draws, "origins": self.origins, "crossed": self.crossed, "random_state": self.random_state}
 
     def _learned(self) -> dict[str, Any]:
-        return {"size": self.size_, "vectors": self.vectors_}
+        return {"size": self.size_, "vectors": self.vectors_, "names": self.names_, "together": self.together_}
 
     def _restore(self, learned: dict[str, Any]) -> None:
         self.size_ = {str(name): float(value) for name, value in learned["size"].items()}
-        self.vectors_ = {str(origin): vectors for origin, vectors in learned["vectors"].items()}
+        self.vectors_, self.names_, self.together_ = (list(learned[name]) for name in ("vectors", "names", "together"))
 
 
 def seasonal_naive(history: Floats, horizon: int) -> Floats:

@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 # Own parts as exponential smoothing with a gain of about .15 leaves them; the company's growth over a year known to about 12 %.
 PRIOR = np.array([1.0, 0.05, 0.02, 0.002, 0.001])
+FEW_ORIGINS = 6
+"""At so many origins half of a correlation seen between series is believed."""
 _SHAPE_LEVELS = 99
 _MIN_FOR_SHAPE = 100
 
@@ -161,7 +163,7 @@ def _correlation(pool: Sequence[SeriesErrors]) -> Floats:
     size = np.sqrt((z**2).sum(axis=0))
     size = np.where(size > 0, size, 1.0)
     seen = (z / size).T @ (z / size)
-    kept = len(origins) / (len(origins) + 6)
+    kept = len(origins) / (len(origins) + FEW_ORIGINS)
     shrunk = kept * seen
     np.fill_diagonal(shrunk, 1.0)
     return shrunk

@@ -16,6 +16,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import future_periods, horizon_end
 from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError
+from predictkpi.predictors.revenue.coherence import coherent, with_newcomers
 from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
 from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED, Crossed, series_inputs, training_series
@@ -78,9 +79,13 @@ class SeriesForecaster(Predictor):
         return pd.concat([answer.predictions() for answer in answers], ignore_index=True)[columns]
 
     def answers(self, inputs: pd.DataFrame) -> list[Answer]:
-        """The sample paths behind `predict_inputs`, one `Answer` per series asked for."""
-        asked = inputs[inputs[IS_ASKED].astype(bool)]
-        return [self._answer(str(key[0]), cast(pd.Timestamp, key[1]), group) for key, group in asked.groupby([c.ENTITY_ID, c.AS_OF])]
+        """The sample paths behind `predict_inputs`, one `Answer` per series asked for; all series of an ``as_of`` add up in every path."""
+        found = []
+        for as_of, known in inputs.groupby(c.AS_OF):
+            base = [self._answer(str(key), cast(pd.Timestamp, as_of), group) for key, group in known.groupby(c.ENTITY_ID)]
+            asked = set(known.loc[known[IS_ASKED].astype(bool), c.ENTITY_ID])
+            found += [answer for answer in coherent(with_newcomers(base), self._covariance) if answer.entity_id in asked]
+        return sorted(found, key=lambda answer: (answer.entity_id, answer.as_of))
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Actual revenue of the months, statistic "mean"; NaN while the month is not over."""
@@ -140,6 +145,10 @@ class SeriesForecaster(Predictor):
     @abstractmethod
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
         """Sample paths (draws, H), the rung and its reason."""
+
+    @abstractmethod
+    def _covariance(self, entity_ids: Sequence[str], histories: Sequence[Floats]) -> Floats:
+        """Covariance (n, n) of the paths' errors one month ahead, in currency²."""
 
     @abstractmethod
     def _learn(self, table: pd.DataFrame) -> None: ...

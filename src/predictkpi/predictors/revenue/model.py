@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +13,7 @@ import pandas as pd
 from predictkpi.core.types import Status
 from predictkpi.errors import SettingsError
 from predictkpi.predictors.revenue.baseline import RevenueBaseline
-from predictkpi.predictors.revenue.errors import ErrorModel, SeriesErrors
+from predictkpi.predictors.revenue.errors import FEW_ORIGINS, ErrorModel, SeriesErrors
 from predictkpi.predictors.revenue.forecaster import HORIZON, SeriesForecaster, ladder, series_by_origin
 from predictkpi.predictors.revenue.point import (
     MODEL_MONTHS,
@@ -22,7 +24,9 @@ from predictkpi.predictors.revenue.point import (
     prepare,
     roughness,
 )
+from predictkpi.predictors.revenue.reconcile import error_covariance
 from predictkpi.predictors.revenue.scopes import CROSSED, Crossed, checked_pairs
+from predictkpi.predictors.revenue.together import pulled, shared_revenue
 from predictkpi.protocol import Predictor, worst
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +46,7 @@ class RevenueForecaster(SeriesForecaster):
     of freedom of the spread itself: fewer give longer tails; ``crossed`` the pairs of dimensions whose crossed members are series too.
     """
 
-    format = "predictkpi.revenue.model/1"
+    format = "predictkpi.revenue.model/2"
 
     def __init__(
         self,
@@ -81,6 +85,9 @@ class RevenueForecaster(SeriesForecaster):
         largest = sorted(newest, key=lambda entity_id: (-float(newest[entity_id].abs().sum()), entity_id))[: self.pool_series]
         pool = [backtest_errors(entity_id, by_origin[entity_id], alone=len(largest) == 1) for entity_id in largest]
         self.errors_ = ErrorModel.fit(pool, prior_weight=self.prior_weight, freedom=self.freedom)
+        self.together_ = _together(
+            self.errors_, pool, {entity_id: prepare(y.to_numpy(dtype=float)).level for entity_id, y in newest.items()}
+        )
         return self
 
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
@@ -99,19 +106,36 @@ class RevenueForecaster(SeriesForecaster):
             status = worst(status, Status.LIMITED)
             reasons.append("some months are zero or negative: errors are taken as absolute, not relative")
         noise = _noise(series)
-        errors = self.errors_.draw(entity_id, noise, draws=self.draws, horizon=HORIZON, seed=self.random_state)
+        errors = replace(self.errors_, correlation=self.together_).draw(
+            entity_id, noise, draws=self.draws, horizon=HORIZON, seed=self.random_state
+        )
         size = np.sqrt(np.diag(self.errors_.covariance(noise, HORIZON)))
         return _spread(series, point_path(series, HORIZON), errors, size), status, "; ".join(reasons)
+
+    def _covariance(self, entity_ids: Sequence[str], histories: Sequence[Floats]) -> Floats:
+        series = [prepare(history) for history in histories]
+        noise, level = np.array([_noise(each) for each in series]), np.array([each.level for each in series])
+        return error_covariance(self.errors_, entity_ids, noise, level)
 
     def _settings(self) -> dict[str, Any]:
         names = ("draws", "origins", "pool_series", "prior_weight", "freedom", "crossed", "random_state")
         return {name: getattr(self, name) for name in names}
 
     def _learned(self) -> dict[str, Any]:
-        return self.errors_.to_json()
+        return self.errors_.to_json() | {"together": self.together_}
 
     def _restore(self, learned: dict[str, Any]) -> None:
         self.errors_ = ErrorModel.from_json(learned)
+        self.together_ = [[float(value) for value in row] for row in learned["together"]]
+
+
+def _together(errors: ErrorModel, pool: Sequence[SeriesErrors], level: Mapping[str, float]) -> list[list[float]]:
+    """The correlation that draws have: that of the errors, and what few origins leave open as the revenue they share says."""
+    if not errors.noise:
+        return []
+    origins = len({origin for series in pool for origin in series.origins})
+    towards = shared_revenue(list(errors.noise), level)
+    return pulled(np.array(errors.correlation), towards, FEW_ORIGINS / (origins + FEW_ORIGINS)).tolist()
 
 
 def backtest_errors(entity_id: str, versions: dict[pd.Timestamp, pd.Series], *, alone: bool = False) -> SeriesErrors:
