@@ -24,7 +24,7 @@ from rich.table import Table
 from predictkpi.core import columns as c
 from predictkpi.outlook import Outlook, Trust, make_outlook, replay
 from predictkpi.outlook.items import Items
-from predictkpi.outlook.rest import forecast_rest
+from predictkpi.outlook.rest import forecast_rest, split_for
 from predictkpi.predictors import predictor_class
 from predictkpi.snapshot import Snapshot
 from predictkpi.synthetic import make_company
@@ -51,7 +51,7 @@ def known_by(replayed: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 def judge(outlook: Outlook, past: Snapshot, actual: np.ndarray) -> tuple[list[dict], list[dict]]:
     """Errors and coverage of the three months ahead, and chances of targets beside what came true."""
     paths, series = outlook.revenue(c.TOTAL)[:, :AHEAD], outlook.answers[c.TOTAL]
-    rest = forecast_rest(Items.of(past), past.as_of, [c.TOTAL], horizons=AHEAD)[0]
+    rest = forecast_rest(split_for(Items.of(past), past.as_of, [c.TOTAL], horizons=AHEAD), horizons=AHEAD)[0]
     place = outlook.place(c.TOTAL)
     weighted = outlook.booked[place, :AHEAD] + outlook.weighted[place, :AHEAD] + rest
     size = series.history[-12:].mean()

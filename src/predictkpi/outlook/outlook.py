@@ -4,10 +4,11 @@ With R the coherent paths of the revenue predictor, P those of the open deals (t
 forecast of business not yet created, and the replayed trust's weight w and spread s of a month ahead::
 
     mean = w (B + mean P + n) + (1 - w) mean R
-    paths = mean + g (R - mean R) + (P - mean P),  g² = s² - var P / var R of the total
-    new = paths - B - P
+    new = mean - B - mean P + g (R - mean R),  g² = s² - var P / var R of the scope
+    paths = B + P + new
 
-All is linear and the same for every scope, so what is coherent in R, P, B and n is coherent in the paths.
+so that open deals vary as they are drawn, and the whole as much as its replayed errors. B and P add up over scopes by themselves; new is
+made to, as the revenue predictor makes its paths, and raised to 0 where business not yet created has never been below.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
 from predictkpi.errors import InsufficientDataError, UnknownEntityError
 from predictkpi.outlook.book import Book
-from predictkpi.outlook.items import Items
-from predictkpi.outlook.rest import forecast_rest
+from predictkpi.outlook.items import Items, PastSplit
+from predictkpi.outlook.rest import forecast_rest, split_for, usual_rest
 from predictkpi.outlook.trust import Trust
 from predictkpi.predictors.revenue.forecaster import SeriesForecaster
 from predictkpi.predictors.revenue.paths import Answer
+from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -123,15 +124,38 @@ def _three_parts(
     from_deals = book.draw(paths.shape[1], seed) * deal_yield
     expected = from_deals.mean(axis=1)
     mean = paths.mean(axis=1)
-    listened = int(np.flatnonzero(weight)[-1]) + 1 if weight.any() else 0
-    rest = np.zeros_like(mean)
-    if listened:
-        rest[:, :listened] = forecast_rest(items, snapshot.as_of, scopes, horizons=listened)
+    rows = constraints(scopes)
+    split = split_for(items, snapshot.as_of, scopes, horizons=horizon)
+    rest = _coherent_rest(split, np.flatnonzero(weight), rows, paths)
     center = weight * (booked + expected + rest) + (1 - weight) * mean
-    total = scopes.index(c.TOTAL) if c.TOTAL in scopes else 0
-    own = np.maximum(trust.spreads(horizon) ** 2 - _ratio(from_deals[total].var(axis=0), paths[total].var(axis=0)), _LEAST_OWN_VARIANCE)
-    revenue = center[:, None] + np.sqrt(own) * (paths - mean[:, None]) + from_deals - expected[:, None]
-    return booked, from_deals, revenue - booked[:, None] - from_deals
+    spread = np.maximum(trust.spreads(horizon) ** 2 - _ratio(from_deals.var(axis=1), paths.var(axis=1)), _LEAST_OWN_VARIANCE)
+    new = (center - expected - booked)[:, None] + np.sqrt(spread)[:, None] * (paths - mean[:, None])
+    if len(rows):
+        new = reconciled(new, rows, np.diag(new.var(axis=(1, 2))))
+    return booked, from_deals, _never_below(new, split, rows)
+
+
+def _coherent_rest(split: PastSplit, steps: npt.NDArray[np.int64], rows: Floats, paths: Floats) -> Floats:
+    """Forecast of business not yet created in the months that are listened to ``(scopes, H)``, made to add up as the paths do."""
+    rest = np.zeros((len(paths), paths.shape[2]))
+    if not len(steps):
+        return rest
+    horizons = int(steps[-1]) + 1
+    rest[:, :horizons] = forecast_rest(split, horizons=horizons)
+    if not len(rows):
+        return rest
+    return reconciled(rest[:, None], rows, np.diag(paths.var(axis=(1, 2))))[:, 0]
+
+
+def _never_below(new: Floats, split: PastSplit, rows: Floats) -> Floats:
+    """No path of business not yet created below 0, but where it was in the past, or where even its mean would be."""
+    usual = usual_rest(split)
+    lowest = np.where((split.from_rest.min(axis=1) >= 0) & (usual > 0), 0.0, -np.inf)
+    return (
+        raised(new, lowest, usual, rows, np.diag(np.maximum(new.var(axis=(1, 2)), 1e-12)))
+        if len(rows)
+        else np.maximum(new, lowest[:, None])
+    )
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

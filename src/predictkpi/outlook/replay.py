@@ -15,8 +15,8 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.outlook.book import Book
-from predictkpi.outlook.items import Items, past_split
-from predictkpi.outlook.rest import first_month, forecast_rest
+from predictkpi.outlook.items import Items
+from predictkpi.outlook.rest import forecast_rest, split_for
 from predictkpi.outlook.trust import (
     REPLAY_COLUMNS,
 )
@@ -52,8 +52,7 @@ def replay(
     for predictor in (revenue, close_time):
         predictor.fit(predictor.training_table(start))
     items = Items.of(snapshot)
-    first = first_month(items.frame[c.DS].min())
-    truth = past_split(items, snapshot.as_of, _TOTAL, horizons=HORIZON, first=first)
+    truth = split_for(items, snapshot.as_of, _TOTAL, horizons=HORIZON)
     came = items.frame.groupby(items.frame[c.DS].dt.to_period("M"))[c.AMOUNT].sum()
     rows = []
     for done, at in enumerate(instants):
@@ -79,7 +78,7 @@ class _Said:
 def _said(past: Snapshot, revenue: SeriesForecaster, close_time: Predictor) -> _Said:
     series = revenue.answers(revenue.inputs(past, entity_ids=_TOTAL))[0].paths.mean(axis=0)[:HORIZON]
     items = Items.of(past)
-    rest = forecast_rest(items, past.as_of, _TOTAL, horizons=HORIZON)[0]
+    rest = forecast_rest(split_for(items, past.as_of, _TOTAL, horizons=HORIZON), horizons=HORIZON)[0]
     book = Book.of(close_time, past, items, _TOTAL, HORIZON)
     so_far = np.zeros(HORIZON)
     so_far[0] = booked_so_far(items, past.as_of)

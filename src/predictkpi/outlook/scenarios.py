@@ -22,7 +22,7 @@ from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
 from predictkpi.outlook.book import Book
 from predictkpi.outlook.items import OPENED, Items, membership, past_split
 from predictkpi.outlook.outlook import Outlook
-from predictkpi.outlook.rest import first_month
+from predictkpi.outlook.rest import first_month, usual_rest
 from predictkpi.predictors.close_time.portfolio import OpenDeals
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.snapshot import Snapshot
@@ -118,12 +118,7 @@ def _usual_of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot) ->
     if not len(of_deals.frame):
         return np.zeros_like(outlook.booked)
     first = first_month(items.frame[c.DS].min())
-    split = past_split(of_deals, snapshot.as_of, outlook.scopes, horizons=horizon, first=first)
-    means = []
-    for step in range(horizon):
-        known = split.from_rest[:, : split.complete(step), step][:, -_LOOKBACK:]
-        means.append(known.mean(axis=1) if known.shape[1] else np.zeros(len(known)))
-    return np.stack(means, axis=1)
+    return usual_rest(past_split(of_deals, snapshot.as_of, outlook.scopes, horizons=horizon, first=first))
 
 
 def _likelier(snapshot: Snapshot, points: float) -> float:

@@ -22,7 +22,7 @@ def write_company(company: SampleCompany, folder: Path) -> None:
         company.tables[name].to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     last_day = company.end - pd.Timedelta(days=1)
     mapping = {
-        "company": company.company.model_dump(),
+        "company": company.company.model_dump(exclude_none=True),
         "exported_at": f"{last_day:%Y-%m-%d}",
         "defaults": {"dates": {"format": "ISO8601", "time_zone": company.company.time_zone}},
         "feeds": [
