@@ -148,9 +148,9 @@ def _coherent_rest(split: PastSplit, steps: npt.NDArray[np.int64], rows: Floats,
 
 
 def _never_below(new: Floats, split: PastSplit, rows: Floats) -> Floats:
-    """No path of business not yet created below 0, but where it was in the past, or where even its mean would be."""
+    """No path of business not yet created below 0, but where it was in the past."""
     usual = usual_rest(split)
-    lowest = np.where((split.from_rest.min(axis=1) >= 0) & (usual > 0), 0.0, -np.inf)
+    lowest = np.where(split.from_rest.min(axis=1, initial=0.0) >= 0, 0.0, -np.inf)
     return (
         raised(new, lowest, usual, rows, np.diag(np.maximum(new.var(axis=(1, 2)), 1e-12)))
         if len(rows)
