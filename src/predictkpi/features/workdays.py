@@ -56,11 +56,15 @@ class Workdays:
         found = {month: self._weight(month.year, month.month) / self._usual(month.year, month.month) for month in months.unique()}
         return np.array([found[month] for month in months], dtype=float)
 
+    def of_days(self, days: pd.DatetimeIndex) -> Floats:
+        """Weight of each day ``(len(days),)``, mean about 1."""
+        return np.where(is_off(days, self.country), min(self.weights), np.asarray(self.weights)[days.day_of_week])
+
     def share_gone(self, instant: pd.Timestamp) -> float:
         """Share of its month's weight that lies before an instant."""
         midnight = instant.normalize()
         days = pd.date_range(midnight.replace(day=1), midnight)
-        weights = np.where(is_off(days, self.country), min(self.weights), np.asarray(self.weights)[days.day_of_week])
+        weights = self.of_days(days)
         today = float((instant - midnight) / pd.Timedelta(days=1))
         return float(weights[:-1].sum() + weights[-1] * today) / self._weight(instant.year, instant.month)
 

@@ -93,9 +93,9 @@ def unwatchable(kpi: Kpi) -> str:
     return "" if kpi.fixed_freq in (None, "M") else "not a monthly figure"
 
 
-def settled(kpi: Kpi, snapshot: Snapshot, *, freq: Freq = "M") -> pd.DataFrame:
-    """The series of the KPI's total without the year in which it settles, see `Kpi.settles_with`; `columns.KPI_COLUMNS`."""
-    series = kpi.series(snapshot, freq=freq)
+def settled(kpi: Kpi, snapshot: Snapshot, *, freq: Freq = "M", by: str | None = None) -> pd.DataFrame:
+    """The series of the KPI's total, or of each member, without the year in which it settles, see `Kpi.settles_with`; `KPI_COLUMNS`."""
+    series = kpi.series(snapshot, freq=freq, by=by)
     if kpi.settles_with is None or series.empty:
         return series
     began = start_of(snapshot.table(kpi.settles_with)[c.DS].min(), "M")

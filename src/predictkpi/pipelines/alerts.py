@@ -21,7 +21,8 @@ from predictkpi.core.types import Status
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.kpis.base import Kpi
 from predictkpi.kpis.trends import count_of, settled, unwatchable
-from predictkpi.predictors.revenue.kpi_series import Scale, forecast_series, quarter_values
+from predictkpi.pipelines.kpi_forecast import answer_of, scale_of
+from predictkpi.predictors.revenue.kpi_series import quarter_values
 from predictkpi.predictors.revenue.paths import Answer
 from predictkpi.snapshot import Snapshot
 
@@ -114,20 +115,11 @@ def outlooks(snapshot: Snapshot, kpi: Kpi, rule: AlertRule, *, with_quarter: boo
     months = int(series[c.VALUE].notna().sum())
     if months < rule.least_months:
         return dict.fromkeys(freqs, Outlook(reason=f"{count_of(kpi, months)} before it: {rule.least_months} are needed"))
-    scale = scale_of(kpi)
-    answer = forecast_series(
-        series[c.VALUE],
-        as_of=snapshot.as_of,
-        scale=scale,
-        n=series[c.N],
-        name=kpi.name,
-        draws=rule.draws,
-        origins=rule.origins,
-    )
+    answer = answer_of(kpi, snapshot, series, draws=rule.draws, origins=rule.origins)
     found: dict[Freq, Outlook] = {"M": _outlook(answer.paths[:, 0], series, answer)}
     if "Q" in freqs:
         quarters = settled(kpi, snapshot, freq="Q").set_index(c.DS)
-        values = quarter_values(answer, quarters[c.VALUE], scale=scale, n=series[c.N], n_quarters=quarters[c.N])
+        values = quarter_values(answer, quarters[c.VALUE], scale=scale_of(kpi), n=series[c.N], n_quarters=quarters[c.N])
         found["Q"] = _outlook(values, quarters, answer) if len(values) else Outlook(reason="no earlier quarter with a value")
     return found
 
@@ -135,13 +127,6 @@ def outlooks(snapshot: Snapshot, kpi: Kpi, rule: AlertRule, *, with_quarter: boo
 def freqs_of(kpi: Kpi) -> tuple[Freq, ...]:
     """The period lengths that are watched."""
     return ("M", "Q") if kpi.fixed_freq is None and not unwatchable(kpi) else ("M",)
-
-
-def scale_of(kpi: Kpi) -> Scale:
-    """How the values of a KPI may vary."""
-    if kpi.is_change:
-        return "change"
-    return "share" if kpi.unit == "share" else "amount"
 
 
 def _outlook(values: npt.NDArray[np.float64], series: pd.DataFrame, answer: Answer) -> Outlook:
