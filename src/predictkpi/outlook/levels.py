@@ -1,0 +1,75 @@
+"""Level and growth by week, month or fiscal quarter, all from the same sample paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.core.periods import Freq, shift, start_of
+from predictkpi.errors import UnknownNameError
+from predictkpi.outlook.outlook import Outlook
+from predictkpi.outlook.weeks import weeks_of
+from predictkpi.snapshot import Snapshot
+
+Floats = npt.NDArray[np.float64]
+
+FREQS: tuple[Freq, ...] = ("W", "M", "Q")
+QUANTILES = {"q025": 0.025, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q975": 0.975}
+GROWTHS = ("previous", "year_before")
+_OF_GROWTH = ("q10", "q50", "q90")
+LEVEL_COLUMNS = [c.SCOPE, c.FREQ, c.DS, "mean", *QUANTILES, *(f"growth_{base}_{name}" for base in GROWTHS for name in _OF_GROWTH)]
+_YEAR: dict[Freq, int] = {"W": 52, "M": 12, "Q": 4}
+_LEAST_BASES = 0.95
+
+
+def levels(outlook: Outlook, snapshot: Snapshot, scope: str, freq: Freq) -> pd.DataFrame:
+    """One row per period from the running one, as a whole, to the last that the months ahead hold: `LEVEL_COLUMNS`, in currency and shares.
+
+    Growth is on the period before and on the same one a year before (weeks: 52 before), NaN where there is no base above zero. Raises
+    `UnknownNameError` for a length, `UnknownEntityError` for a scope.
+    """
+    if freq not in FREQS:
+        raise UnknownNameError.among("length of a period", freq, known=FREQS)
+    outlook.place(scope)
+    known, ahead = _by_week(outlook, snapshot, scope) if freq == "W" else _by_month(outlook, scope, freq)
+    whole = {**known, **ahead}
+    starts = sorted(whole)
+    rows = []
+    for ds, paths in ahead.items():
+        quantiles = np.quantile(paths, list(QUANTILES.values()))
+        bases = [starts.index(ds) - back for back in (1, _YEAR[freq])]
+        growth = [_growth(paths, whole[starts[place]] if place >= 0 else None) for place in bases]
+        rows.append((scope, freq, ds, float(paths.mean()), *quantiles, *np.concatenate(growth)))
+    return pd.DataFrame(rows, columns=LEVEL_COLUMNS)
+
+
+def _by_month(outlook: Outlook, scope: str, freq: Freq) -> tuple[dict[pd.Timestamp, Floats], dict[pd.Timestamp, Floats]]:
+    """Past and coming periods, in order, each with its revenue in every path."""
+    fiscal = outlook.company.fiscal_year_starts
+    history = outlook.answers[scope].history
+    first = outlook.months[0] - pd.DateOffset(months=len(history))
+    running = start_of(outlook.as_of, freq, fiscal_year_starts=fiscal)
+    found: dict[pd.Timestamp, Floats] = {}
+    period = start_of(first, freq, fiscal_year_starts=fiscal)
+    while period <= outlook.months[-1]:
+        end = shift(period, 1, freq, fiscal_year_starts=fiscal)
+        sums = outlook.sums(scope, period, end)
+        if sums is not None:
+            found[period] = sums
+        period = end
+    return {ds: sums for ds, sums in found.items() if ds < running}, {ds: sums for ds, sums in found.items() if ds >= running}
+
+
+def _by_week(outlook: Outlook, snapshot: Snapshot, scope: str) -> tuple[dict[pd.Timestamp, Floats], dict[pd.Timestamp, Floats]]:
+    weeks = weeks_of(outlook, snapshot, scope)
+    known = {pd.Timestamp(str(ds)): np.full(len(weeks.paths), float(value)) for ds, value in weeks.history.items()}
+    return known, dict(zip(weeks.starts, weeks.paths.T, strict=True))
+
+
+def _growth(paths: Floats, base: Floats | None) -> Floats:
+    if base is None or (base > 0).mean() < _LEAST_BASES:
+        return np.full(len(_OF_GROWTH), np.nan)
+    above = base > 0
+    return np.quantile(paths[above] / base[above] - 1, [QUANTILES[name] for name in _OF_GROWTH])
