@@ -77,6 +77,9 @@ class RevenueBaseline(SeriesForecaster):
         paths = naive + _level(history) * errors
         return (np.maximum(paths, 0.0) if (history >= 0).all() else paths), status, reason
 
+    def _carried(self, history: Floats) -> float:
+        return 0.0  # the rule takes the year before as it was, whatever the running month says
+
     def _covariance(self, entity_ids: Sequence[str], histories: Sequence[Floats]) -> Floats:
         """The total's is nothing: it stays as it is and its parts give way, of which young ones only repeat their last month."""
         sizes = [self._size(name) * _level(history) for name, history in zip(entity_ids, histories, strict=True)]

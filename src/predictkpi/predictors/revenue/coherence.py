@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from predictkpi.core import columns as c
-from predictkpi.core.types import Status
 from predictkpi.predictors.revenue.paths import Answer
 from predictkpi.predictors.revenue.point import SEASON
 from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
@@ -17,34 +15,47 @@ from predictkpi.predictors.revenue.reconcile import constraints, raised, reconci
 Floats = npt.NDArray[np.float64]
 Covariance = Callable[[Sequence[str], Sequence[Floats]], Floats]
 
-_NEWCOMER = "no complete month of revenue yet, beside others that have some: taken as nothing"
+NEWCOMER = "no complete month of revenue yet: the running month at the company's pace, and as much in later ones"
+NOTHING = "no complete month of revenue yet, and nothing booked in the running one: taken as nothing"
 
 
-def with_newcomers(base: Sequence[Answer]) -> list[Answer]:
-    """A series without a complete month, in a company that has some, is zero with `Status.PRIOR`.
+@dataclass(frozen=True)
+class Part:
+    """A series' own answer; ``history`` (n,) is what its errors are judged by; ``only_adds``: no past month fell after this position."""
 
-    The total was forecast without it, and its dimension's other members already make up that total: anything else would be taken from them.
+    answer: Answer
+    history: Floats
+    only_adds: bool
+
+    @property
+    def lowest(self) -> Floats:
+        """No path below this, (H,): zero where no month of the history was, and what is booked so far where months only add to it."""
+        booked, horizon = self.answer.to_date, self.answer.paths.shape[1]
+        if (self.answer.history < 0).any():
+            return np.full(horizon, -np.inf)
+        first = booked if self.only_adds else 0.0 if booked >= 0 else -np.inf
+        return np.concatenate([[first], np.zeros(horizon - 1)])
+
+    @property
+    def usual(self) -> Floats:
+        """The mean month of the last year, on top of what is booked in the first: these add up, and lie within the bounds. (H,)"""
+        path = np.full(self.answer.paths.shape[1], self.answer.history[-SEASON:].sum() / SEASON)
+        path[0] += self.answer.to_date
+        return path
+
+
+def coherent(parts: Sequence[Part], covariance: Covariance) -> list[Answer]:
+    """The same answers with paths that add up in every draw, within their bounds.
+
+    A series without anything to go by is zero: the total was forecast without it, and its dimension's other members make up that total.
     """
-    if not any(answer.entity_id == c.TOTAL and len(answer.history) for answer in base):
-        return list(base)
-    return [
-        answer if len(answer.history) else replace(answer, paths=np.zeros_like(answer.paths), status=Status.PRIOR, reason=_NEWCOMER)
-        for answer in base
-    ]
-
-
-def coherent(base: Sequence[Answer], covariance: Covariance) -> list[Answer]:
-    """The same answers with paths that add up in every draw, none below zero where no month of its history was."""
-    taking_part = [answer for answer in base if len(answer.history)]
-    ids, histories = [answer.entity_id for answer in taking_part], [answer.history for answer in taking_part]
+    known = [part for part in parts if len(part.history)]
+    ids = [part.answer.entity_id for part in known]
     rows = constraints(ids)
     if not len(rows):
-        return list(base)
-    errors = covariance(ids, histories)
-    paths = reconciled(np.stack([answer.paths for answer in taking_part]), rows, errors)
-    usual = np.array([history[-SEASON:].sum() / SEASON for history in histories])
-    lowest = np.array([0.0 if (history >= 0).all() else -np.inf for history in histories])
-    horizon = paths.shape[2]
-    paths = raised(paths, np.tile(lowest[:, None], horizon), np.tile(usual[:, None], horizon), rows, errors)
+        return [part.answer for part in parts]
+    errors = covariance(ids, [part.history for part in known])
+    paths = reconciled(np.stack([part.answer.paths for part in known]), rows, errors)
+    paths = raised(paths, np.stack([part.lowest for part in known]), np.stack([part.usual for part in known]), rows, errors)
     moved = dict(zip(ids, paths, strict=True))
-    return [replace(answer, paths=moved.get(answer.entity_id, answer.paths)) for answer in base]
+    return [replace(part.answer, paths=moved.get(part.answer.entity_id, part.answer.paths)) for part in parts]

@@ -16,9 +16,10 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import future_periods, horizon_end
 from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError
-from predictkpi.predictors.revenue.coherence import coherent, with_newcomers
+from predictkpi.predictors.revenue.coherence import NEWCOMER, NOTHING, Part, coherent
 from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
+from predictkpi.predictors.revenue.running import Booked, Pace, completed, paces
 from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED, Crossed, series_inputs, training_series
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
@@ -41,13 +42,14 @@ REVENUE_SPEC = Spec(
 
 
 class SeriesForecaster(Predictor):
-    """A predictor of monthly revenue series. Horizon 1 is the running month that holds ``as_of``, forecast as a whole from the
-    complete months before it.
+    """A predictor of monthly revenue series. Horizon 1 is the running month that holds ``as_of``, as a whole: forecast from the complete
+    months before it, and completed from what is booked in it.
 
-    `inputs` and `training_table` are long: one row per series and complete month, columns ``entity_id, as_of, ds, y,
-    fiscal_year_starts, is_asked`` (``y`` in the reporting currency, net of refunds). A series without a complete month has one row with
-    empty ``ds`` and ``y``. Series that were not asked for are there too, unflagged: the others add up with them. The training table
-    repeats all for every origin of the backtests, each as known at that origin.
+    `inputs` and `training_table` are long: one row per series and month, columns ``entity_id, as_of, ds, y, to_date,
+    fiscal_year_starts, is_asked`` (``y`` in the reporting currency, net of refunds; ``to_date`` what of it was booked before the same
+    position of the month as that of ``as_of``). The running month comes last, with an empty ``y``. Series that were not asked for are
+    there too, unflagged: the others add up with them. The training table repeats all for every origin of the backtests, each as known at
+    that origin.
     """
 
     spec: ClassVar[Spec] = REVENUE_SPEC
@@ -58,7 +60,7 @@ class SeriesForecaster(Predictor):
     def readiness(self, snapshot: Snapshot) -> Readiness:
         """Complete months of the total against the two years a season needs."""
         inputs = series_inputs(snapshot, crossed=self.crossed)
-        months = int(inputs.loc[inputs[c.ENTITY_ID] == c.TOTAL, c.DS].notna().sum())
+        months = int(inputs.loc[inputs[c.ENTITY_ID] == c.TOTAL, c.Y].notna().sum())
         status, reason = ladder(months)
         return Readiness(status=status, have={"months": months}, need={"months": SEASONAL_MONTHS}, reason=reason)
 
@@ -82,16 +84,19 @@ class SeriesForecaster(Predictor):
         """The sample paths behind `predict_inputs`, one `Answer` per series asked for; all series of an ``as_of`` add up in every path."""
         found = []
         for as_of, known in inputs.groupby(c.AS_OF):
-            base = [self._answer(str(key), cast(pd.Timestamp, as_of), group) for key, group in known.groupby(c.ENTITY_ID)]
+            series = [Booked.of(str(key), group) for key, group in known.groupby(c.ENTITY_ID)]
+            has_company = any(each.entity_id == c.TOTAL and len(each.y) for each in series)
+            starts, pace = int(known[FISCAL_YEAR_STARTS].iloc[0]), paces(series, cast(pd.Timestamp, as_of))
+            parts = [self._part(each, cast(pd.Timestamp, as_of), starts, pace.get(each.entity_id), has_company) for each in series]
             asked = set(known.loc[known[IS_ASKED].astype(bool), c.ENTITY_ID])
-            found += [answer for answer in coherent(with_newcomers(base), self._covariance) if answer.entity_id in asked]
+            found += [answer for answer in coherent(parts, self._covariance) if answer.entity_id in asked]
         return sorted(found, key=lambda answer: (answer.entity_id, answer.as_of))
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Actual revenue of the months, statistic "mean"; NaN while the month is not over."""
         as_of = pd.Timestamp(as_of)
         cohort = sorted(series_inputs(later.at(as_of), crossed=self.crossed)[c.ENTITY_ID].unique())
-        known = series_inputs(later, crossed=self.crossed)
+        known = series_inputs(later, crossed=self.crossed).dropna(subset=[c.Y])
         actual = known.set_index([c.ENTITY_ID, c.DS])[c.Y]
         rows = []
         for horizon, month in enumerate(future_periods(as_of, HORIZON, "M"), start=1):
@@ -127,24 +132,27 @@ class SeriesForecaster(Predictor):
             raise ArtifactError(f"{folder}: not a saved {cls.__name__}: {error}") from error
         return loaded
 
-    def _answer(self, entity_id: str, as_of: pd.Timestamp, group: pd.DataFrame) -> Answer:
-        group = group[group[c.DS].notna()].sort_values(c.DS)
-        history = group[c.Y].to_numpy(dtype=float)
-        paths, status, reason = self._paths(entity_id, history)
-        return Answer(
-            entity_id=entity_id,
-            as_of=pd.Timestamp(as_of),
-            history=history,
-            paths=paths,
-            months=future_periods(pd.Timestamp(as_of), HORIZON, "M"),
-            fiscal_year_starts=int(group[FISCAL_YEAR_STARTS].iloc[0]) if len(group) else 1,
-            status=status,
-            reason=reason,
-        )
+    def _part(self, series: Booked, as_of: pd.Timestamp, starts: int, pace: Pace | None, has_company: bool) -> Part:
+        """A series' own answer. In a company that has complete months, one without is answered as if it had one, at the company's pace."""
+        is_new, so_far = has_company and not len(series.y), series.so_far or 0.0
+        history = np.array([so_far / pace.share]) if is_new and pace and so_far > 0 else series.y
+        paths, status, reason = self._paths(series.entity_id, history)
+        if is_new:
+            status, reason = Status.PRIOR, NEWCOMER if len(history) else NOTHING
+            paths = paths if len(history) else np.zeros_like(paths)
+        if pace is not None and series.so_far is not None:
+            paths = completed(paths, series, pace, carried=self._carried(history))
+        months = future_periods(as_of, HORIZON, "M")
+        answer = Answer(series.entity_id, as_of, series.y, paths, months, starts, status, reason, to_date=so_far)
+        return Part(answer, history, series.only_adds)
 
     @abstractmethod
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
         """Sample paths (draws, H), the rung and its reason."""
+
+    @abstractmethod
+    def _carried(self, history: Floats) -> float:
+        """The part of an error of the first month that stays in the later ones."""
 
     @abstractmethod
     def _covariance(self, entity_ids: Sequence[str], histories: Sequence[Floats]) -> Floats:
@@ -179,7 +187,7 @@ def ladder(months: int) -> tuple[Status, str]:
 def series_by_origin(table: pd.DataFrame) -> dict[str, dict[pd.Timestamp, pd.Series]]:
     """Training rows as ``entity_id -> as_of -> y`` (indexed by ``ds``, complete months only)."""
     found: dict[str, dict[pd.Timestamp, pd.Series]] = {}
-    known = table[table[c.DS].notna()]
+    known = table[table[c.Y].notna()]
     for key, group in known.groupby([c.ENTITY_ID, c.AS_OF]):
         found.setdefault(str(key[0]), {})[cast(pd.Timestamp, key[1])] = group.set_index(c.DS)[c.Y].sort_index()
     return found

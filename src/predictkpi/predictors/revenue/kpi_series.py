@@ -22,7 +22,7 @@ from predictkpi.core.types import Status
 from predictkpi.errors import DataError
 from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.predictors.revenue.paths import Answer
-from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED
+from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED, TO_DATE
 from predictkpi.protocol import worst
 
 Floats = npt.NDArray[np.float64]
@@ -145,4 +145,4 @@ def _inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: Floats) -> pd.D
     """The engine's long table; a series without a month is one row with empty ``ds`` and ``y``."""
     if not len(y):
         months, y = pd.DatetimeIndex([pd.NaT]), np.array([np.nan])
-    return pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: as_of, c.DS: months, c.Y: y, FISCAL_YEAR_STARTS: 1, IS_ASKED: True})
+    return pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: as_of, c.DS: months, c.Y: y, TO_DATE: 0.0, FISCAL_YEAR_STARTS: 1, IS_ASKED: True})

@@ -112,6 +112,10 @@ class RevenueForecaster(SeriesForecaster):
         size = np.sqrt(np.diag(self.errors_.covariance(noise, HORIZON)))
         return _spread(series, point_path(series, HORIZON), errors, size), status, "; ".join(reasons)
 
+    def _carried(self, history: Floats) -> float:
+        covariance = self.errors_.covariance(_noise(prepare(history)), 2) if len(history) else np.eye(2)
+        return float(covariance[1, 0] / covariance[0, 0])
+
     def _covariance(self, entity_ids: Sequence[str], histories: Sequence[Floats]) -> Floats:
         series = [prepare(history) for history in histories]
         noise, level = np.array([_noise(each) for each in series]), np.array([each.level for each in series])

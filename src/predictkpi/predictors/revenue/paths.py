@@ -50,7 +50,10 @@ GROWTH_STATISTICS = tuple(
 
 @dataclass(frozen=True)
 class Answer:
-    """One series' forecast: ``paths`` (draws, H) in currency continue ``history`` (n,); ``months`` (H,) are their starts."""
+    """One series' forecast: ``paths`` (draws, H) in currency continue ``history`` (n,); ``months`` (H,) are their starts.
+
+    ``to_date`` is what is booked so far in the first of them, the running month.
+    """
 
     entity_id: str
     as_of: pd.Timestamp

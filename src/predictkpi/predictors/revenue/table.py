@@ -1,7 +1,8 @@
 """Monthly revenue series of a snapshot: the total, each member of segment, region, channel, product and team, and crossed members.
 
 Revenue is the sum of order amounts by the month they are booked in (refunds negative), in the reporting currency. A series
-has every complete month from its first order on; a month inside it without an order is a true zero.
+has every complete month from its first order on; a month inside it without an order is a true zero. The running month comes last, without
+a value. Beside each month stands what was booked in it by the position that ``as_of`` has in the running month.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from predictkpi.snapshot import Snapshot
 UNKNOWN = "unknown"
 FISCAL_YEAR_STARTS = "fiscal_year_starts"
 IS_ASKED = "is_asked"
+TO_DATE = "to_date"
+_SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64"}
 # Records that begin later in a month than this day are taken to hold only a part of that month.
 FIRST_DAY_OF_A_WHOLE_MONTH = 7
+# An order recorded later than this after it was booked came with an old stock of records, not late.
+_RECORDED_LATE = pd.Timedelta(days=31)
 
 
 def members_of(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
-    """One row per order and series it belongs to: ``unique_id, ds, y``; ``ds`` is the start of its month.
+    """One row per order and series it belongs to: ``unique_id, ds, y, to_date``; ``ds`` is the start of its month.
 
     The team is that of the order's deal. An order without a deal, of a deal without a team, of a customer without that attribute or
     absent from customers belongs to the member "unknown". A dimension with one member is left out, and so is a pair that has one.
@@ -34,13 +39,24 @@ def members_of(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
     kept = [dimension for dimension in DIMENSIONS if members[dimension].nunique() > 1]
     pairs = [tuple(sorted(pair)) for pair in crossed if set(pair) <= set(kept)]
     months = period_start(snapshot.orders[c.DS], "M")
-    booked = pd.DataFrame({c.DS: months, c.Y: snapshot.orders[c.AMOUNT].astype("float64")})
+    amount = snapshot.orders[c.AMOUNT].astype("float64")
+    booked = pd.DataFrame({c.DS: months, c.Y: amount, TO_DATE: amount.where(_is_early(snapshot, months), 0.0)})
     parts = [booked.assign(**{c.UNIQUE_ID: c.TOTAL})]
     for dimensions in [*((dimension,) for dimension in kept), *dict.fromkeys(pairs)]:
         code, found = pd.factorize(pd.MultiIndex.from_frame(members[list(dimensions)]))
         names = np.array([entity_id_of(dict(zip(dimensions, key, strict=True))) for key in found], dtype=object)
         parts.append(booked.assign(**{c.UNIQUE_ID: names[code]}))
-    return pd.concat(parts, ignore_index=True)[[c.UNIQUE_ID, c.DS, c.Y]]
+    return pd.concat(parts, ignore_index=True)[[c.UNIQUE_ID, c.DS, c.Y, TO_DATE]]
+
+
+def _is_early(snapshot: Snapshot, months: pd.Series) -> pd.Series:
+    """Whether an order was booked, and known, before the position of its month that ``as_of`` has in the running one."""
+    orders, elapsed = snapshot.orders, snapshot.as_of - start_of(snapshot.as_of, "M")
+    if elapsed == pd.Timedelta(0):
+        return pd.Series(False, index=orders.index)
+    known_at = orders[c.ORDER_ID].map(snapshot.living("orders").groupby(c.ORDER_ID)[c.KNOWN_AT].min())
+    known_in_time = (known_at - months < elapsed) | (known_at - orders[c.DS] > _RECORDED_LATE)
+    return (orders[c.DS] - months < elapsed) & known_in_time
 
 
 def _members(snapshot: Snapshot) -> pd.DataFrame:
@@ -56,36 +72,33 @@ def _members(snapshot: Snapshot) -> pd.DataFrame:
 
 
 def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
-    """``unique_id, ds, y`` of the complete months before ``as_of``, sorted.
+    """``unique_id, ds, y, to_date`` of the complete months before ``as_of`` and, with an empty ``y``, of the running one, sorted.
 
-    A series with orders but no complete month yet (all of them in the running month) has one row with empty ``ds`` and ``y``. A first
-    month in which the company's records begin late is left out: it would be a part taken for a whole.
+    A first month in which the company's records begin late is left out: it would be a part taken for a whole.
     """
     orders = snapshot.orders
     if not len(orders):
-        return pd.DataFrame(
-            {c.UNIQUE_ID: pd.Series([], dtype="str"), c.DS: pd.Series([], dtype="datetime64[us]"), c.Y: pd.Series([], dtype=float)}
-        )
+        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _SERIES.items()})
     first = orders[c.DS].min()
     begins = start_of(first, "M") if first.day <= FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
-    rows = members_of(snapshot, crossed)
-    months = complete_periods(begins, snapshot.as_of, "M")
-    wide = rows.pivot_table(index=c.UNIQUE_ID, columns=c.DS, values=c.Y, aggfunc="sum").reindex(columns=months).sort_index()
-    values = wide.to_numpy(dtype=float, na_value=np.nan)
+    rows, running = members_of(snapshot, crossed), start_of(snapshot.as_of, "M")
+    months = complete_periods(begins, snapshot.as_of, "M").append(pd.DatetimeIndex([running]))
+    wide = rows.pivot_table(index=c.UNIQUE_ID, columns=c.DS, values=[c.Y, TO_DATE], aggfunc="sum").sort_index()
+    held = (wide[name].reindex(columns=months) for name in (c.Y, TO_DATE))
+    y, to_date = (part.to_numpy(dtype=float, na_value=np.nan, copy=True) for part in held)
+    y[:, -1] = 0.0
     series = []
-    for unique_id, row in zip(wide.index, values, strict=True):
-        seen = np.flatnonzero(~np.isnan(row))
-        if len(seen):
-            series.append(pd.DataFrame({c.UNIQUE_ID: unique_id, c.DS: months[seen[0] :], c.Y: np.nan_to_num(row[seen[0] :])}))
-    without = sorted(set(rows[c.UNIQUE_ID]) - {frame[c.UNIQUE_ID].iloc[0] for frame in series})
-    if without:
-        series.append(pd.DataFrame({c.UNIQUE_ID: without, c.DS: pd.NaT, c.Y: np.nan}))
+    for unique_id, values, early in zip(wide.index, y, to_date, strict=True):
+        from_ = np.flatnonzero(~np.isnan(values))[0]
+        known = {c.DS: months[from_:], c.Y: np.nan_to_num(values[from_:]), TO_DATE: np.nan_to_num(early[from_:])}
+        series.append(pd.DataFrame({c.UNIQUE_ID: unique_id, **known}))
     frame = pd.concat(series, ignore_index=True)
-    return frame.astype({c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64"}).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
+    frame[c.Y] = frame[c.Y].where(frame[c.DS] != running)
+    return frame.astype(_SERIES).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
 
 
 def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:
-    """Long inputs: one row per series and complete month, ``entity_id, as_of, ds, y, fiscal_year_starts, is_asked``.
+    """Long inputs: one row per series and month, ``entity_id, as_of, ds, y, to_date, fiscal_year_starts, is_asked``.
 
     All series are there whichever are named, since the answer of each depends on the others it adds up with. Raises `UnknownEntityError`
     for a named series without an order.

@@ -48,7 +48,7 @@ def test_answers__keep_the_spread_of_the_total(learned, monkeypatch):
     """Draws that were independent from series to series would lose much of it in what their sums average out."""
     predictor, inputs = learned
     after = {answer.entity_id: answer.paths for answer in predictor.answers(inputs)}["total"]
-    monkeypatch.setattr(forecaster, "coherent", lambda base, covariance: base)
+    monkeypatch.setattr(forecaster, "coherent", lambda parts, covariance: [part.answer for part in parts])
     before = {answer.entity_id: answer.paths for answer in predictor.answers(inputs)}["total"]
     for width in (1, 12):
         ratio = after[:, :width].sum(axis=1).std() / before[:, :width].sum(axis=1).std()

@@ -16,7 +16,7 @@ def at(facts, instant):
 
 
 def values(frame, unique_id):
-    return frame.loc[frame["unique_id"] == unique_id, "y"].tolist()
+    return frame.loc[frame["unique_id"] == unique_id, "y"].dropna().tolist()
 
 
 def test_monthly_series__has_total_and_every_member_and_unknown(make_facts):
@@ -92,16 +92,17 @@ def test_monthly_series__drops_a_first_month_that_began_late(make_facts):
     assert values(frame, "total") == [200]
 
 
-def test_monthly_series__a_series_of_the_running_month_alone_has_one_empty_row(make_facts):
+def test_monthly_series__a_series_of_the_running_month_alone_has_only_what_is_booked_in_it(make_facts):
     frame = monthly_series(at(make_facts([100]), "2020-01-15"))
-    assert frame["ds"].isna().all()
     assert frame["unique_id"].is_unique
+    assert frame["y"].isna().all()
+    assert frame.loc[frame["unique_id"] == "total", ["ds", "to_date"]].values.tolist() == [[pd.Timestamp("2020-01-01"), 100.0]]
 
 
 def test_series_inputs__flags_the_named_among_all_series_and_refuses_unknown_ones(make_facts):
     snapshot = at(make_facts([100, 200], company=Company(fiscal_year_starts=4)), "2020-03-01")
     frame = series_inputs(snapshot, ["region=EMEA"])
-    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "fiscal_year_starts", "is_asked"]
+    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "to_date", "fiscal_year_starts", "is_asked"]
     assert set(frame.loc[frame["is_asked"], "entity_id"]) == {"region=EMEA"}
     pd.testing.assert_frame_equal(frame.drop(columns="is_asked"), series_inputs(snapshot).drop(columns="is_asked"))
     assert set(frame["fiscal_year_starts"]) == {4}
