@@ -20,13 +20,12 @@ from predictkpi.predictors.revenue.coherence import NEWCOMER, NOTHING, Part, coh
 from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
 from predictkpi.predictors.revenue.running import Booked, Pace, completed, paces
-from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED, Crossed, series_inputs, training_series
+from predictkpi.predictors.revenue.table import DAY_FACTOR, FISCAL_YEAR_STARTS, HORIZON, IS_ASKED, Crossed, series_inputs, training_series
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
 
-HORIZON = 12
 _STATE = "state.json"
 
 REVENUE_SPEC = Spec(
@@ -45,15 +44,17 @@ class SeriesForecaster(Predictor):
     """A predictor of monthly revenue series. Horizon 1 is the running month that holds ``as_of``, as a whole: forecast from the complete
     months before it, and completed from what is booked in it.
 
-    `inputs` and `training_table` are long: one row per series and month, columns ``entity_id, as_of, ds, y, to_date,
+    `inputs` and `training_table` are long: one row per series and month, columns ``entity_id, as_of, ds, y, to_date, day_factor,
     fiscal_year_starts, is_asked`` (``y`` in the reporting currency, net of refunds; ``to_date`` what of it was booked before the same
-    position of the month as that of ``as_of``). The running month comes last, with an empty ``y``. Series that were not asked for are
-    there too, unflagged: the others add up with them. The training table repeats all for every origin of the backtests, each as known at
-    that origin.
+    position of the month as that of ``as_of``; ``day_factor`` see `series_inputs`). The running month and those ahead come last, with an
+    empty ``y``. Series that were not asked for are there too, unflagged: the others add up with them. The training table repeats all for
+    every origin of the backtests, each as known at that origin.
     """
 
     spec: ClassVar[Spec] = REVENUE_SPEC
     format: ClassVar[str]
+    counts_days: ClassVar[bool] = False
+    """Whether months are forecast as if their days were the usual ones of their calendar month, and the days then put back."""
     origins: int
     crossed: Crossed
 
@@ -135,8 +136,11 @@ class SeriesForecaster(Predictor):
     def _part(self, series: Booked, as_of: pd.Timestamp, starts: int, pace: Pace | None, has_company: bool) -> Part:
         """A series' own answer. In a company that has complete months, one without is answered as if it had one, at the company's pace."""
         is_new, so_far = has_company and not len(series.y), series.so_far or 0.0
-        history = np.array([so_far / pace.share]) if is_new and pace and so_far > 0 else series.y
+        known = series.y / series.days if self.counts_days else series.y
+        history = np.array([so_far / pace.share]) if is_new and pace and so_far > 0 else known
         paths, status, reason = self._paths(series.entity_id, history)
+        if self.counts_days:
+            paths = paths * series.days_ahead
         if is_new:
             status, reason = Status.PRIOR, NEWCOMER if len(history) else NOTHING
             paths = paths if len(history) else np.zeros_like(paths)
@@ -184,10 +188,11 @@ def ladder(months: int) -> tuple[Status, str]:
     return Status.INSUFFICIENT_DATA, "no complete month of revenue yet"
 
 
-def series_by_origin(table: pd.DataFrame) -> dict[str, dict[pd.Timestamp, pd.Series]]:
-    """Training rows as ``entity_id -> as_of -> y`` (indexed by ``ds``, complete months only)."""
+def series_by_origin(table: pd.DataFrame, *, counts_days: bool = False) -> dict[str, dict[pd.Timestamp, pd.Series]]:
+    """Training rows as ``entity_id -> as_of -> y`` (indexed by ``ds``, complete months only), see `SeriesForecaster.counts_days`."""
     found: dict[str, dict[pd.Timestamp, pd.Series]] = {}
     known = table[table[c.Y].notna()]
+    known = known.assign(**{c.Y: known[c.Y] / known[DAY_FACTOR]}) if counts_days else known
     for key, group in known.groupby([c.ENTITY_ID, c.AS_OF]):
         found.setdefault(str(key[0]), {})[cast(pd.Timestamp, key[1])] = group.set_index(c.DS)[c.Y].sort_index()
     return found

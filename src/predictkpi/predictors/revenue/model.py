@@ -47,6 +47,7 @@ class RevenueForecaster(SeriesForecaster):
     """
 
     format = "predictkpi.revenue.model/2"
+    counts_days = True
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class RevenueForecaster(SeriesForecaster):
         return RevenueBaseline(draws=self.draws, origins=self.origins, crossed=self.crossed, random_state=self.random_state)
 
     def _learn(self, table: pd.DataFrame) -> None:
-        self.learn(series_by_origin(table))
+        self.learn(series_by_origin(table, counts_days=self.counts_days))
 
     def learn(self, by_origin: dict[str, dict[pd.Timestamp, pd.Series]]) -> Self:
         """`fit` on series already told apart: entity_id to as_of to ``y``, indexed by month as known then."""

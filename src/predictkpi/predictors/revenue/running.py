@@ -22,7 +22,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import shift, start_of
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, prepare
-from predictkpi.predictors.revenue.table import TO_DATE
+from predictkpi.predictors.revenue.table import DAY_FACTOR, HORIZON, TO_DATE
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,30 +43,36 @@ _DAY = pd.Timedelta(days=1)
 class Booked:
     """Revenue of one series: ``y`` (n,) of its complete months, ``early`` (n,) what of it was booked by this position.
 
-    ``so_far`` is what is booked in the running month, None where that is not known.
+    ``so_far`` is what is booked in the running month, None where that is not known. ``days`` (n,) and ``days_ahead`` (H,) are the day
+    factors of the complete months and of those ahead.
     """
 
     entity_id: str
     y: Floats
     early: Floats
     so_far: float | None
+    days: Floats
+    days_ahead: Floats
 
     @classmethod
     def of(cls, entity_id: str, inputs: pd.DataFrame) -> Booked:
         """From the rows of one series."""
         inputs = inputs.sort_values(c.DS)
         is_over = inputs[c.Y].notna().to_numpy()
-        y, to_date = inputs[c.Y].to_numpy(dtype=float), inputs[TO_DATE].to_numpy(dtype=float)
-        running = to_date[~is_over & inputs[c.DS].notna().to_numpy()]
-        return cls(entity_id, y[is_over], to_date[is_over], float(running[0]) if len(running) else None)
+        y, to_date, days = (inputs[name].to_numpy(dtype=float) for name in (c.Y, TO_DATE, DAY_FACTOR))
+        ahead = ~is_over & inputs[c.DS].notna().to_numpy()
+        days_ahead = np.ones(HORIZON)
+        days_ahead[: ahead.sum()] = days[ahead][:HORIZON]
+        so_far = float(to_date[ahead][0]) if ahead.any() else None
+        return cls(entity_id, y[is_over], to_date[is_over], so_far, days[is_over], days_ahead)
 
     @cached_property
     def expected(self) -> Floats:
         """What each month was expected to bring: the mean of the three before it, with the season; NaN where there are none."""
-        series = prepare(self.y)
+        series = prepare(self.y / self.days)
         adjusted = pd.Series(series.adjusted()).rolling(MEAN_MONTHS).mean().shift(1).to_numpy()
         season = series.season[np.arange(len(self.y)) % series.period]
-        return adjusted * season if series.log else adjusted + season
+        return (adjusted * season if series.log else adjusted + season) * self.days
 
     @property
     def level(self) -> float:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.periods import complete_periods, period_start, shift, start_of
+from predictkpi.core.periods import complete_periods, future_periods, period_start, shift, start_of
 from predictkpi.errors import UnknownEntityError
+from predictkpi.features.workdays import Workdays
 from predictkpi.predictors.revenue.scopes import DIMENSIONS, Crossed, entity_id_of
 from predictkpi.snapshot import Snapshot
 
@@ -22,6 +24,9 @@ UNKNOWN = "unknown"
 FISCAL_YEAR_STARTS = "fiscal_year_starts"
 IS_ASKED = "is_asked"
 TO_DATE = "to_date"
+DAY_FACTOR = "day_factor"
+HORIZON = 12
+"""Months ahead, the running one being the first."""
 _SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64"}
 # Records that begin later in a month than this day are taken to hold only a part of that month.
 FIRST_DAY_OF_A_WHOLE_MONTH = 7
@@ -98,18 +103,40 @@ def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
 
 
 def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:
-    """Long inputs: one row per series and month, ``entity_id, as_of, ds, y, to_date, fiscal_year_starts, is_asked``.
+    """Long inputs: one row per series and month, ``entity_id, as_of, ds, y, to_date, day_factor, fiscal_year_starts, is_asked``.
 
-    All series are there whichever are named, since the answer of each depends on the others it adds up with. Raises `UnknownEntityError`
-    for a named series without an order.
+    The months ahead are there too, with an empty ``y``, for their days: ``day_factor`` is what a month's weekdays and public holidays let
+    it hold, over what its calendar month usually does (see `Workdays`), as the company's own days say by ``as_of``. All series are there
+    whichever are named, since the answer of each depends on the others it adds up with. Raises `UnknownEntityError` for a named series
+    without an order.
     """
     frame = monthly_series(snapshot, crossed).rename(columns={c.UNIQUE_ID: c.ENTITY_ID})
     asked = set(frame[c.ENTITY_ID] if entity_ids is None else entity_ids)
     unknown = sorted(asked - set(frame[c.ENTITY_ID]))
     if unknown:
         raise UnknownEntityError(f"no revenue known before {snapshot.as_of.isoformat()} for series {', '.join(unknown)}")
+    frame = _with_months_ahead(frame, snapshot)
     frame.insert(1, c.AS_OF, snapshot.as_of)
     return frame.assign(**{FISCAL_YEAR_STARTS: snapshot.company.fiscal_year_starts, IS_ASKED: frame[c.ENTITY_ID].isin(asked)})
+
+
+def _with_months_ahead(frame: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
+    """Rows of the months after the running one, and every month's day factor."""
+    ahead = future_periods(snapshot.as_of, HORIZON, "M")[1:]
+    ids = frame[c.ENTITY_ID].unique()
+    rows = pd.DataFrame({c.ENTITY_ID: np.repeat(ids, len(ahead)), c.DS: np.tile(ahead, len(ids)), c.Y: np.nan, TO_DATE: 0.0})
+    frame = pd.concat([frame, rows.astype(frame.dtypes.to_dict())]).sort_values([c.ENTITY_ID, c.DS], ignore_index=True)
+    orders = snapshot.orders
+    days = Workdays.learn(orders[c.DS], orders[c.AMOUNT], until=snapshot.as_of, country=snapshot.company.country)
+    return frame.assign(**{DAY_FACTOR: days.factors(pd.DatetimeIndex(frame[c.DS]))})
+
+
+def plain_inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """As `series_inputs`, of a series that comes from no snapshot; one without a month is one row with empty ``ds`` and ``y``."""
+    if not len(y):
+        months, y = pd.DatetimeIndex([pd.NaT]), np.array([np.nan])
+    fixed = {TO_DATE: 0.0, DAY_FACTOR: 1.0, FISCAL_YEAR_STARTS: 1, IS_ASKED: True}
+    return pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: as_of, c.DS: months, c.Y: y, **fixed})
 
 
 def training_series(snapshot: Snapshot, origins: int, *, crossed: Crossed = ()) -> pd.DataFrame:

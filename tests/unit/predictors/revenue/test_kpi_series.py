@@ -67,11 +67,12 @@ def test_amount__interval_covers_what_comes_next():
     assert np.mean(inside) >= 0.8
 
 
-def test_amount__is_what_the_revenue_model_says(make_facts, make_months):
+def test_amount__is_what_the_revenue_model_says_of_months_as_they_are(make_facts, make_months, monkeypatch):
     """The same series, with the series' own errors only, through the model's own door."""
     from predictkpi.predictors.revenue.model import RevenueForecaster
     from predictkpi.snapshot import Snapshot
 
+    monkeypatch.setattr(RevenueForecaster, "counts_days", False)
     as_of = pd.Timestamp("2023-01-01")
     snapshot = Snapshot(make_facts(make_months(36)), as_of)
     model = RevenueForecaster(origins=6)

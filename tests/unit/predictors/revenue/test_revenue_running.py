@@ -45,6 +45,11 @@ def answers_of(predictor, snapshot):
     return {answer.entity_id: answer for answer in predictor.answers(predictor.inputs(snapshot))}
 
 
+def booked(y: np.ndarray, early: np.ndarray, so_far: float) -> Booked:
+    """The company's revenue, of months with the usual days."""
+    return Booked("total", y, early, so_far, np.ones(len(y)), np.ones(12))
+
+
 def test_to_date__is_what_was_booked_by_the_same_position_of_each_month():
     snapshot = daily(days=10)
     frame = monthly_series(snapshot)
@@ -107,7 +112,7 @@ def test_answers__cover_the_month_that_came():
         rng = np.random.default_rng(seed)
         daily_amounts = 100 * rng.gamma(1.0, 1.0, (25, 30))
         y, early = daily_amounts.sum(axis=1), daily_amounts[:, :10].sum(axis=1)
-        series = Booked("total", y[:-1], early[:-1], early[-1])
+        series = booked(y[:-1], early[:-1], early[-1])
         base = y[:-1].mean() * (1 + 0.2 * rng.standard_normal((500, 12)))
         month = completed(base, series, paces([series], pd.Timestamp("2023-06-11"))["total"], carried=0.3)[:, 0]
         low, high = np.quantile(month, [0.1, 0.9])
@@ -130,7 +135,7 @@ def test_answers__of_a_series_that_begins_in_the_running_month_go_at_the_company
 
 
 def test_completed__lets_refunds_take_from_what_is_booked():
-    series = Booked("total", np.full(24, 100.0), np.full(24, 120.0), 130.0)
+    series = booked(np.full(24, 100.0), np.full(24, 120.0), 130.0)
     paths = 100 + np.random.default_rng(0).standard_normal((300, 12))
     month = completed(paths, series, paces([series], pd.Timestamp("2023-06-21"))["total"], carried=0.0)[:, 0]
     assert not series.only_adds
@@ -138,7 +143,7 @@ def test_completed__lets_refunds_take_from_what_is_booked():
 
 
 def test_completed__weighs_pace_and_expectation():
-    series = Booked("total", np.full(24, 100.0), np.full(24, 50.0), 80.0)
+    series = booked(np.full(24, 100.0), np.full(24, 50.0), 80.0)
     paths = np.full((200, 12), 100.0) * np.exp(0.05 * np.random.default_rng(0).standard_normal((200, 1)))
     for weight, expected in ((0.0, 130.0), (1.0, 160.0), (0.5, 145.0)):
         found = completed(paths, series, Pace(share=0.5, weight=weight, spread=0.05), carried=0.0)

@@ -102,12 +102,22 @@ def test_monthly_series__a_series_of_the_running_month_alone_has_only_what_is_bo
 def test_series_inputs__flags_the_named_among_all_series_and_refuses_unknown_ones(make_facts):
     snapshot = at(make_facts([100, 200], company=Company(fiscal_year_starts=4)), "2020-03-01")
     frame = series_inputs(snapshot, ["region=EMEA"])
-    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "to_date", "fiscal_year_starts", "is_asked"]
+    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "to_date", "day_factor", "fiscal_year_starts", "is_asked"]
     assert set(frame.loc[frame["is_asked"], "entity_id"]) == {"region=EMEA"}
     pd.testing.assert_frame_equal(frame.drop(columns="is_asked"), series_inputs(snapshot).drop(columns="is_asked"))
     assert set(frame["fiscal_year_starts"]) == {4}
     with pytest.raises(UnknownEntityError, match="region=Mars"):
         series_inputs(snapshot, ["total", "region=Mars"])
+
+
+def test_series_inputs__hold_the_days_of_the_months_ahead(make_facts):
+    frame = series_inputs(at(make_facts([100, 200]), "2020-03-15"), ["total"])
+    total = frame[frame["entity_id"] == "total"].set_index("ds")
+    assert total["y"].tolist()[:2] == [100, 200]
+    assert total["y"].isna().sum() == 12
+    assert total.index[-1] == pd.Timestamp("2021-02-01")
+    assert total.loc["2020-02-01", "day_factor"] == pytest.approx(29 / 28.25, rel=1e-3), "a leap day more than usual"
+    assert total.loc["2021-02-01", "day_factor"] == pytest.approx(28 / 28.25, rel=1e-3)
 
 
 def test_training_series__shows_each_origin_what_was_known_then(make_facts):
