@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from predictkpi.core import columns as c
 from predictkpi.core.periods import cutoff_of
 from predictkpi.core.types import Status
 from predictkpi.errors import DataError
 from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.predictors.revenue.paths import Answer
-from predictkpi.predictors.revenue.table import FISCAL_YEAR_STARTS, IS_ASKED, TO_DATE
+from predictkpi.predictors.revenue.table import inputs_of
 from predictkpi.protocol import worst
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +60,7 @@ def forecast_series(
     inside = _to_engine(whole.to_numpy(dtype=float), cases, scale)
     model = RevenueForecaster(draws=draws, origins=origins, random_state=random_state)
     known = {name: _versions(whole.index, inside, as_of, origins)} if len(whole) else {}
-    answer = model.learn(known).answers(_inputs(name, as_of, whole.index, inside))[0]
+    answer = model.learn(known).answers(inputs_of(name, as_of, whole.index, inside))[0]
     status, reason = answer.status, answer.reason.replace(" of revenue", "")
     if filled:
         status = worst(status, Status.LIMITED)
@@ -139,10 +138,3 @@ def _versions(months: pd.Index, y: Floats, as_of: pd.Timestamp, origins: int) ->
     """The series as it was at ``as_of`` and at each of the ``origins`` before it."""
     known = range(min(origins, len(y) - 1), -1, -1)
     return {as_of - pd.DateOffset(months=back): pd.Series(y[: len(y) - back], index=months[: len(y) - back]) for back in known}
-
-
-def _inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: Floats) -> pd.DataFrame:
-    """The engine's long table; a series without a month is one row with empty ``ds`` and ``y``."""
-    if not len(y):
-        months, y = pd.DatetimeIndex([pd.NaT]), np.array([np.nan])
-    return pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: as_of, c.DS: months, c.Y: y, TO_DATE: 0.0, FISCAL_YEAR_STARTS: 1, IS_ASKED: True})

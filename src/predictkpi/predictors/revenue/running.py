@@ -22,7 +22,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import shift, start_of
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, prepare
-from predictkpi.predictors.revenue.table import TO_DATE
+from predictkpi.predictors.revenue.table import IS_MISSING, TO_DATE, filled
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,22 +43,24 @@ _DAY = pd.Timedelta(days=1)
 class Booked:
     """Revenue of one series: ``y`` (n,) of its complete months, ``early`` (n,) what of it was booked by this position.
 
-    ``so_far`` is what is booked in the running month, None where that is not known.
+    ``so_far`` is what is booked in the running month, None where that is not known; ``missing`` counts months that were filled in.
     """
 
     entity_id: str
     y: Floats
     early: Floats
     so_far: float | None
+    missing: int = 0
 
     @classmethod
     def of(cls, entity_id: str, inputs: pd.DataFrame) -> Booked:
         """From the rows of one series."""
         inputs = inputs.sort_values(c.DS)
         is_over = inputs[c.Y].notna().to_numpy()
-        y, to_date = inputs[c.Y].to_numpy(dtype=float), inputs[TO_DATE].to_numpy(dtype=float)
+        y, to_date = (filled(inputs, column).to_numpy(dtype=float) for column in (c.Y, TO_DATE))
         running = to_date[~is_over & inputs[c.DS].notna().to_numpy()]
-        return cls(entity_id, y[is_over], to_date[is_over], float(running[0]) if len(running) else None)
+        so_far = float(running[0]) if len(running) else None
+        return cls(entity_id, y[is_over], to_date[is_over], so_far, int(inputs[IS_MISSING].sum()))
 
     @cached_property
     def expected(self) -> Floats:

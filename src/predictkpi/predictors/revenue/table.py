@@ -1,7 +1,8 @@
 """Monthly revenue series of a snapshot: the total, each member of segment, region, channel, product and team, and crossed members.
 
 Revenue is the sum of order amounts by the month they are booked in (refunds negative), in the reporting currency. A series
-has every complete month from its first order on; a month inside it without an order is a true zero. The running month comes last, without
+has every complete month from its first order on; a month inside it without an order is a true zero, unless the whole company has none
+though it usually has: then its records are missing. The running month comes last, without
 a value. Beside each month stands what was booked in it by the position that ``as_of`` has in the running month.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
@@ -22,9 +24,12 @@ UNKNOWN = "unknown"
 FISCAL_YEAR_STARTS = "fiscal_year_starts"
 IS_ASKED = "is_asked"
 TO_DATE = "to_date"
-_SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64"}
+IS_MISSING = "is_missing"
+_SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64", IS_MISSING: "bool"}
 # Records that begin later in a month than this day are taken to hold only a part of that month.
 _FIRST_DAY_OF_A_WHOLE_MONTH = 7
+# A company that usually has so many orders a month has records missing in a month without any.
+_USUAL_ORDERS = 5
 # An order recorded later than this after it was booked came with an old stock of records, not late.
 _RECORDED_LATE = pd.Timedelta(days=31)
 
@@ -72,7 +77,7 @@ def _members(snapshot: Snapshot) -> pd.DataFrame:
 
 
 def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
-    """``unique_id, ds, y, to_date`` of the complete months before ``as_of`` and, with an empty ``y``, of the running one, sorted.
+    """``unique_id, ds, y, to_date, is_missing`` of the complete months before ``as_of`` and, with empty ``y``, of the running one, sorted.
 
     A first month in which the company's records begin late is left out: it would be a part taken for a whole.
     """
@@ -94,11 +99,30 @@ def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
         series.append(pd.DataFrame({c.UNIQUE_ID: unique_id, **known}))
     frame = pd.concat(series, ignore_index=True)
     frame[c.Y] = frame[c.Y].where(frame[c.DS] != running)
+    frame[IS_MISSING] = frame[c.DS].isin(_missing_months(rows, months))
     return frame.astype(_SERIES).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
 
 
+def _missing_months(rows: pd.DataFrame, months: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Months without any order between months that have some, in a company with many; not where another year lacks that month too."""
+    counts = rows.loc[rows[c.UNIQUE_ID] == c.TOTAL, c.DS].value_counts().reindex(months, fill_value=0)
+    seen = counts[counts > 0]
+    if not len(seen) or seen.median() < _USUAL_ORDERS:
+        return months[:0]
+    empty = months[(counts == 0).to_numpy() & (months > seen.index.min()) & (months < seen.index.max())]
+    years = pd.Series(empty.month).map(pd.Series(empty.month).value_counts()).to_numpy()
+    return empty[years == 1]
+
+
+def filled(rows: pd.DataFrame, column: str) -> pd.Series:
+    """A column of one series' rows in order, missing months on a straight line between their neighbours: what added up still does."""
+    known = rows[column].mask(rows[IS_MISSING].astype(bool) & rows[c.Y].notna())
+    return known.interpolate(limit_area="inside").fillna(rows[column])
+
+
 def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:
-    """Long inputs: one row per series and month, ``entity_id, as_of, ds, y, to_date, fiscal_year_starts, is_asked``.
+    """Long inputs: one row per series and month, ``entity_id, as_of, ds, y, to_date, is_missing,
+    fiscal_year_starts, is_asked``.
 
     All series are there whichever are named, since the answer of each depends on the others it adds up with. Raises `UnknownEntityError`
     for a named series without an order.
@@ -110,6 +134,14 @@ def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *
         raise UnknownEntityError(f"no revenue known before {snapshot.as_of.isoformat()} for series {', '.join(unknown)}")
     frame.insert(1, c.AS_OF, snapshot.as_of)
     return frame.assign(**{FISCAL_YEAR_STARTS: snapshot.company.fiscal_year_starts, IS_ASKED: frame[c.ENTITY_ID].isin(asked)})
+
+
+def inputs_of(entity_id: str, as_of: pd.Timestamp, months: pd.Index, y: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Inputs of a series that comes from elsewhere, of complete months only; one without any is a row with empty ``ds`` and ``y``."""
+    if not len(y):
+        months, y = pd.DatetimeIndex([pd.NaT]), np.array([np.nan])
+    fixed = {TO_DATE: 0.0, IS_MISSING: False, FISCAL_YEAR_STARTS: 1, IS_ASKED: True}
+    return pd.DataFrame({c.ENTITY_ID: entity_id, c.AS_OF: as_of, c.DS: months, c.Y: y, **fixed})
 
 
 def training_series(snapshot: Snapshot, origins: int, *, crossed: Crossed = ()) -> pd.DataFrame:
