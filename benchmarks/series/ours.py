@@ -8,7 +8,7 @@ import pandas as pd
 
 from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.predictors.revenue.point import point_path, prepare
-from predictkpi.predictors.revenue.table import plain_inputs
+from predictkpi.predictors.revenue.table import inputs_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,6 +30,6 @@ def sample_paths(histories: dict[str, Floats], *, origins: int = 24, pool_series
         months = pd.date_range(end=AS_OF, periods=len(y) + 1, freq="MS", unit="us")[:-1]
         back = range(min(origins, len(y) - 1), -1, -1)
         by_origin[name] = {AS_OF - pd.DateOffset(months=k): pd.Series(y[: len(y) - k], index=months[: len(y) - k]) for k in back}
-        rows.append(plain_inputs(name, AS_OF, months, y))
+        rows.append(inputs_of(name, AS_OF, months, y))
     answers = RevenueForecaster(origins=origins, pool_series=pool_series).learn(by_origin).answers(pd.concat(rows, ignore_index=True))
     return {answer.entity_id: answer.paths for answer in answers}

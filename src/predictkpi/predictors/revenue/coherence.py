@@ -56,6 +56,7 @@ def coherent(parts: Sequence[Part], covariance: Covariance) -> list[Answer]:
         return [part.answer for part in parts]
     errors = covariance(ids, [part.history for part in known])
     paths = reconciled(np.stack([part.answer.paths for part in known]), rows, errors)
-    paths = raised(paths, np.stack([part.lowest for part in known]), np.stack([part.usual for part in known]), rows, errors)
+    usual = reconciled(np.stack([part.usual for part in known])[:, None], rows, errors)[:, 0]
+    paths = raised(paths, np.stack([part.lowest for part in known]), usual, rows, errors)
     moved = dict(zip(ids, paths, strict=True))
     return [replace(part.answer, paths=moved.get(part.answer.entity_id, part.answer.paths)) for part in parts]

@@ -20,8 +20,18 @@ from predictkpi.predictors.revenue.coherence import NEWCOMER, NOTHING, Part, coh
 from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
 from predictkpi.predictors.revenue.running import Booked, Pace, completed, paces
-from predictkpi.predictors.revenue.table import DAY_FACTOR, FISCAL_YEAR_STARTS, HORIZON, IS_ASKED, Crossed, series_inputs, training_series
-from predictkpi.protocol import Predictor
+from predictkpi.predictors.revenue.scopes import Crossed
+from predictkpi.predictors.revenue.table import (
+    DAY_FACTOR,
+    FISCAL_YEAR_STARTS,
+    HORIZON,
+    IS_ASKED,
+    IS_MISSING,
+    filled,
+    series_inputs,
+    training_series,
+)
+from predictkpi.protocol import Predictor, worst
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -44,11 +54,11 @@ class SeriesForecaster(Predictor):
     """A predictor of monthly revenue series. Horizon 1 is the running month that holds ``as_of``, as a whole: forecast from the complete
     months before it, and completed from what is booked in it.
 
-    `inputs` and `training_table` are long: one row per series and month, columns ``entity_id, as_of, ds, y, to_date, day_factor,
-    fiscal_year_starts, is_asked`` (``y`` in the reporting currency, net of refunds; ``to_date`` what of it was booked before the same
-    position of the month as that of ``as_of``; ``day_factor`` see `series_inputs`). The running month and those ahead come last, with an
-    empty ``y``. Series that were not asked for are there too, unflagged: the others add up with them. The training table repeats all for
-    every origin of the backtests, each as known at that origin.
+    `inputs` and `training_table` are long: one row per series and month, columns ``entity_id, as_of, ds, y, to_date, is_missing,
+    day_factor, fiscal_year_starts, is_asked`` (``y`` in the reporting currency, net of refunds; ``to_date`` what of it was booked before
+    the same position of the month as that of ``as_of``; a month that ``is_missing`` is filled in; ``day_factor`` see `series_inputs`). The
+    running month and those ahead come last, with an empty ``y``. Series that were not asked for are there too, unflagged: the others add
+    up with them. The training table repeats all for every origin of the backtests, each as known at that origin.
     """
 
     spec: ClassVar[Spec] = REVENUE_SPEC
@@ -94,11 +104,11 @@ class SeriesForecaster(Predictor):
         return sorted(found, key=lambda answer: (answer.entity_id, answer.as_of))
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
-        """Actual revenue of the months, statistic "mean"; NaN while the month is not over."""
+        """Actual revenue of the months, statistic "mean"; NaN while the month is not over, or where its records are missing."""
         as_of = pd.Timestamp(as_of)
         cohort = sorted(series_inputs(later.at(as_of), crossed=self.crossed)[c.ENTITY_ID].unique())
         known = series_inputs(later, crossed=self.crossed).dropna(subset=[c.Y])
-        actual = known.set_index([c.ENTITY_ID, c.DS])[c.Y]
+        actual = known.set_index([c.ENTITY_ID, c.DS])[c.Y].mask(known[IS_MISSING].to_numpy())
         rows = []
         for horizon, month in enumerate(future_periods(as_of, HORIZON, "M"), start=1):
             over = month + pd.offsets.MonthBegin(1) <= later.as_of
@@ -144,6 +154,10 @@ class SeriesForecaster(Predictor):
         if is_new:
             status, reason = Status.PRIOR, NEWCOMER if len(history) else NOTHING
             paths = paths if len(history) else np.zeros_like(paths)
+        if series.missing:
+            status = worst(status, Status.LIMITED)
+            told = f"{series.missing} months without any order of the company: taken as missing records and filled in"
+            reason = "; ".join(part for part in (reason, told) if part)
         if pace is not None and series.so_far is not None:
             paths = completed(paths, series, pace, carried=self._carried(history))
         months = future_periods(as_of, HORIZON, "M")
@@ -194,5 +208,5 @@ def series_by_origin(table: pd.DataFrame, *, counts_days: bool = False) -> dict[
     known = table[table[c.Y].notna()]
     known = known.assign(**{c.Y: known[c.Y] / known[DAY_FACTOR]}) if counts_days else known
     for key, group in known.groupby([c.ENTITY_ID, c.AS_OF]):
-        found.setdefault(str(key[0]), {})[cast(pd.Timestamp, key[1])] = group.set_index(c.DS)[c.Y].sort_index()
+        found.setdefault(str(key[0]), {})[cast(pd.Timestamp, key[1])] = filled(group.set_index(c.DS).sort_index(), c.Y)
     return found

@@ -21,7 +21,7 @@ from predictkpi.core.types import Status
 from predictkpi.errors import DataError
 from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.predictors.revenue.paths import Answer
-from predictkpi.predictors.revenue.table import plain_inputs
+from predictkpi.predictors.revenue.table import inputs_of
 from predictkpi.protocol import worst
 
 Floats = npt.NDArray[np.float64]
@@ -60,7 +60,7 @@ def forecast_series(
     inside = _to_engine(whole.to_numpy(dtype=float), cases, scale)
     model = RevenueForecaster(draws=draws, origins=origins, random_state=random_state)
     known = {name: _versions(whole.index, inside, as_of, origins)} if len(whole) else {}
-    answer = model.learn(known).answers(plain_inputs(name, as_of, whole.index, inside))[0]
+    answer = model.learn(known).answers(inputs_of(name, as_of, whole.index, inside))[0]
     status, reason = answer.status, answer.reason.replace(" of revenue", "")
     if filled:
         status = worst(status, Status.LIMITED)

@@ -21,8 +21,8 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.periods import shift, start_of
-from predictkpi.predictors.revenue.point import MEAN_MONTHS, prepare
-from predictkpi.predictors.revenue.table import DAY_FACTOR, HORIZON, TO_DATE
+from predictkpi.predictors.revenue.point import MEAN_MONTHS, SEASON, prepare
+from predictkpi.predictors.revenue.table import DAY_FACTOR, HORIZON, IS_MISSING, TO_DATE, filled
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Booked:
     """Revenue of one series: ``y`` (n,) of its complete months, ``early`` (n,) what of it was booked by this position.
 
     ``so_far`` is what is booked in the running month, None where that is not known. ``days`` (n,) and ``days_ahead`` (H,) are the day
-    factors of the complete months and of those ahead.
+    factors of the complete months and of those ahead; ``missing`` counts months that were filled in.
     """
 
     entity_id: str
@@ -53,18 +53,19 @@ class Booked:
     so_far: float | None
     days: Floats
     days_ahead: Floats
+    missing: int = 0
 
     @classmethod
     def of(cls, entity_id: str, inputs: pd.DataFrame) -> Booked:
         """From the rows of one series."""
         inputs = inputs.sort_values(c.DS)
         is_over = inputs[c.Y].notna().to_numpy()
-        y, to_date, days = (inputs[name].to_numpy(dtype=float) for name in (c.Y, TO_DATE, DAY_FACTOR))
+        y, to_date = (filled(inputs, column).to_numpy(dtype=float) for column in (c.Y, TO_DATE))
+        days, days_ahead = inputs[DAY_FACTOR].to_numpy(dtype=float), np.ones(HORIZON)
         ahead = ~is_over & inputs[c.DS].notna().to_numpy()
-        days_ahead = np.ones(HORIZON)
         days_ahead[: ahead.sum()] = days[ahead][:HORIZON]
         so_far = float(to_date[ahead][0]) if ahead.any() else None
-        return cls(entity_id, y[is_over], to_date[is_over], so_far, days[is_over], days_ahead)
+        return cls(entity_id, y[is_over], to_date[is_over], so_far, days[is_over], days_ahead, int(inputs[IS_MISSING].sum()))
 
     @cached_property
     def expected(self) -> Floats:
@@ -74,10 +75,20 @@ class Booked:
         season = series.season[np.arange(len(self.y)) % series.period]
         return (adjusted * season if series.log else adjusted + season) * self.days
 
+    @cached_property
+    def size(self) -> Floats:
+        """Mean size of the months of the year before each month, NaN for the first three: what its surprises are measured by."""
+        return pd.Series(np.abs(self.y)).rolling(SEASON, min_periods=MEAN_MONTHS).mean().shift(1).to_numpy()
+
+    @cached_property
+    def season_error(self) -> float:
+        """See `Prepared.season_error`: the season that `expected` has was learnt from the same months."""
+        return prepare(self.y).season_error()
+
     @property
     def level(self) -> float:
         """Mean size of its newest year's months."""
-        return float(np.abs(self.y[-12:]).mean()) if len(self.y) else 0.0
+        return float(np.abs(self.y[-SEASON:]).mean()) if len(self.y) else 0.0
 
     @property
     def only_adds(self) -> bool:
@@ -122,7 +133,7 @@ def paces(series: Sequence[Booked], as_of: pd.Timestamp) -> dict[str, Pace]:
     found = {}
     for each, share, surprises in zip(series, shares, seen, strict=True):
         own = _weight([surprises], weight)
-        found[each.entity_id] = Pace(share, own, _spread([surprises], [own], spread))
+        found[each.entity_id] = Pace(share, own, _spread([surprises], [own], spread) * each.season_error)
     return found
 
 
@@ -135,18 +146,16 @@ def _share(series: Booked, prior: float) -> float:
 
 
 def _surprises(series: Booked, share: float) -> tuple[Floats, Floats, float]:
-    """By past month, how far its pace and its remainder, as if for a whole month, were from what was expected, relative to level; 1 - s."""
-    if series.level == 0:
-        return np.array([]), np.array([]), 1 - share
-    y, early, expected = series.y[-NEWEST:], series.early[-NEWEST:], series.expected[-NEWEST:]
-    known = np.isfinite(expected)
-    pace, rest = (early / share - expected) / series.level, ((y - early) / (1 - share) - expected) / series.level
-    return np.clip(pace[known], -_FURTHEST, _FURTHEST), np.clip(rest[known], -_FURTHEST, _FURTHEST), 1 - share
+    """By past month, how far its pace and its remainder, as if for a whole month, were from what was expected, relative to size; 1 - s."""
+    y, early, expected, size = (values[-NEWEST:] for values in (series.y, series.early, series.expected, series.size))
+    known = np.isfinite(expected) & (size > 0)
+    y, early, expected, size = y[known], early[known], expected[known], size[known]
+    return (early / share - expected) / size, ((y - early) / (1 - share) - expected) / size, 1 - share
 
 
 def _weight(seen: Sequence[tuple[Floats, Floats, float]], prior: float) -> float:
     """Least squares of the remainder's surprise on the pace's, with a prior that counts as so many months."""
-    pace, rest = np.concatenate([pace for pace, *_ in seen]), np.concatenate([rest for _, rest, _ in seen])
+    pace, rest = (np.clip(np.concatenate([each[k] for each in seen]), -_FURTHEST, _FURTHEST) for k in (0, 1))
     if not np.any(pace):
         return prior
     own = _MONTHS_TO_LEARN_WEIGHT * float(np.mean(pace**2))
@@ -155,7 +164,8 @@ def _weight(seen: Sequence[tuple[Floats, Floats, float]], prior: float) -> float
 
 def _spread(seen: Sequence[tuple[Floats, Floats, float]], weights: Sequence[float], prior: float) -> float:
     """Root mean square of what is left of the remainder, relative to level, with a prior that counts as so many months."""
-    left = np.concatenate([left * (rest - weight * pace) for (pace, rest, left), weight in zip(seen, weights, strict=True)])
+    left = np.concatenate([part * (rest - weight * pace) for (pace, rest, part), weight in zip(seen, weights, strict=True)])
+    left = np.clip(left, -_FURTHEST, _FURTHEST)
     return float(np.sqrt((left @ left + _MONTHS_TO_LEARN_PACE * prior**2) / (len(left) + _MONTHS_TO_LEARN_PACE)))
 
 

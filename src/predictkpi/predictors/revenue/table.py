@@ -1,7 +1,8 @@
 """Monthly revenue series of a snapshot: the total, each member of segment, region, channel, product and team, and crossed members.
 
 Revenue is the sum of order amounts by the month they are booked in (refunds negative), in the reporting currency. A series
-has every complete month from its first order on; a month inside it without an order is a true zero. The running month comes last, without
+has every complete month from its first order on; a month inside it without an order is a true zero, unless the whole company has none
+though it usually has: then its records are missing. The running month comes last, without
 a value. Beside each month stands what was booked in it by the position that ``as_of`` has in the running month.
 """
 
@@ -27,9 +28,12 @@ TO_DATE = "to_date"
 DAY_FACTOR = "day_factor"
 HORIZON = 12
 """Months ahead, the running one being the first."""
-_SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64"}
+IS_MISSING = "is_missing"
+_SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64", IS_MISSING: "bool"}
 # Records that begin later in a month than this day are taken to hold only a part of that month.
 FIRST_DAY_OF_A_WHOLE_MONTH = 7
+# A company that usually has so many orders a month has records missing in a month without any.
+_USUAL_ORDERS = 5
 # An order recorded later than this after it was booked came with an old stock of records, not late.
 _RECORDED_LATE = pd.Timedelta(days=31)
 
@@ -77,7 +81,7 @@ def _members(snapshot: Snapshot) -> pd.DataFrame:
 
 
 def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
-    """``unique_id, ds, y, to_date`` of the complete months before ``as_of`` and, with an empty ``y``, of the running one, sorted.
+    """``unique_id, ds, y, to_date, is_missing`` of the complete months before ``as_of`` and, with empty ``y``, of the running one, sorted.
 
     A first month in which the company's records begin late is left out: it would be a part taken for a whole.
     """
@@ -99,11 +103,29 @@ def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
         series.append(pd.DataFrame({c.UNIQUE_ID: unique_id, **known}))
     frame = pd.concat(series, ignore_index=True)
     frame[c.Y] = frame[c.Y].where(frame[c.DS] != running)
+    frame[IS_MISSING] = frame[c.DS].isin(_missing_months(rows, months))
     return frame.astype(_SERIES).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
 
 
+def _missing_months(rows: pd.DataFrame, months: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Months without any order between months that have some, in a company with many; not where another year lacks that month too."""
+    counts = rows.loc[rows[c.UNIQUE_ID] == c.TOTAL, c.DS].value_counts().reindex(months, fill_value=0)
+    seen = counts[counts > 0]
+    if not len(seen) or seen.median() < _USUAL_ORDERS:
+        return months[:0]
+    empty = months[(counts == 0).to_numpy() & (months > seen.index.min()) & (months < seen.index.max())]
+    years = pd.Series(empty.month).map(pd.Series(empty.month).value_counts()).to_numpy()
+    return empty[years == 1]
+
+
+def filled(rows: pd.DataFrame, column: str) -> pd.Series:
+    """A column of one series' rows in order, missing months on a straight line between their neighbours: what added up still does."""
+    known = rows[column].mask(rows[IS_MISSING].astype(bool) & rows[c.Y].notna())
+    return known.interpolate(limit_area="inside").fillna(rows[column])
+
+
 def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:
-    """Long inputs: one row per series and month, ``entity_id, as_of, ds, y, to_date, day_factor, fiscal_year_starts, is_asked``.
+    """Long inputs, one row per series and month: see `SeriesForecaster`.
 
     The months ahead are there too, with an empty ``y``, for their days: ``day_factor`` is what a month's weekdays and public holidays let
     it hold, over what its calendar month usually does (see `Workdays`), as the company's own days say by ``as_of``. All series are there
@@ -125,18 +147,19 @@ def _with_months_ahead(frame: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     ahead = future_periods(snapshot.as_of, HORIZON, "M")[1:]
     ids = frame[c.ENTITY_ID].unique()
     rows = pd.DataFrame({c.ENTITY_ID: np.repeat(ids, len(ahead)), c.DS: np.tile(ahead, len(ids)), c.Y: np.nan, TO_DATE: 0.0})
-    frame = pd.concat([frame, rows.astype(frame.dtypes.to_dict())]).sort_values([c.ENTITY_ID, c.DS], ignore_index=True)
+    rows = rows.assign(**{IS_MISSING: False}).astype(frame.dtypes.to_dict())
+    frame = pd.concat([frame, rows]).sort_values([c.ENTITY_ID, c.DS], ignore_index=True)
     orders = snapshot.orders
     days = Workdays.learn(orders[c.DS], orders[c.AMOUNT], until=snapshot.as_of, country=snapshot.company.country)
     return frame.assign(**{DAY_FACTOR: days.factors(pd.DatetimeIndex(frame[c.DS]))})
 
 
-def plain_inputs(name: str, as_of: pd.Timestamp, months: pd.Index, y: npt.NDArray[np.float64]) -> pd.DataFrame:
-    """As `series_inputs`, of a series that comes from no snapshot; one without a month is one row with empty ``ds`` and ``y``."""
+def inputs_of(entity_id: str, as_of: pd.Timestamp, months: pd.Index, y: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Inputs of a series that comes from elsewhere, of complete months only; one without any is a row with empty ``ds`` and ``y``."""
     if not len(y):
         months, y = pd.DatetimeIndex([pd.NaT]), np.array([np.nan])
-    fixed = {TO_DATE: 0.0, DAY_FACTOR: 1.0, FISCAL_YEAR_STARTS: 1, IS_ASKED: True}
-    return pd.DataFrame({c.ENTITY_ID: name, c.AS_OF: as_of, c.DS: months, c.Y: y, **fixed})
+    fixed = {TO_DATE: 0.0, IS_MISSING: False, DAY_FACTOR: 1.0, FISCAL_YEAR_STARTS: 1, IS_ASKED: True}
+    return pd.DataFrame({c.ENTITY_ID: entity_id, c.AS_OF: as_of, c.DS: months, c.Y: y, **fixed})
 
 
 def training_series(snapshot: Snapshot, origins: int, *, crossed: Crossed = ()) -> pd.DataFrame:

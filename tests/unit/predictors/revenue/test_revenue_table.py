@@ -102,7 +102,7 @@ def test_monthly_series__a_series_of_the_running_month_alone_has_only_what_is_bo
 def test_series_inputs__flags_the_named_among_all_series_and_refuses_unknown_ones(make_facts):
     snapshot = at(make_facts([100, 200], company=Company(fiscal_year_starts=4)), "2020-03-01")
     frame = series_inputs(snapshot, ["region=EMEA"])
-    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "to_date", "day_factor", "fiscal_year_starts", "is_asked"]
+    assert list(frame.columns) == ["entity_id", "as_of", "ds", "y", "to_date", "is_missing", "day_factor", "fiscal_year_starts", "is_asked"]
     assert set(frame.loc[frame["is_asked"], "entity_id"]) == {"region=EMEA"}
     pd.testing.assert_frame_equal(frame.drop(columns="is_asked"), series_inputs(snapshot).drop(columns="is_asked"))
     assert set(frame["fiscal_year_starts"]) == {4}
