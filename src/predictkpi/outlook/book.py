@@ -12,10 +12,11 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import future_periods, shift
 from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
-from predictkpi.outlook.items import Items, membership, with_members
+from predictkpi.outlook.items import Items, membership
 from predictkpi.outlook.weighted import weighted_pipeline
 from predictkpi.predictors.close_time.portfolio import OpenDeals
 from predictkpi.predictors.close_time.spec import LAST_DAY
+from predictkpi.predictors.revenue.table import with_members
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 

@@ -17,7 +17,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, START, deal_table
 from predictkpi.predictors.revenue.scopes import DIMENSIONS, scope_of
-from predictkpi.predictors.revenue.table import UNKNOWN
+from predictkpi.predictors.revenue.table import UNKNOWN, with_members
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -46,22 +46,13 @@ class Items:
         won = deals[deals[OUTCOME] == c.WON]
         orders = snapshot.orders[[c.ORDER_ID, c.DS, c.AMOUNT, c.CUSTOMER_ID, c.PRODUCT, c.DEAL_ID]]
         linked = bool(len(won)) and float(won[c.DEAL_ID].isin(orders[c.DEAL_ID].dropna()).mean()) >= _LEAST_LINKED
-        of_deals = won.set_index(c.DEAL_ID)
-        orders = orders.assign(**{OPENED: orders[c.DEAL_ID].map(of_deals[START]), WON_AT: orders[c.DEAL_ID].map(of_deals[CLOSED_AT])})
+        of_order = won.set_index(c.DEAL_ID)[[START, CLOSED_AT]].reindex(orders[c.DEAL_ID])
+        orders = orders.assign(**{OPENED: of_order[START].to_numpy(), WON_AT: of_order[CLOSED_AT].to_numpy()})
         teams = snapshot.deals.set_index(c.DEAL_ID)[c.TEAM]
         orders = orders.assign(**{c.TEAM: orders[c.DEAL_ID].map(teams)})
         if not linked:
             orders = pd.concat([orders.assign(**{OPENED: pd.NaT, WON_AT: pd.NaT}), _stand_ins(won)], ignore_index=True)
         return cls(with_members(orders, snapshot), linked)
-
-
-def with_members(rows: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
-    """``rows`` (``customer_id``, ``product``, ``team``) with the member of every revenue dimension, "unknown" where there is none."""
-    customers = snapshot.customers.set_index(c.CUSTOMER_ID)
-    found = {name: rows[c.CUSTOMER_ID].map(customers[name]) for name in (c.SEGMENT, c.REGION, c.CHANNEL)}
-    rows = rows.assign(**found)
-    filled = {name: rows[name].astype("object").where(rows[name].notna() & (rows[name] != ""), UNKNOWN).map(str) for name in DIMENSIONS}
-    return rows.assign(**filled)
 
 
 def membership(rows: pd.DataFrame, scopes: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -115,7 +115,7 @@ class Periods:
         place = self.outlook.place(scope)
         inside = (self.outlook.months >= start) & (self.outlook.months < end)
         deals, new = (part[place][:, inside].sum(axis=1) for part in (self.outlook.from_deals, self.outlook.new))
-        booked = float(np.mean(sums - deals - new))
+        booked = round(float(np.mean(sums - deals - new)), 6)  # a difference of sums of paths: without their rounding
         plain = PeriodOutlook(
             scope=scope,
             name=name,

@@ -88,3 +88,15 @@ def test_membership__a_member_without_a_series_counts_as_another_so_that_sums_st
     rows = Items.of(sold(*LINKED)).frame
     belongs = membership(rows, ["total", "team=North", "team=unknown"])
     assert np.array_equal(belongs[1:].sum(axis=0), belongs[0])
+
+
+def test_items__of_a_company_that_has_won_no_deal_are_all_without_one():
+    snapshot = books(
+        deals=[deal("D1", "01-15")],
+        deal_events=[event("D1", "01-15", "Lead", amount=10.0)],
+        orders=[order("O1", "03-10", 50.0), order("O2", "04-10", 30.0)],
+    )
+    found = split(snapshot)
+    assert not found.from_open.any()
+    assert found.from_rest[0].sum() > 0
+    assert Items.of(books(orders=[order("O1", "03-10", 50.0)])).frame["amount"].tolist() == [50.0]

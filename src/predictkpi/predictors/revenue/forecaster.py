@@ -22,7 +22,6 @@ from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASO
 from predictkpi.predictors.revenue.running import Booked, Pace, completed, paces
 from predictkpi.predictors.revenue.scopes import Crossed
 from predictkpi.predictors.revenue.table import (
-    DAY_FACTOR,
     FISCAL_YEAR_STARTS,
     HORIZON,
     IS_ASKED,
@@ -63,8 +62,6 @@ class SeriesForecaster(Predictor):
 
     spec: ClassVar[Spec] = REVENUE_SPEC
     format: ClassVar[str]
-    counts_days: ClassVar[bool] = False
-    """Whether months are forecast as if their days were the usual ones of their calendar month, and the days then put back."""
     origins: int
     crossed: Crossed
 
@@ -146,11 +143,10 @@ class SeriesForecaster(Predictor):
     def _part(self, series: Booked, as_of: pd.Timestamp, starts: int, pace: Pace | None, has_company: bool) -> Part:
         """A series' own answer. In a company that has complete months, one without is answered as if it had one, at the company's pace."""
         is_new, so_far = has_company and not len(series.y), series.so_far or 0.0
-        known = series.y / series.days if self.counts_days else series.y
-        history = np.array([so_far / pace.share]) if is_new and pace and so_far > 0 else known
+        past, ahead = self._factors(series, as_of)
+        history = np.array([so_far / pace.share]) if is_new and pace and so_far > 0 else series.y / past
         paths, status, reason = self._paths(series.entity_id, history)
-        if self.counts_days:
-            paths = paths * series.days_ahead
+        paths = paths * ahead
         if is_new:
             status, reason = Status.PRIOR, NEWCOMER if len(history) else NOTHING
             paths = paths if len(history) else np.zeros_like(paths)
@@ -163,6 +159,10 @@ class SeriesForecaster(Predictor):
         months = future_periods(as_of, HORIZON, "M")
         answer = Answer(series.entity_id, as_of, series.y, paths, months, starts, status, reason, to_date=so_far)
         return Part(answer, history, series.only_adds)
+
+    def _factors(self, series: Booked, as_of: pd.Timestamp) -> tuple[Floats, Floats]:
+        """What is known of single complete months (n,) and months ahead (H,): taken out before a forecast, and put back. Here nothing."""
+        return np.ones(len(series.y)), np.ones(HORIZON)
 
     @abstractmethod
     def _paths(self, entity_id: str, history: Floats) -> tuple[Floats, Status, str]:
@@ -202,11 +202,10 @@ def ladder(months: int) -> tuple[Status, str]:
     return Status.INSUFFICIENT_DATA, "no complete month of revenue yet"
 
 
-def series_by_origin(table: pd.DataFrame, *, counts_days: bool = False) -> dict[str, dict[pd.Timestamp, pd.Series]]:
-    """Training rows as ``entity_id -> as_of -> y`` (indexed by ``ds``, complete months only), see `SeriesForecaster.counts_days`."""
+def series_by_origin(table: pd.DataFrame) -> dict[str, dict[pd.Timestamp, pd.Series]]:
+    """Training rows as ``entity_id -> as_of -> y`` (indexed by ``ds``, complete months only)."""
     found: dict[str, dict[pd.Timestamp, pd.Series]] = {}
     known = table[table[c.Y].notna()]
-    known = known.assign(**{c.Y: known[c.Y] / known[DAY_FACTOR]}) if counts_days else known
     for key, group in known.groupby([c.ENTITY_ID, c.AS_OF]):
         found.setdefault(str(key[0]), {})[cast(pd.Timestamp, key[1])] = filled(group.set_index(c.DS).sort_index(), c.Y)
     return found

@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from predictkpi.core import columns as c
+from predictkpi.core.periods import future_periods
 from predictkpi.core.types import Status
 from predictkpi.errors import SettingsError
 from predictkpi.predictors.revenue.baseline import RevenueBaseline
 from predictkpi.predictors.revenue.errors import FEW_ORIGINS, ErrorModel, SeriesErrors
+from predictkpi.predictors.revenue.events import checked_events, event_factors
 from predictkpi.predictors.revenue.forecaster import HORIZON, SeriesForecaster, ladder, series_by_origin
 from predictkpi.predictors.revenue.point import (
     MODEL_MONTHS,
@@ -25,7 +28,9 @@ from predictkpi.predictors.revenue.point import (
     roughness,
 )
 from predictkpi.predictors.revenue.reconcile import error_covariance
+from predictkpi.predictors.revenue.running import Booked
 from predictkpi.predictors.revenue.scopes import CROSSED, Crossed, checked_pairs
+from predictkpi.predictors.revenue.table import DAY_FACTOR
 from predictkpi.predictors.revenue.together import pulled, shared_revenue
 from predictkpi.protocol import Predictor, worst
 
@@ -43,11 +48,11 @@ class RevenueForecaster(SeriesForecaster):
 
     Parameters: ``draws`` sample paths a series; ``origins`` months to look back for backtest errors; ``pool_series`` the most series
     (the largest) whose errors are pooled; ``prior_weight`` the weight of the assumed error covariance, in series; ``freedom`` the degrees
-    of freedom of the spread itself: fewer give longer tails; ``crossed`` the pairs of dimensions whose crossed members are series too.
+    of freedom of the spread itself: fewer give longer tails; ``crossed`` the pairs of dimensions whose crossed members are series too;
+    ``events`` what is known of single months, see `Event`.
     """
 
     format = "predictkpi.revenue.model/2"
-    counts_days = True
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class RevenueForecaster(SeriesForecaster):
         prior_weight: float = 1.5,
         freedom: float = 30.0,
         crossed: Crossed = CROSSED,
+        events: Sequence[Mapping[str, Any]] = (),
         random_state: int = 0,
     ) -> None:
         if draws < 100 or origins < 1 or pool_series < 1 or prior_weight <= 0 or freedom <= 2:
@@ -71,6 +77,7 @@ class RevenueForecaster(SeriesForecaster):
         self.prior_weight = prior_weight
         self.freedom = freedom
         self.crossed = checked_pairs(crossed)
+        self.events = checked_events(events)
         self.random_state = random_state
 
     def baseline(self) -> Predictor:
@@ -78,7 +85,23 @@ class RevenueForecaster(SeriesForecaster):
         return RevenueBaseline(draws=self.draws, origins=self.origins, crossed=self.crossed, random_state=self.random_state)
 
     def _learn(self, table: pd.DataFrame) -> None:
-        self.learn(series_by_origin(table, counts_days=self.counts_days))
+        table = table.assign(**{c.Y: table[c.Y] / table[DAY_FACTOR]})
+        by_origin = series_by_origin(table)
+        if self.events:
+            by_origin = {
+                entity_id: {at: self._without_events(y, at) for at, y in versions.items()} for entity_id, versions in by_origin.items()
+            }
+        self.learn(by_origin)
+
+    def _without_events(self, y: pd.Series, as_of: pd.Timestamp) -> pd.Series:
+        past, _ = event_factors(self.events, y.to_numpy(dtype=float), pd.DatetimeIndex(y.index), pd.DatetimeIndex([]), as_of)
+        return y / past
+
+    def _factors(self, series: Booked, as_of: pd.Timestamp) -> tuple[Floats, Floats]:
+        ahead = future_periods(as_of, HORIZON, "M")
+        months = pd.date_range(end=ahead[0], periods=len(series.y) + 1, freq="MS", unit="us")[:-1]
+        past, coming = event_factors(self.events, series.y / series.days, months, ahead, as_of)
+        return series.days * past, series.days_ahead * coming
 
     def learn(self, by_origin: dict[str, dict[pd.Timestamp, pd.Series]]) -> Self:
         """`fit` on series already told apart: entity_id to as_of to ``y``, indexed by month as known then."""
@@ -123,7 +146,7 @@ class RevenueForecaster(SeriesForecaster):
         return error_covariance(self.errors_, entity_ids, noise, level)
 
     def _settings(self) -> dict[str, Any]:
-        names = ("draws", "origins", "pool_series", "prior_weight", "freedom", "crossed", "random_state")
+        names = ("draws", "origins", "pool_series", "prior_weight", "freedom", "crossed", "events", "random_state")
         return {name: getattr(self, name) for name in names}
 
     def _learned(self) -> dict[str, Any]:

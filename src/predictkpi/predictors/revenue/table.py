@@ -70,14 +70,18 @@ def _is_early(snapshot: Snapshot, months: pd.Series) -> pd.Series:
 
 def _members(snapshot: Snapshot) -> pd.DataFrame:
     """The member each order belongs to, one column a dimension, in the order of the orders."""
-    orders, customers, deals = snapshot.orders, snapshot.customers, snapshot.deals
-    found = {
-        dimension: orders[c.CUSTOMER_ID].map(customers.set_index(c.CUSTOMER_ID)[dimension])
-        for dimension in (c.SEGMENT, c.REGION, c.CHANNEL)
-    }
-    found |= {c.PRODUCT: orders[c.PRODUCT], c.TEAM: orders[c.DEAL_ID].map(deals.set_index(c.DEAL_ID)[c.TEAM])}
-    members = pd.DataFrame(found).astype("object")
-    return members.where(members.notna() & (members != ""), UNKNOWN).map(str)
+    orders = snapshot.orders
+    teams = orders[c.DEAL_ID].map(snapshot.deals.set_index(c.DEAL_ID)[c.TEAM])
+    return with_members(orders.assign(**{c.TEAM: teams}), snapshot)[list(DIMENSIONS)]
+
+
+def with_members(rows: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
+    """``rows`` (``customer_id``, ``product``, ``team``) with the member of every revenue dimension, "unknown" where there is none."""
+    customers = snapshot.customers.set_index(c.CUSTOMER_ID)
+    found = {name: rows[c.CUSTOMER_ID].map(customers[name]) for name in (c.SEGMENT, c.REGION, c.CHANNEL)}
+    rows = rows.assign(**found)
+    filled = {name: rows[name].astype("object").where(rows[name].notna() & (rows[name] != ""), UNKNOWN).map(str) for name in DIMENSIONS}
+    return rows.assign(**filled)
 
 
 def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:

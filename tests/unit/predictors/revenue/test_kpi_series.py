@@ -72,7 +72,7 @@ def test_amount__is_what_the_revenue_model_says_of_months_as_they_are(make_facts
     from predictkpi.predictors.revenue.model import RevenueForecaster
     from predictkpi.snapshot import Snapshot
 
-    monkeypatch.setattr(RevenueForecaster, "counts_days", False)
+    monkeypatch.setattr("predictkpi.features.workdays.Workdays.factors", lambda self, months: np.ones(len(months)))
     as_of = pd.Timestamp("2023-01-01")
     snapshot = Snapshot(make_facts(make_months(36)), as_of)
     model = RevenueForecaster(origins=6)
