@@ -144,7 +144,7 @@ class Serving:
         return found, refused
 
     def _trust(self, found: Fingerprint) -> Trust:
-        """What the replay taught: read with new data and champions, and else once in `RETRY_SECONDS`, as it ends after they are promoted."""
+        """What the replay taught: read with new data and champions, else once in `RETRY_SECONDS`, as it ends after they are promoted."""
         served = self._view.fingerprint if self._view is not None else None
         is_due = time.monotonic() - self._trust_read_at > RETRY_SECONDS
         if served is not None and not is_due and (served.data, served.versions) == (found.data, found.versions):
