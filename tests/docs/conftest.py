@@ -15,6 +15,7 @@ FEW_TREES = {
     "revenue.yaml": "draws: 100\norigins: 2\npool_series: 4\n",
     "clv.yaml": "draws: 32\n",
     "close_time.yaml": "rounds: 12\nlandmark_budget: 1500\nmin_rows: 20\n",
+    "outlook.yaml": "origins: 4\n",
     "evaluation.yaml": "".join(
         f"{name}: {{folds: 1, step: {step}, gap: {gap}}}\n"
         for name, step, gap in [("revenue", 6, 3), ("clv", 6, 6), ("close_time", 60, 60)]

@@ -29,10 +29,10 @@ REQUESTS = [(command, printed) for command, printed in CONSOLE if command.starts
 
 
 def _labels(printed: str) -> set[str]:
-    """Title, headings and first cells of the table that the README shows, dates and figures aside."""
+    """Title, headings and first cells of the table that the README shows, and of those below it; dates, figures and rules aside."""
     lines = printed.splitlines()
     rule = next(number for number, line in enumerate(lines) if "──" in line)
-    rows = [line for line in lines[rule + 1 :] if line.strip()]
+    rows = [line for line in lines[rule + 1 :] if line.strip() and "──" not in line]
     cells = [lines[0], *re.split(r"  +", lines[rule - 1].strip()), *(re.split(r"  +", row.strip())[0] for row in rows)]
     return {cell for cell in cells if cell and not re.search(r"\d", cell)}
 

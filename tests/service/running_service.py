@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from predictkpi.pipelines.open_store import open_registry, open_store
+from predictkpi.pipelines.outlook import learn_trust
 from predictkpi.pipelines.train import train
 from predictkpi.predictors import predictor_names
 from predictkpi.service.app import create_app
@@ -27,6 +28,7 @@ SMALL_SETTINGS = {
     "revenue.yaml": "draws: 100\norigins: 2\npool_series: 4\n",
     "clv.yaml": "draws: 32\nrounds: 30\n",
     "close_time.yaml": "rounds: 60\nlandmark_budget: 4000\nmin_rows: 20\n",
+    "outlook.yaml": "origins: 4\n",
     "evaluation.yaml": (
         "revenue: {folds: 1, step: 6, gap: 3}\nclv: {folds: 1, step: 6, gap: 6}\nclose_time: {folds: 1, step: 60, gap: 60}\n"
     ),
@@ -72,14 +74,11 @@ def settings_in(folder, **given) -> Settings:
 
 
 def train_all(settings: Settings) -> None:
-    train(
-        open_store(settings),
-        open_registry(settings),
-        predictors=predictor_names(),
-        as_of=None,
-        models_dir=settings.models_dir,
-        now=pd.Timestamp("2026-01-02 03:04:05"),
-    )
+    """Every predictor, and the replay of open deals, as the command line does."""
+    store, registry = open_store(settings), open_registry(settings)
+    given = {"as_of": None, "models_dir": settings.models_dir, "now": pd.Timestamp("2026-01-02 03:04:05")}
+    train(store, registry, predictors=predictor_names(), **given)
+    learn_trust(store, registry, **given)
 
 
 @contextmanager

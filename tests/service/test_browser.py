@@ -65,6 +65,10 @@ def test_dashboard__draws_its_charts_and_does_not_complain(visit, width, scheme)
     assert page.locator("figure[data-chart=forecast] svg .mark-line path").count() >= 2
     assert page.locator("figure[data-chart=forecast] svg .mark-area path").count() >= 2
     assert page.locator("figure[data-chart=forecast]").get_attribute("data-drawn") == scheme
+    page.wait_for_selector("figure[data-chart=moved][data-drawn] svg .mark-text text")
+    assert page.locator("figure[data-chart=moved] svg .mark-rect path").count() >= 2
+    assert page.locator("figure[data-chart=moved] svg").first.bounding_box()["width"] <= width
+    assert page.locator(".goal .stack i").count() == 6
     assert page.locator("svg.spark .spark-line").count() == 4
     assert page.locator("#deals tbody tr").count() == 15
     assert page.locator("#customers tbody tr").count() == 15
@@ -75,7 +79,9 @@ def test_dashboard__draws_its_charts_and_does_not_complain(visit, width, scheme)
 def test_dashboard__shows_a_month_s_numbers_under_the_pointer(visit):
     seen = visit(width=1440)
     seen.wait_for_charts()
-    box = seen.page.locator("figure[data-chart=forecast] svg").first.bounding_box()
+    chart = seen.page.locator("figure[data-chart=forecast] svg").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
     for share, names in ((0.3, ["Revenue", "Target"]), (0.85, ["Expected", "80 % range", "95 % range", "Target"])):
         seen.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.4)
         tooltip = seen.page.locator("#vg-tooltip-element.visible", has_text=names[0])

@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
-from predictkpi.service.dashboard import charts
+from predictkpi.errors import NoChampionError
+from predictkpi.service.dashboard import charts, pages
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.contexts import overview
 from predictkpi.service.dashboard.pages import code_marks
+from predictkpi.service.view import View
+from predictkpi.snapshot import MemoryFacts, Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,68 @@ def test_outlook__draws_history_and_forecast_with_both_bands(shown, get):
     assert [row["q975"] for row in rows[24:]] == pytest.approx([item["values"]["q975"] for item in total["predictions"]])
     assert len(shown.outlook.growth) == 3
     assert len(shown.outlook.rows) == 12
+
+
+def test_number__agrees_with_the_api(shown, page, get):
+    answer = get("/v1/outlook", period=["this_quarter", "this_year"])
+    for period, found in zip(shown.number.periods, answer["items"][0]["periods"], strict=True):
+        assert period.expected == f.money(found["expected"], "EUR")
+        assert period.chance == f.percent(found["chance"])
+        assert period.target == f.money(found["target"], "EUR")
+        assert period.needed == f.money(found["needed"], "EUR")
+        assert period.gap_tone == ("good" if found["expected"] >= found["target"] else "bad")
+        parts = [found["booked"], found["from_deals"]["mean"], found["new"]["mean"]]
+        assert [segment.text for segment in period.segments] == [f.amount(value) for value in parts]
+        widths = [segment.width for segment in period.segments]
+        assert widths[1] / sum(widths) == pytest.approx(parts[1] / sum(parts), rel=0.01)
+        assert period.description in page.text
+    assert shown.number.verdict == answer["replay"]["verdict"]
+
+
+def test_number__tells_what_moved_step_by_step_and_by_deal(shown, page, get):
+    answer = get("/v1/outlook/moves")
+    first, *steps, last = shown.number.moved.chart["data"]["values"]
+    assert (first["to"], last["to"]) == (pytest.approx(answer["start"]), pytest.approx(answer["end"]))
+    at = first["to"]
+    for step in steps:
+        assert step["from"] == pytest.approx(at)
+        assert (step["kind"] == "rise") == (step["to"] > step["from"])
+        at = step["to"]
+    assert at == pytest.approx(last["to"])
+    assert [deal.name for deal in shown.number.moved.deals] == [deal["label"] for deal in answer["deals"][:5]]
+    assert f'What moved <span class="muted">{shown.number.moved.period}' in page.text
+
+
+def test_number__without_deals_and_targets_says_so_in_a_sentence(served, company):
+    there = served.serving.view
+    tables = {name: frame for name, frame in company.tables.items() if name != "targets"}
+    absent = {name: NoChampionError(name) for name in ("clv", "close_time")}
+    champions = {"revenue": there.champions["revenue"]}
+    view = View(Snapshot(MemoryFacts(tables, company.company), there.as_of), champions, absent, there.fingerprint)
+    text = pages._dashboard(view, served.app.state.assets)
+    assert "Will we make the number?" in text
+    assert "No target has been set for it." in text
+    assert "Open deals are not predicted" in text
+    assert "chart-moved" not in text
+    assert "Chance to reach it" not in text
+
+
+def test_number__without_a_forecast_is_a_sentence(served):
+    there = served.serving.view
+    absent = {name: NoChampionError(name) for name in ("revenue", "clv", "close_time")}
+    text = pages._dashboard(View(there.snapshot, {}, absent, there.fingerprint), served.app.state.assets)
+    assert "It takes a forecast of revenue" in text
+    assert "goal-1" not in text
+
+
+def test_number__that_fails_leaves_the_rest_of_the_page(served, caplog):
+    there = served.serving.view
+    view = View(there.snapshot, there.champions, {}, there.fingerprint)
+    view.page("outlook", lambda view: object())
+    text = pages._dashboard(view, served.app.state.assets)
+    assert "It takes a forecast of revenue" in text
+    assert "Open deals by expected value" in text
+    assert "the outlook fails" in caplog.text
 
 
 def test_deals__are_ranked_by_amount_times_chance(shown, get, open_deals):
@@ -145,6 +210,28 @@ def test_fan_chart__begins_its_bands_at_the_last_known_month():
     assert rows[1]["q025"] == rows[1]["q975"] == rows[1]["actual"] == 2.0
     assert "q10" not in rows[0]
     assert json.dumps(chart, allow_nan=False)
+
+
+def test_waterfall__keeps_its_steps_in_order_and_leaves_room_for_numbers():
+    chart = charts.waterfall(100.0, {"new deals": 20.0, "lost": -50.0}, 70.0, currency="EUR", description="d")
+    rows = chart["data"]["values"]
+    assert [(row["label"], row["kind"], row["from"], row["to"]) for row in rows] == [
+        ("a week ago", "level", 100.0, 100.0),
+        ("new deals", "rise", 100.0, 120.0),
+        ("lost", "fall", 120.0, 70.0),
+        ("now", "level", 70.0, 70.0),
+    ]
+    assert chart["encoding"]["y"]["sort"] == [row["label"] for row in rows]
+    low, high = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert low < 70.0
+    assert high > 120.0
+    assert json.dumps(charts.waterfall(1.0, {}, 1.0, currency="EUR", description="d"), allow_nan=False)
+
+
+def test_fiscal_periods__are_named_by_the_year_they_end_in():
+    may = pd.Timestamp("2026-05-01")
+    assert (f.quarter(may, 1), f.year(may, 1)) == ("Q2 2026", "2026")
+    assert (f.quarter(may, 4), f.year(may, 4)) == ("Q1 FY 2027", "FY 2027")
 
 
 def test_code_marks__escape_what_they_do_not_mark():

@@ -24,6 +24,8 @@ def test_document__lists_the_api(document):
         "/v1/kpis/{kpi}/trend",
         "/v1/kpis/{kpi}/alerts",
         "/v1/forecasts/revenue",
+        "/v1/outlook",
+        "/v1/outlook/moves",
         "/v1/customers/{customer_id}/clv",
         "/v1/customers/value",
         "/v1/channels/value",

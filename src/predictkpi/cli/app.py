@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from predictkpi.cli import alerts, changes, checks, customers, data, demo, forecasts, lifecycle, pipeline, reasons, serve, sync, targets
+from predictkpi.cli import (
+    alerts,
+    changes,
+    checks,
+    customers,
+    data,
+    demo,
+    forecasts,
+    lifecycle,
+    outlook,
+    pipeline,
+    reasons,
+    serve,
+    sync,
+    targets,
+)
 
 _debug = False
 
@@ -55,6 +70,7 @@ for command, panel in (
     (lifecycle.models, MODELS),
     (lifecycle.promote, MODELS),
     (forecasts.forecast, ANSWERS),
+    (outlook.outlook, ANSWERS),
     (pipeline.pipeline, ANSWERS),
     (customers.customers, ANSWERS),
     (customers.channels, ANSWERS),

@@ -27,10 +27,11 @@ def demo(
     """
     from predictkpi.cli.data import run_ingest, show_ingest
     from predictkpi.cli.forecasts import run_scoring, show_scoring, with_champion
-    from predictkpi.cli.lifecycle import run_training, show_training
+    from predictkpi.cli.lifecycle import run_replay, run_training, show_replay, show_training
     from predictkpi.cli.render import remarks
     from predictkpi.cli.serve import run_server
     from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.outlook import NAME as OUTLOOK
     from predictkpi.predictors import predictor_names
     from predictkpi.settings import read_settings
 
@@ -46,6 +47,8 @@ def demo(
     names = [name for name in predictor_names() if is_new or not _is_trained(registry, name)]
     if names:
         show_training(run_training(store, registry, names, settings, None))
+    if names or not registry.tags_of_runs(OUTLOOK):
+        show_replay(run_replay(store, registry, settings, None))
     say.print("[bold]3/4[/] trained" if names else "[bold]3/4[/] trained before on the same data: kept")
     show_scoring(run_scoring(store, registry, with_champion(registry, predictor_names()), None))
     say.print(f"[bold]4/4[/] predictions stored; {time.monotonic() - started:.0f} s in all")

@@ -12,6 +12,7 @@ from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 if TYPE_CHECKING:
     import pandas as pd
 
+    from predictkpi.outlook import Trust
     from predictkpi.pipelines.train import TrainReport
     from predictkpi.registry import Registry
     from predictkpi.settings import Settings
@@ -24,11 +25,14 @@ def train(
 ) -> None:
     """Test on the past against the baselines, learn from everything, register, and promote what is better.
 
-    The model serves only if it beats its baseline by more than chance explains; otherwise the baseline serves, and says so.
+    The model serves only if it beats its baseline by more than chance explains; otherwise the baseline serves, and says so. With revenue
+    and close_time both trained, the company's past months are replayed with and without its open deals, which decides how far the outlook
+    listens to them.
 
     Examples: [bold]predictkpi train[/bold] · [bold]predictkpi train revenue --as-of 2024-07-01[/bold]
     """
     from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.outlook import NEEDS
     from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
 
@@ -38,7 +42,10 @@ def train(
     settings = read_settings()
     _say_if_defaults_rule(settings)
     store = open_store(settings)
-    show_training(run_training(store, open_registry(settings), names, settings, instant(as_of, store)))
+    registry = open_registry(settings)
+    show_training(run_training(store, registry, names, settings, instant(as_of, store)))
+    if set(NEEDS) <= set(names):
+        show_replay(run_replay(store, registry, settings, instant(as_of, store)))
 
 
 def _say_if_defaults_rule(settings: Settings) -> None:
@@ -71,6 +78,29 @@ def run_training(store: Store, registry: Registry, names: list[str], settings: S
 
         now = pd.Timestamp.now()
         return run(store, registry, predictors=names, as_of=as_of, models_dir=settings.models_dir, now=now, on_progress=show)
+
+
+def run_replay(store: Store, registry: Registry, settings: Settings, as_of: pd.Timestamp | None) -> Trust:
+    """Learn how far to listen to the open deals, with a progress bar."""
+    import pandas as pd
+
+    from predictkpi.cli.render import progress
+    from predictkpi.pipelines.outlook import learn_trust
+
+    with progress() as display:
+        task = display.add_task("outlook", total=None, step="learn from the months before")
+
+        def show(done: int, total: int) -> None:
+            display.update(task, step=f"replay {done}/{total}", completed=done, total=total)
+
+        return learn_trust(store, registry, as_of=as_of, models_dir=settings.models_dir, now=pd.Timestamp.now(), on_progress=show)
+
+
+def show_replay(trust: Trust) -> None:
+    """Whether the open deals help."""
+    from predictkpi.cli.render import out
+
+    out().print(f"[bold]outlook[/]: {trust.verdict}", highlight=False)
 
 
 def show_training(reports: list[TrainReport]) -> None:

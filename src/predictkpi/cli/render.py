@@ -59,7 +59,7 @@ def amount(value: float | None, unit: str) -> str:
     if unit in ("share", "probability"):
         return f"{value * 100:.1f} %"
     if unit == "currency":
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:z,.2f}"
     return f"{value:,.1f}" if unit in ("days", "months", "count") else f"{value:,.2f}"
 
 

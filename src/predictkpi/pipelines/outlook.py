@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
-from predictkpi.core.types import Status
+from predictkpi.core.types import ModelRef, Status
 from predictkpi.errors import InsufficientDataError, NoChampionError
 from predictkpi.outlook import Outlook, Trust, make_outlook, replay
+from predictkpi.outlook.periods import Periods
 from predictkpi.outlook.replay import ORIGINS
+from predictkpi.outlook.scenarios import Scenario, under
 from predictkpi.pipelines.candidates import make_model
+from predictkpi.pipelines.rules import read_rule
 from predictkpi.predictors.revenue.forecaster import SeriesForecaster
-from predictkpi.protocol import Predictor
+from predictkpi.protocol import Predictor, worst
 from predictkpi.registry import Registry, TrainingRecord
 from predictkpi.snapshot import Snapshot
 
@@ -23,9 +29,65 @@ if TYPE_CHECKING:
     from predictkpi.store import Store
 
 NAME = "outlook"
+NEEDS = ("revenue", "close_time")
+"""Predictors that the replay is about."""
 _TRUST = "trust"
 _AS_OF = "as_of"
 Progress = Callable[[int, int], None]
+
+
+class OutlookRule(BaseModel):
+    """``outlook.yaml`` of the models folder: ``origins`` is how many past months are replayed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    origins: int = Field(ORIGINS, ge=1, le=60)
+
+
+@dataclass(frozen=True)
+class Forecasters:
+    """What an outlook is made of: fitted predictors, and how far the open deals are listened to.
+
+    ``close_time`` is None where no model of the deals serves; no part then comes from open deals. ``models``: the versions that serve.
+    """
+
+    revenue: SeriesForecaster
+    close_time: Predictor | None
+    trust: Trust
+    models: tuple[ModelRef, ...]
+
+    @classmethod
+    def of(cls, registry: Registry, as_of: pd.Timestamp) -> Self:
+        """The champions; raises `NoChampionError` where revenue has none."""
+        revenue, ref = registry.champion("revenue")
+        trust = known_trust(registry, as_of)
+        try:
+            close_time, deals_ref = registry.champion("close_time")
+        except NoChampionError:
+            return cls(as_series(revenue), None, trust, (ref,))
+        return cls(as_series(revenue), close_time, trust, (ref, deals_ref))
+
+    def outlook(self, snapshot: Snapshot) -> Outlook:
+        """The outlook at the snapshot's as_of; raises `InsufficientDataError` where no revenue is known.
+
+        Asked for two days, what differs is what was known: models and trust are the same.
+        """
+        return make_outlook(snapshot, revenue=self.revenue, close_time=self.close_time, trust=self.trust)
+
+    def standing(self, outlook: Outlook, scope: str) -> tuple[Status, str]:
+        """A scope's rung of the ladder, and why it is not a higher one. Raises `UnknownEntityError` for a scope that is not there."""
+        outlook.place(scope)
+        answer, ref = outlook.answers[scope], self.models[0]
+        if ref.kind == "model":
+            return answer.status, answer.reason
+        return worst(answer.status, Status.BASELINE), ref.reason or answer.reason
+
+
+def what_if(periods: Periods, scenario: Scenario) -> Periods:
+    """The named sums under a scenario; targets and pace, which it leaves as they are, are not computed again. Raises as `under` does."""
+    changed = copy(periods)
+    changed.outlook = under(periods.outlook, scenario, periods.snapshot)
+    return changed
 
 
 def learn_trust(
@@ -35,16 +97,18 @@ def learn_trust(
     as_of: pd.Timestamp | None,
     models_dir: Path,
     now: pd.Timestamp,
-    origins: int = ORIGINS,
     on_progress: Progress | None = None,
 ) -> Trust:
     """Replay the company's past with and without its open deals, write down what that taught, and return it.
+
+    ``outlook.yaml`` of ``models_dir`` says how many months.
 
     A company whose history is too short for a replay gets `Trust.none` with the reason. Raises `InsufficientDataError` where the store is
     empty.
     """
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
+    origins = read_rule(OutlookRule, models_dir / f"{NAME}.yaml").origins
     snapshot = store.snapshot(as_of)
     revenue, close_time = _series_model(models_dir), make_model("close_time", models_dir)
     trust, replayed = _learnt(snapshot, revenue, close_time, origins, on_progress)
@@ -60,24 +124,15 @@ def learn_trust(
 
 
 def known_trust(registry: Registry, as_of: pd.Timestamp) -> Trust:
-    """What the newest replay taught that knew nothing from ``as_of`` on; `Trust.none` says so where there is none."""
-    for tags in registry.tags_of_runs(NAME):
-        if _TRUST in tags and pd.Timestamp(tags[_AS_OF]) <= as_of:
-            return Trust.from_json(json.loads(tags[_TRUST]))
-    return Trust.none("no past months were replayed yet: `predictkpi train` does it")
-
-
-def outlook_of(registry: Registry, snapshot: Snapshot) -> Outlook:
-    """The outlook that the champions give at the snapshot's as_of; without the close-time champion, no part comes from open deals.
-
-    Raises `NoChampionError` where revenue has none, `InsufficientDataError` where no revenue is known.
-    """
-    revenue = as_series(registry.champion("revenue")[0])
+    """What the replay taught that knew most, and nothing from ``as_of`` on; `Trust.none` says so where there is none."""
+    known = [tags for tags in registry.tags_of_runs(NAME) if _TRUST in tags and pd.Timestamp(tags[_AS_OF]) <= as_of]
+    if not known:
+        return Trust.none("no past months were replayed yet: `predictkpi train` does it")
+    newest = max(known, key=lambda tags: pd.Timestamp(tags[_AS_OF]))  # of equal ones the first, which ran last
     try:
-        close_time: Predictor | None = registry.champion("close_time")[0]
-    except NoChampionError:
-        close_time = None
-    return make_outlook(snapshot, revenue=revenue, close_time=close_time, trust=known_trust(registry, snapshot.as_of))
+        return Trust.from_json(json.loads(newest[_TRUST]))
+    except (KeyError, TypeError, ValueError):
+        return Trust.none("the record of the replay cannot be read: `predictkpi train` writes a new one")
 
 
 def as_series(predictor: Predictor) -> SeriesForecaster:

@@ -106,7 +106,9 @@ def fields_of(error: RequestValidationError | ValidationError, *, prefix: Sequen
         where = location[0] if location else "body"
         detail = f"{item['msg']}" + (f", got {item['input']!r:.80}" if isinstance(item.get("input"), str | int | float) else "")
         if where in ("query", "path", "header", "cookie"):
-            found.append(FieldError(detail, parameter=str(location[-1])))
+            found.append(
+                FieldError(detail, parameter=str(location[min(1, len(location) - 1)]))
+            )  # a list's place in it stands behind its name
         else:
             found.append(FieldError(detail, pointer=json_pointer(location[1:])))
     return found

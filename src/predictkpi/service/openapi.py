@@ -16,6 +16,7 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 TAGS = [
     {"name": "kpis", "description": "Where the company stands"},
     {"name": "forecasts", "description": "What revenue will be"},
+    {"name": "outlook", "description": "Whether the number will be made, from what, and what moved it"},
     {"name": "customers", "description": "What each customer will be worth"},
     {"name": "deals", "description": "Whether and when each deal will close"},
     {"name": "models", "description": "Which model versions there are and which are served"},

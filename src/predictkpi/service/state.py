@@ -17,6 +17,8 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
+from predictkpi.outlook import Trust
+from predictkpi.pipelines.outlook import known_trust
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.registry import Registry
 from predictkpi.service.problems import NotReadyError
@@ -50,6 +52,7 @@ class Serving:
         self._view: View | None = None
         self._has_looked = False
         self._built_at = 0.0
+        self._trust_read_at = -RETRY_SECONDS
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -129,9 +132,27 @@ class Serving:
                 refused[name], trouble = error, str(error)
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
-        self._registry_trouble = trouble
         counts = tuple(sorted(self.store.counts().items()))
-        return Fingerprint((as_of, counts), tuple(versions.items())), refused
+        found = Fingerprint((as_of, counts), tuple(versions.items()))
+        try:
+            found = replace(found, trust=self._trust(found))
+        except RegistryError as error:
+            trouble = str(error)
+            kept = self._view.fingerprint.trust if self._view is not None else Trust.none(f"the replay could not be read ({error})")
+            found = replace(found, trust=kept)
+        self._registry_trouble = trouble
+        return found, refused
+
+    def _trust(self, found: Fingerprint) -> Trust:
+        """What the replay taught: read with new data and champions, else once in `RETRY_SECONDS`, as it ends after they are promoted."""
+        served = self._view.fingerprint if self._view is not None else None
+        is_due = time.monotonic() - self._trust_read_at > RETRY_SECONDS
+        if served is not None and not is_due and (served.data, served.versions) == (found.data, found.versions):
+            return served.trust
+        self._trust_read_at = -RETRY_SECONDS  # until it has been read, it is due
+        trust = known_trust(self.registry, found.data[0])
+        self._trust_read_at = time.monotonic()
+        return trust
 
     def _build(self, fingerprint: Fingerprint, refused: Mapping[str, PredictKpiError]) -> View:
         """Load every champion and predict its whole cohort. One that fails is missing from the view; the others are served."""

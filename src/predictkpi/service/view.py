@@ -21,6 +21,7 @@ from predictkpi.core.types import Company, ModelRef
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
 from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
+from predictkpi.outlook import Trust
 from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.service.envelopes import curve_of, envelope
@@ -28,6 +29,7 @@ from predictkpi.service.schemas import Curve, PredictionEnvelope
 from predictkpi.snapshot import Snapshot
 
 MAX_CACHED_SERIES = 256
+NO_TRUST = Trust.none("no replay was looked for")
 
 
 class PredictionTable:
@@ -77,10 +79,14 @@ class Champion:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a view was made of: a view is renewed when this changes. ``data`` is as_of and the stored versions by table."""
+    """What a view was made of: a view is renewed when this changes. ``data`` is as_of and the stored versions by table.
+
+    ``trust`` is what the replay taught of the open deals, or why that is not known.
+    """
 
     data: tuple[pd.Timestamp, tuple[tuple[str, int], ...]]
     versions: tuple[tuple[str, str], ...]
+    trust: Trust = NO_TRUST
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from predictkpi.service.api import customer_value, customers, deals, forecasts, health, kpis, models, portfolio, watch
+from predictkpi.service.api import customer_value, customers, deals, forecasts, health, kpis, models, outlook, portfolio, watch
 
 __all__ = ["ROUTERS"]
 
@@ -10,6 +10,7 @@ ROUTERS = (
     kpis.router,
     watch.router,
     forecasts.router,
+    outlook.router,
     customer_value.router,
     customers.router,
     portfolio.router,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from predictkpi.service.dashboard.formats import amount, is_number, money, month
+from predictkpi.service.dashboard.formats import amount, is_number, money, month, signed_amount
 
 _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 _BAND = ("mean", "q025", "q10", "q90", "q975")
 
 
-def _theme(*, ink: str, muted: str, line: str, series: str) -> dict[str, Any]:
+def _theme(*, ink: str, muted: str, line: str, series: str, good: str, bad: str) -> dict[str, Any]:
     """A Vega-Lite config. Marks refer to its styles by name, so that one document serves both themes."""
     return {
         "background": "transparent",
@@ -31,13 +31,17 @@ def _theme(*, ink: str, muted: str, line: str, series: str) -> dict[str, Any]:
             "now-label": {"color": muted, "fontSize": 11},
             "hover": {"color": muted, "strokeWidth": 1},
             "hover-point": {"color": series, "size": 70},
+            "level": {"color": series},
+            "rise": {"color": good},
+            "fall": {"color": bad},
+            "change": {"color": ink, "fontSize": 12},
         },
     }
 
 
 THEMES: dict[str, dict[str, Any]] = {
-    "light": _theme(ink="#101828", muted="#5d6b82", line="#e6e9ef", series="#3355e0"),
-    "dark": _theme(ink="#f2f4f8", muted="#98a2b5", line="#272d3a", series="#7f9bff"),
+    "light": _theme(ink="#101828", muted="#5d6b82", line="#e6e9ef", series="#3355e0", good="#0a7a48", bad="#b42318"),
+    "dark": _theme(ink="#f2f4f8", muted="#98a2b5", line="#272d3a", series="#7f9bff", good="#4fd08f", bad="#ff8f86"),
 }
 
 
@@ -62,6 +66,53 @@ def fan_chart(history: pd.DataFrame, forecast: pd.DataFrame, *, currency: str, d
         "data": {"values": rows + ahead},
         "encoding": {"x": _month_axis()},
         "layer": [*_bands(), *_lines(), *_targets(rows + ahead), *_now(rows), *_hover()],
+    }
+
+
+def waterfall(start: float, steps: Mapping[str, float], end: float, *, currency: str, description: str) -> dict[str, Any]:
+    """From ``start`` by its steps to ``end``, one row each from top to bottom; steps are signed, in currency, and add up."""
+    rows = [_level_row("a week ago", start, currency)]
+    at = start
+    for name, change in steps.items():
+        told = {"Step": name, "Change": f"{signed_amount(change)} {currency}"}
+        kind = "rise" if change >= 0 else "fall"
+        rows.append({"label": name, "kind": kind, "from": at, "to": at + change, "text": signed_amount(change), "told": told})
+        at += change
+    rows.append(_level_row("now", end, currency))
+    low, high = (pick(row[key] for row in rows for key in ("from", "to")) for pick in (min, max))
+    # room for the numbers behind the bars
+    domain = [low - 0.04 * (high - low), high + 0.3 * (high - low or 1.0)]
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "description": description,
+        "width": "container",
+        "height": 26 * len(rows),
+        "padding": {"left": 0, "right": 4, "top": 2, "bottom": 2},
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"values": rows},
+        "encoding": {
+            # in the order given: layers that hold some of the rows would each sort by themselves
+            "y": {
+                "field": "label",
+                "type": "nominal",
+                "sort": [row["label"] for row in rows],
+                "axis": {"title": None, "domain": False, "ticks": False},
+            },
+            "tooltip": {"field": "told", "type": "nominal"},
+        },
+        "layer": [
+            *[_steps(kind, domain) for kind in ("rise", "fall")],
+            {
+                "transform": [{"filter": "datum.kind == 'level'"}],
+                "mark": {"type": "tick", "style": "level", "thickness": 3, "size": 18},
+                "encoding": {"x": _amount_axis("to", domain)},
+            },
+            {
+                "transform": [{"calculate": "max(datum.from, datum.to)", "as": "right"}],
+                "mark": {"type": "text", "style": "change", "align": "left", "dx": 7},
+                "encoding": {"x": _amount_axis("right", domain), "text": {"field": "text"}},
+            },
+        ],
     }
 
 
@@ -95,6 +146,22 @@ def interval_bar(low: float | None, middle: float | None, high: float | None, *,
         return round(min(max((value - start) / length, 0.0), 1.0) * 100, 2)
 
     return {"left": position(low), "width": round(position(high) - position(low), 2), "middle": position(middle), "zero": position(0.0)}
+
+
+def _level_row(label: str, value: float, currency: str) -> dict[str, Any]:
+    return {"label": label, "kind": "level", "from": value, "to": value, "text": amount(value), "told": {label: money(value, currency)}}
+
+
+def _steps(kind: str, domain: Sequence[float]) -> dict[str, Any]:
+    return {
+        "transform": [{"filter": f"datum.kind == '{kind}'"}],
+        "mark": {"type": "bar", "style": kind, "height": 14, "cornerRadius": 2},
+        "encoding": {"x": _amount_axis("from", domain), "x2": {"field": "to"}},
+    }
+
+
+def _amount_axis(field: str, domain: Sequence[float]) -> dict[str, Any]:
+    return {"field": field, "type": "quantitative", "axis": None, "scale": {"domain": list(domain), "zero": False}}
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

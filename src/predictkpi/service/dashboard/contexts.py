@@ -11,6 +11,7 @@ from predictkpi.errors import InsufficientDataError
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.cards import Card, cards
+from predictkpi.service.dashboard.number import Number, number
 from predictkpi.service.dashboard.outlook import Outlook, outlook
 from predictkpi.service.dashboard.rankings import Customers, Deals, customers, deals
 from predictkpi.service.view import View
@@ -52,6 +53,7 @@ class Overview:
     facts: list[Fact]
     models: list[ModelChip]
     cards: list[Card]
+    number: Number | None
     outlook: Outlook | None
     deals: Deals | None
     customers: Customers | None
@@ -76,6 +78,7 @@ def overview(view: View) -> Overview:
         facts=_facts(view),
         models=[_chip(view, name) for name in predictor_names()],
         cards=cards(view),
+        number=number(view),
         outlook=outlook(view),
         deals=deals(view),
         customers=customers(view),

@@ -6,6 +6,8 @@ import math
 
 import pandas as pd
 
+from predictkpi.core.periods import pandas_freq
+
 MISSING = "–"
 _MINUS = "\u2212"
 _NARROW = "\u202f"
@@ -28,6 +30,11 @@ def amount(value: float | None) -> str:
             digits = max(0, 2 - int(math.log10(scaled) + 1e-9)) if scaled >= 1 else 2
             return f"{_sign(value)}{scaled:,.{digits}f}{_NARROW}{letter}"
     return f"{_sign(value)}{size:,.0f}"
+
+
+def signed_amount(value: float) -> str:
+    """A change of an amount: +45.6 k."""
+    return f"{'+' if value > 0 else ''}{amount(value)}"
 
 
 def money(value: float | None, currency: str) -> str:
@@ -76,6 +83,21 @@ def date(instant: pd.Timestamp | None, *, with_year: bool = True) -> str:
 def month(instant: pd.Timestamp) -> str:
     """A month: February 2026."""
     return f"{instant:%B %Y}"
+
+
+def quarter(start: pd.Timestamp, fiscal_year_starts: int) -> str:
+    """The fiscal quarter that holds an instant: Q1 2026, Q1 FY 2026 where the year is not the calendar's."""
+    found = start.to_period(pandas_freq("Q", fiscal_year_starts=fiscal_year_starts))
+    return f"Q{found.quarter} {_fiscal(fiscal_year_starts)}{found.qyear}"
+
+
+def year(start: pd.Timestamp, fiscal_year_starts: int) -> str:
+    """The fiscal year that holds an instant: 2026, or FY 2026."""
+    return f"{_fiscal(fiscal_year_starts)}{start.to_period(pandas_freq('Q', fiscal_year_starts=fiscal_year_starts)).qyear}"
+
+
+def _fiscal(fiscal_year_starts: int) -> str:
+    return "FY " if fiscal_year_starts != 1 else ""
 
 
 def _sign(value: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.periods import future_periods, pandas_freq
+from predictkpi.core.periods import future_periods
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.cards import monthly, target_of
 from predictkpi.service.dashboard.charts import fan_chart, interval_bar, records
@@ -133,9 +133,4 @@ def _horizons(wide: pd.DataFrame, kind: str) -> list[int]:
 def _growth_titles(kind: str, month: pd.Timestamp, fiscal_year_starts: int) -> tuple[str, str]:
     if kind == "yoy":
         return f.month(month), "on the year before"
-    quarter = month.to_period(pandas_freq("Q", fiscal_year_starts=fiscal_year_starts))
-    return _quarter(quarter, fiscal_year_starts), f"on {_quarter(quarter - 1, fiscal_year_starts)}"
-
-
-def _quarter(quarter: pd.Period, fiscal_year_starts: int) -> str:
-    return f"Q{quarter.quarter} {'FY ' if fiscal_year_starts != 1 else ''}{quarter.qyear}"
+    return f.quarter(month, fiscal_year_starts), f"on {f.quarter(month - pd.DateOffset(months=3), fiscal_year_starts)}"

@@ -1,0 +1,50 @@
+"""The outlook of a view: computed once, for API and dashboard, with the same champions that the view serves."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pandas as pd
+
+from predictkpi.errors import InsufficientDataError
+from predictkpi.outlook import Outlook
+from predictkpi.outlook.moves import Moves, moves
+from predictkpi.outlook.periods import PeriodOutlook, Periods
+from predictkpi.pipelines.outlook import Forecasters, as_series
+from predictkpi.service.view import View
+
+USUAL_DAYS = 7
+"""How far back the dashboard looks for what moved."""
+
+
+def forecasters_of(view: View) -> Forecasters:
+    """The view's champions and trust; raises what keeps revenue from being served."""
+    revenue, close_time = view.champion("revenue"), view.champions.get("close_time")
+    refs = (revenue.ref,) if close_time is None else (revenue.ref, close_time.ref)
+    return Forecasters(as_series(revenue.predictor), close_time.predictor if close_time else None, view.fingerprint.trust, refs)
+
+
+def periods_of(view: View) -> Periods:
+    """Named sums of the view's outlook; raises what keeps revenue from being served, `InsufficientDataError` where none is known."""
+    return cast(Periods, view.page("outlook", lambda view: Periods(forecasters_of(view).outlook(view.snapshot), view.snapshot)))
+
+
+def moved(view: View, scope: str, period: str, *, days: int = USUAL_DAYS) -> tuple[PeriodOutlook, Moves]:
+    """A named period, and what moved it since so many days ago; kept for the usual number of days.
+
+    Raises `UnknownEntityError` for a scope, `InsufficientDataError` where the period cannot be summed, or could not be then.
+    """
+    now = periods_of(view)
+    found = now.of(scope, [period])
+    if not found:
+        raise InsufficientDataError(f"{period}: the forecast does not reach to its end")
+    then = cast(Outlook, view.page("outlook-then", lambda view: _then(view, days))) if days == USUAL_DAYS else _then(view, days)
+    start, end, before = found[0].start, found[0].end, view.snapshot.at(then.as_of)
+    steps = moves(then, now.outlook, before=before, after=view.snapshot, scope=scope, start=start, end=end)
+    if steps is None:
+        raise InsufficientDataError(f"{scope}, {period}: it could not be forecast as of {then.as_of:%Y-%m-%d}")
+    return found[0], steps
+
+
+def _then(view: View, days: int) -> Outlook:
+    return forecasters_of(view).outlook(view.snapshot.at(view.as_of - pd.Timedelta(days=days)))
