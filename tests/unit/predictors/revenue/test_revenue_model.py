@@ -115,7 +115,7 @@ def test_save__loads_to_the_same_predictions(predictor, sample, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, "not json", "[]", json.dumps({"format": "another/1"}), json.dumps({"format": "predictkpi.revenue.model/1"})]
+    "content", [None, "not json", "[]", json.dumps({"format": "another/1"}), json.dumps({"format": "predictkpi.revenue.model/2"})]
 )
 @pytest.mark.parametrize("cls", CLASSES)
 def test_load__refuses_what_it_did_not_save(cls, content, tmp_path):
