@@ -18,7 +18,7 @@ def errors_of(y):
     return learnt_errors(series.y, series.season, series.kept)
 
 
-@pytest.mark.parametrize(("season", "horizon"), [(12, 18)])
+@pytest.mark.parametrize(("season", "horizon"), [(12, 18), (4, 8)])
 def test_networks__ship_in_files_of_numbers_alone(season, horizon):
     found = networks(season)
     assert found[PATH].layers[-1][1].shape == (horizon,)
