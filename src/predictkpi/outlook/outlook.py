@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
 from predictkpi.errors import InsufficientDataError, UnknownEntityError
 from predictkpi.outlook.book import Book
@@ -36,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 # The paths' own spread is never taken to come from the open deals by more than this.
 _LEAST_OWN_VARIANCE = 0.1
+_TOTAL_STAYS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,16 @@ def _three_parts(
     spread = np.maximum(trust.spreads(horizon) ** 2 - _ratio(from_deals.var(axis=1), paths.var(axis=1)), _LEAST_OWN_VARIANCE)
     new = (center - expected - booked)[:, None] + np.sqrt(spread)[:, None] * (paths - mean[:, None])
     if len(rows):
-        new = reconciled(new, rows, np.diag(new.var(axis=(1, 2))))
-    return booked, from_deals, _never_below(new, split, rows)
+        new = reconciled(new, rows, _movable(new, scopes))
+    return booked, from_deals, _never_below(new, split, rows, _movable(new, scopes))
+
+
+def _movable(new: Floats, scopes: Sequence[str]) -> Floats:
+    """How far each scope gives way where they have to add up ``(scopes, scopes)``: by its variance, the total (nearly) not at all."""
+    size = np.maximum(new.var(axis=(1, 2)), 1e-12)
+    if c.TOTAL in scopes:
+        size[scopes.index(c.TOTAL)] *= _TOTAL_STAYS
+    return np.diag(size)
 
 
 def _coherent_rest(split: PastSplit, steps: npt.NDArray[np.int64], rows: Floats, paths: Floats) -> Floats:
@@ -147,15 +157,11 @@ def _coherent_rest(split: PastSplit, steps: npt.NDArray[np.int64], rows: Floats,
     return reconciled(rest[:, None], rows, np.diag(paths.var(axis=(1, 2))))[:, 0]
 
 
-def _never_below(new: Floats, split: PastSplit, rows: Floats) -> Floats:
+def _never_below(new: Floats, split: PastSplit, rows: Floats, movable: Floats) -> Floats:
     """No path of business not yet created below 0, but where it was in the past."""
     usual = usual_rest(split)
     lowest = np.where(split.from_rest.min(axis=1, initial=0.0) >= 0, 0.0, -np.inf)
-    return (
-        raised(new, lowest, usual, rows, np.diag(np.maximum(new.var(axis=(1, 2)), 1e-12)))
-        if len(rows)
-        else np.maximum(new, lowest[:, None])
-    )
+    return raised(new, lowest, usual, rows, movable) if len(rows) else np.maximum(new, lowest[:, None])
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

@@ -9,6 +9,7 @@ import pytest
 from predictkpi.metrics.point import mase, seasonal_naive_scale, smape
 from series import judging as j
 from series.datasets import RETAIL_FOLDERS, load_hierarchy, load_m3
+from series.generated import generate
 from series.ours import points, sample_paths
 from series.peers import seasonal_naive, timed
 
@@ -121,3 +122,19 @@ def test_load_m3__gives_the_scores_computed_beside_the_data(real_data):
             assert j.mase_each(data.actual, data.published[method], scale).mean() == pytest.approx(
                 scores[f"mase_{period}"][method], abs=6e-3
             )
+
+
+@pytest.mark.parametrize("season", [12, 4])
+def test_generate__makes_the_same_positive_series_each_time(season):
+    y = generate(np.random.default_rng(3), 60, 48, season)
+    assert y.shape[1] == 48 and 40 < len(y) <= 60
+    assert np.all(y > 0) and np.all(np.isfinite(y))
+    np.testing.assert_array_equal(y, generate(np.random.default_rng(3), 60, 48, season))
+
+
+def test_generate__spreads_noise_and_season_over_orders_of_magnitude():
+    x = np.log(generate(np.random.default_rng(5), 400, 96, 12))
+    noise = np.median(np.abs(np.diff(x, n=2, axis=1)), axis=1)
+    assert np.quantile(noise, 0.9) > 10 * np.quantile(noise, 0.1)
+    months = (x - x.mean(axis=1, keepdims=True)).reshape(len(x), 8, 12).mean(axis=1).std(axis=1)
+    assert np.quantile(months, 0.9) > 10 * np.quantile(months, 0.1)

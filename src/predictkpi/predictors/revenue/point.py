@@ -1,4 +1,4 @@
-"""The point forecast of one series, monthly unless said otherwise: shrunk season, damped ETS, Theta; simpler means where history is short.
+"""The point forecast of one series, monthly unless said otherwise: shrunk season, damped ETS, Theta and a learnt member, or simpler means.
 
 Sources: Miller & Williams (2003) for the James-Stein shrinkage of seasonal indices; Fiorucci et al. (2016) for the (dynamic)
 optimised Theta models; Hyndman et al. (2008) for damped ETS. Both come from statsforecast, imported only when a forecast is made.
@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from predictkpi.predictors.revenue.network import learnt_path
+
 Floats = npt.NDArray[np.float64]
 
 SEASON = 12
@@ -23,6 +25,7 @@ _DAMPING = 0.7
 # An outlier lies this many robust deviations and at least this factor away from the months around it.
 _OUTLIER_DEVIATIONS = 6.0
 _OUTLIER_FACTOR = 3.0
+_PEAK_AGAIN = 0.5
 _FITS_KEPT = 4096
 
 
@@ -81,42 +84,42 @@ def prepare(y: Floats, *, season: int = SEASON) -> Prepared:
     if len(clean) < 2 * season:
         return Prepared(clean, log, np.ones(season) if log else np.zeros(season), outliers)
     indices, kept = shrunk_seasonal_indices(np.log(clean) if log else clean, season)
-    return Prepared(clean, log, np.exp(indices) if log else indices, outliers, kept)
+    return Prepared(clean, log, np.exp(indices) if log else indices, outliers, float(kept))
 
 
-def shrunk_seasonal_indices(x: Floats, season: int = SEASON) -> tuple[Floats, float]:
-    """Additive seasonal indices of ``x`` (n,), n >= 2 x season, and the share of them that was kept.
+def shrunk_seasonal_indices(x: Floats, season: int = SEASON) -> tuple[Floats, Floats]:
+    """Additive seasonal indices (..., season) of series ``x`` (..., n), n >= 2 x season, and the share (...) of them that was kept.
 
     Index ``k`` belongs to the positions ``k % 12``; they sum to 0.
 
     Month means of the difference to the 2x12 moving average, whose ends are extrapolated by the mean change from year to year / 12,
     shrunk towards none by the factor max(0, 1 - (m - 3) v / sum d²) with v the mean variance of an index.
     """
-    n = len(x)
+    n = x.shape[-1]
     weights = np.ones(season + 1)
     weights[[0, -1]] = 0.5
     half = season // 2
-    middle = np.convolve(x, weights / season, mode="valid")
-    slope = float(np.mean(x[season:] - x[:-season])) / season
-    before = middle[0] - slope * np.arange(half, 0, -1)
-    after = middle[-1] + slope * np.arange(1, half + 1)
-    ratio = x - np.concatenate([before, middle, after])
+    middle = np.lib.stride_tricks.sliding_window_view(x, season + 1, axis=-1) @ (weights / season)
+    slope = np.mean(x[..., season:] - x[..., :-season], axis=-1, keepdims=True) / season
+    before = middle[..., :1] - slope * np.arange(half, 0, -1)
+    after = middle[..., -1:] + slope * np.arange(1, half + 1)
+    ratio = x - np.concatenate([before, middle, after], axis=-1)
     month = np.arange(n) % season
-    means = np.array([ratio[month == k].mean() for k in range(season)])
-    counts = np.array([(month == k).sum() for k in range(season)])
-    residual = ratio - means[month]
-    variance = float((residual**2).sum()) / max(n - season, 1) * float(np.mean(1 / counts))
-    deviations = means - means.mean()
-    spread = float((deviations**2).sum())
-    kept = max(0.0, 1 - (season - 3) * variance / spread) if spread > 0 else 0.0
-    return kept * deviations, kept
+    counts = np.bincount(month)
+    means = ratio @ (month[:, None] == np.arange(season)) / counts
+    residual = ratio - means[..., month]
+    variance = (residual**2).sum(axis=-1) / max(n - season, 1) * np.mean(1 / counts)
+    deviations = means - means.mean(axis=-1, keepdims=True)
+    spread = (deviations**2).sum(axis=-1)
+    kept = np.where(spread > 0, np.maximum(0.0, 1 - (season - 3) * variance / np.where(spread > 0, spread, 1.0)), 0.0)
+    return kept[..., None] * deviations, kept
 
 
 def point_path(series: Prepared, horizon: int) -> Floats:
     """Expected revenue of the ``horizon`` months after the series, in currency.
 
-    From 12 months on Theta and damped ETS, with their season if there is one; below, the damped mean (the last month pulled
-    towards the mean); without any month, zeros. Never below zero where no month of the history was.
+    From 12 months on Theta and damped ETS, with their season if there is one; from 24 on the learnt member of `network` too; below, the
+    damped mean (the last month pulled towards the mean); without any month, zeros. Never below zero where no month of the history was.
     """
     y = series.y
     if not len(y) or not np.any(y[-series.period :]):
@@ -132,13 +135,18 @@ def point_path(series: Prepared, horizon: int) -> Floats:
 
 
 def _models(series: Prepared, horizon: int) -> Floats:
-    """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series itself."""
-    return _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, series.period))[:horizon].copy()
+    """Equal mean of the statistical models and, where it speaks for such a series, the learnt member."""
+    path = _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, series.period))[:horizon].copy()
+    learnt = learnt_path(series.y, series.season, series.kept, horizon) if series.log else None
+    return path if learnt is None else (path + learnt) / 2
 
 
 @lru_cache(maxsize=_FITS_KEPT)
 def _fitted(y: bytes, season: bytes, log: bool, horizon: int) -> Floats:
-    """`_models` of a series told by its bytes. Kept, since most origins of one month's backtest are those of the next month's too."""
+    """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series, told by its bytes.
+
+    Kept, since most origins of one month's backtest are those of the next month's too.
+    """
     os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
     from statsforecast.models import AutoETS, DynamicOptimizedTheta, OptimizedTheta
 
@@ -178,13 +186,20 @@ def roughness(series: Prepared) -> float:
 
 
 def _without_outliers(y: Floats, season: int) -> tuple[Floats, int]:
-    """Single months far from the 13 around them, pulled in to the edge of what is usual; how many there were."""
+    """Single months far from the 13 around them, pulled in to the edge of what is usual; how many there were.
+
+    A month that stands out as far, or half as far, in another year is a season's peak and stays.
+    """
     n = len(y)
     if n < season:
         return y.copy(), 0
     around = np.array([np.median(y[max(0, t - season // 2) : t + season // 2 + 1]) for t in range(n)])
-    distance = np.abs(y - around)
-    allowed = np.maximum(_OUTLIER_DEVIATIONS * 1.4826 * np.median(distance), _OUTLIER_FACTOR * np.abs(around))
-    is_outlier = (distance > allowed) & (allowed > 0)
-    clean = np.where(is_outlier, around + np.sign(y - around) * allowed, y)
+    distance = y - around
+    allowed = np.maximum(_OUTLIER_DEVIATIONS * 1.4826 * np.median(np.abs(distance)), _OUTLIER_FACTOR * np.abs(around))
+    far = np.divide(distance, allowed, out=np.zeros(n), where=allowed > 0)
+    is_outlier = np.abs(far) > 1
+    for t in np.flatnonzero(is_outlier):
+        others = np.delete(far[t % season :: season], t // season)
+        is_outlier[t] = not np.any(others * np.sign(far[t]) > _PEAK_AGAIN)
+    clean = np.where(is_outlier, around + np.sign(distance) * allowed, y)
     return clean, int(is_outlier.sum())

@@ -54,17 +54,16 @@ def _independent(rows: Floats) -> Floats:
     return rows[np.sort(pivots[: int((size > 1e-9 * size[0]).sum())])]
 
 
-def error_covariance(errors: ErrorModel, entity_ids: Sequence[str], noise: Floats, level: Floats) -> Floats:
-    """W (n, n) in currency²: own parts of ``noise`` (n,), correlated as seen in the backtests, and the company's, times ``level`` (n,)."""
-    month, stays, wanders, common_level, common_drift = errors.coefficients
-    places = {name: k for k, name in enumerate(errors.noise)}
+def error_covariance(errors: ErrorModel, entity_ids: Sequence[str], variances: Floats, level: Floats) -> Floats:
+    """W (n, n) in currency²: own parts of ``variances`` (n, 3), correlated as in the backtests, and the company's, times ``level`` (n,)."""
+    own = np.sqrt(variances @ np.array(errors.coefficients[:3]))
+    places = {name: k for k, name in enumerate(errors.series)}
     seen = np.array([places.get(entity_id, -1) for entity_id in entity_ids])
     correlation = np.eye(len(seen))
     if len(places):
         both = np.ix_(seen >= 0, seen >= 0)
         correlation[both] = np.array(errors.correlation)[np.ix_(seen[seen >= 0], seen[seen >= 0])]
-    own = (month + stays + wanders) * correlation * np.outer(noise, noise)
-    return (own + common_level + common_drift) * np.outer(level, level)
+    return (correlation * np.outer(own, own) + sum(errors.coefficients[3:])) * np.outer(level, level)
 
 
 def reconciled(paths: Floats, rows: Floats, covariance: Floats) -> Floats:

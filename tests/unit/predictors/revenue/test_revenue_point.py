@@ -114,6 +114,23 @@ def test_prepare__leaves_a_level_shift_alone():
     assert prepare(y).outliers == 0
 
 
+def test_prepare__leaves_the_peak_of_a_season_alone():
+    y = 100 * (1 + 0.05 * np.random.default_rng(0).standard_normal(48))
+    y[11::12] *= 8
+    assert prepare(y).outliers == 0
+    once = y.copy()
+    once[[11, 23, 35]] /= 8
+    assert prepare(once).outliers == 1
+
+
+def test_point_path__follows_a_level_that_shifted_for_good(make_months):
+    y = make_months(69, growth=0.0)
+    y[60:] /= 2
+    series = prepare(y)
+    assert series.outliers == 0
+    assert point_path(series, 12).mean() == pytest.approx(500, rel=0.15)
+
+
 @pytest.mark.parametrize("noise", [0.05, 0.2])
 def test_roughness__finds_the_noise_and_not_the_growth(make_months, noise):
     found = [roughness(prepare(make_months(48, noise=noise, growth=0.02, seed=seed))) for seed in range(8)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from predictkpi.predictors.revenue.errors import ErrorModel
+from predictkpi.predictors.revenue.errors import OF_NOISE, ErrorModel
 from predictkpi.predictors.revenue.reconcile import constraints, error_covariance, raised, reconciled
 
 REGIONS, SEGMENTS = ("EMEA", "APAC", "Americas"), ("Large", "Small")
@@ -62,10 +62,11 @@ def test_reconciled__adds_up_where_sizes_differ_by_millions():
 def test_reconciled__a_small_uncertain_series_does_not_disturb_the_total():
     """A newcomer's paths swing tenfold, and are still small beside the total: neither it nor the established series move by much."""
     names = ["total", "region=EMEA", "region=new"]
-    errors = ErrorModel(noise={"total": 0.1, "region=EMEA": 0.1}, correlation=[[1.0, 0.8], [0.8, 1.0]])
+    errors = ErrorModel(series=["total", "region=EMEA"], correlation=[[1.0, 0.8], [0.8, 1.0]])
     y = np.array([1010.0, 1000.0, 10.0])[:, None, None] * np.ones((3, 200, 1))
     y[2] *= np.exp(np.random.default_rng(0).standard_normal((200, 1)))
-    covariance = error_covariance(errors, names, noise=np.array([0.1, 0.1, 1.0]), level=np.array([1010.0, 1000.0, 10.0]))
+    variances = np.outer(np.square([0.1, 0.1, 1.0]), OF_NOISE)
+    covariance = error_covariance(errors, names, variances, level=np.array([1010.0, 1000.0, 10.0]))
     found = reconciled(y, constraints(names), covariance)
     np.testing.assert_allclose(found[0], found[1] + found[2], rtol=1e-12)
     swing = y[2].std()
@@ -83,12 +84,11 @@ def test_reconciled__moves_a_series_by_as_much_as_its_errors_are_large():
 
 
 def test_error_covariance__is_that_of_the_paths_drawn():
-    errors = ErrorModel(
-        coefficients=[1.0, 0.3, 0.1, 0.02, 0.01], noise={"a": 0.2, "b": 0.3}, correlation=[[1.0, 0.6], [0.6, 1.0]], freedom=1e6
-    )
-    names, noise, level = ["b", "new", "a"], np.array([0.3, 0.1, 0.2]), np.array([50.0, 10.0, 100.0])
-    drawn = [errors.draw(name, s, draws=40_000, horizon=2, seed=1)[:, 0] for name, s in zip(names, noise, strict=True)]
-    found = error_covariance(errors, names, noise, level)
+    errors = ErrorModel(coefficients=[1.0, 0.3, 0.1, 0.02, 0.01], series=["a", "b"], correlation=[[1.0, 0.6], [0.6, 1.0]], freedom=1e6)
+    names, level = ["b", "new", "a"], np.array([50.0, 10.0, 100.0])
+    variances = np.outer(np.square([0.3, 0.1, 0.2]), OF_NOISE)
+    drawn = [errors.draw(name, own, draws=40_000, horizon=2, seed=1)[:, 0] for name, own in zip(names, variances, strict=True)]
+    found = error_covariance(errors, names, variances, level)
     np.testing.assert_allclose(np.cov(level[:, None] * np.array(drawn)), found, rtol=0.06, atol=0.03 * found.max())
 
 
