@@ -21,11 +21,15 @@ NOTHING = "no complete month of revenue yet, and nothing booked in the running o
 
 @dataclass(frozen=True)
 class Part:
-    """A series' own answer; ``history`` (n,) is what its errors are judged by; ``only_adds``: no past month fell after this position."""
+    """A series' own answer; ``history`` (n,) is what its errors are judged by; ``only_adds``: no past month fell after this position.
+
+    ``drawn`` (H,) is the mean of its paths before the running month was completed.
+    """
 
     answer: Answer
     history: Floats
     only_adds: bool
+    drawn: Floats
 
     @property
     def lowest(self) -> Floats:

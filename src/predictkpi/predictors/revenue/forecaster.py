@@ -90,6 +90,10 @@ class SeriesForecaster(Predictor):
 
     def answers(self, inputs: pd.DataFrame) -> list[Answer]:
         """The sample paths behind `predict_inputs`, one `Answer` per series asked for; all series of an ``as_of`` add up in every path."""
+        return [answer for _, _, answer in self._answered(inputs)]
+
+    def _answered(self, inputs: pd.DataFrame) -> list[tuple[Booked, Part, Answer]]:
+        """Each series asked for, its own answer, and the one that adds up with all others; sorted by series, then by ``as_of``."""
         found = []
         for as_of, known in inputs.groupby(c.AS_OF):
             series = [Booked.of(str(key), group) for key, group in known.groupby(c.ENTITY_ID)]
@@ -97,8 +101,9 @@ class SeriesForecaster(Predictor):
             starts, pace = int(known[FISCAL_YEAR_STARTS].iloc[0]), paces(series, cast(pd.Timestamp, as_of))
             parts = [self._part(each, cast(pd.Timestamp, as_of), starts, pace.get(each.entity_id), has_company) for each in series]
             asked = set(known.loc[known[IS_ASKED].astype(bool), c.ENTITY_ID])
-            found += [answer for answer in coherent(parts, self._covariance) if answer.entity_id in asked]
-        return sorted(found, key=lambda answer: (answer.entity_id, answer.as_of))
+            answered = zip(series, parts, coherent(parts, self._covariance), strict=True)
+            found += [each for each in answered if each[0].entity_id in asked]
+        return sorted(found, key=lambda each: (each[2].entity_id, each[2].as_of))
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Actual revenue of the months, statistic "mean"; NaN while the month is not over, or where its records are missing."""
@@ -154,11 +159,12 @@ class SeriesForecaster(Predictor):
             status = worst(status, Status.LIMITED)
             told = f"{series.missing} months without any order of the company: taken as missing records and filled in"
             reason = "; ".join(part for part in (reason, told) if part)
+        drawn = paths.mean(axis=0)
         if pace is not None and series.so_far is not None:
             paths = completed(paths, series, pace, carried=self._carried(history))
         months = future_periods(as_of, HORIZON, "M")
         answer = Answer(series.entity_id, as_of, series.y, paths, months, starts, status, reason, to_date=so_far)
-        return Part(answer, history, series.only_adds)
+        return Part(answer, history, series.only_adds, drawn)
 
     def _factors(self, series: Booked, as_of: pd.Timestamp) -> tuple[Floats, Floats]:
         """What is known of single complete months (n,) and months ahead (H,): taken out before a forecast, and put back. Here nothing."""

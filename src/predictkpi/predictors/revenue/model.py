@@ -17,6 +17,7 @@ from predictkpi.errors import SettingsError
 from predictkpi.predictors.revenue.baseline import RevenueBaseline
 from predictkpi.predictors.revenue.errors import FEW_ORIGINS, OF_NOISE, ErrorModel, SeriesErrors
 from predictkpi.predictors.revenue.events import checked_events, event_factors
+from predictkpi.predictors.revenue.explain import TITLES, Explained
 from predictkpi.predictors.revenue.forecaster import HORIZON, SeriesForecaster, ladder, series_by_origin
 from predictkpi.predictors.revenue.network import learnt_errors
 from predictkpi.predictors.revenue.point import (
@@ -87,6 +88,30 @@ class RevenueForecaster(SeriesForecaster):
     def baseline(self) -> Predictor:
         """Seasonal naive with the same number of paths."""
         return RevenueBaseline(draws=self.draws, origins=self.origins, crossed=self.crossed, random_state=self.random_state)
+
+    def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Steps from the level of the last year to the mean of each month; see `STEPS` in `explain`."""
+        rows = []
+        for series, part, answer in self._answered(inputs):
+            _, ahead = self._factors(series, answer.as_of)
+            explained = Explained(
+                history=part.history,
+                days=series.days_ahead,
+                events=ahead / series.days_ahead,
+                drawn=part.drawn,
+                completed=part.answer.paths.mean(axis=0),
+                final=answer.paths.mean(axis=0),
+            )
+            rows += [
+                (answer.entity_id, answer.as_of, place + 1, "mean", step, value)
+                for step, values in explained.steps().items()
+                for place, value in enumerate(values)
+            ]
+        return pd.DataFrame(rows, columns=list(super().explain(inputs).columns))
+
+    def reason_title(self, feature: str, language: str = "en") -> str:
+        """See `Predictor.reason_title`."""
+        return TITLES[feature][language]
 
     def _learn(self, table: pd.DataFrame) -> None:
         table = table.assign(**{c.Y: table[c.Y] / table[DAY_FACTOR]})
