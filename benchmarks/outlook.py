@@ -101,13 +101,15 @@ def company_rows(seed: int, size: dict, settings: dict, dates: int) -> tuple[lis
 def main() -> None:
     """Run, print the tables, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two small companies instead of twelve of the default size")
-    quick = parser.parse_args().quick
+    parser.add_argument("--quick", action="store_true", help="two small companies instead of those of the default size")
+    parser.add_argument("--companies", type=int, default=8, help="how many of the default size")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     size = {"customers": 250, "deals": 1200, "orders": 3000} if quick else {}
     settings = {"rounds": 60} if quick else {}
     started, rows, chances = time.monotonic(), [], []
-    for seed in track(range(400, 402 if quick else 412), description="sample companies"):
-        found = company_rows(seed, size, settings, dates=2 if quick else 4)
+    for seed in track(range(400, 400 + (2 if quick else arguments.companies)), description="sample companies"):
+        found = company_rows(seed, size, settings, dates=2 if quick else 3)
         rows, chances = rows + found[0], chances + found[1]
     means = pd.DataFrame(rows).groupby(["figure", "seed"], sort=False)["value"].mean().groupby("figure", sort=False)
     summary = pd.DataFrame({"mean": means.mean(), "two_se": 2 * means.sem()})
