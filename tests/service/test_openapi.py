@@ -21,6 +21,7 @@ def test_document__lists_the_api(document):
     assert set(document["paths"]) == {
         "/v1/kpis",
         "/v1/kpis/{kpi}",
+        "/v1/kpis/{kpi}/forecast",
         "/v1/kpis/{kpi}/trend",
         "/v1/kpis/{kpi}/alerts",
         "/v1/forecasts/revenue",
