@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predictkpi.cli.options import Asked, AsOf, Format, FormatOption, instant, whole_numbers
+from predictkpi.cli.options import Asked, AsOf, Format, FormatOption, Length, instant, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,11 @@ def forecast(
     entity: Annotated[
         list[str] | None, typer.Option(help="One customer, deal or series by id, or a member for a KPI: region=EMEA; may be repeated.")
     ] = None,
-    horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months or days.")] = None,
+    freq: Annotated[
+        Length,
+        typer.Option(help="For revenue: by week (W) or fiscal quarter (Q) the outlook's level and growth, see `predictkpi outlook`."),
+    ] = Length.MONTH,
+    horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months, days, or periods of --freq.")] = None,
     horizons: Annotated[
         str | None, typer.Option(help="Exactly these many months or days, e.g. 7,45; for close_time any from 1 to 180.")
     ] = None,
@@ -45,14 +49,20 @@ def forecast(
     Examples: [bold]predictkpi forecast revenue[/bold] · [bold]predictkpi forecast revenue --by segment --horizon 3[/bold] ·
     [bold]predictkpi forecast close_time --entity D-000123 --horizons 7,45,180[/bold] ·
     [bold]predictkpi forecast clv --format csv > clv.csv[/bold] ·
-    [bold]predictkpi forecast win_rate --entity region=EMEA[/bold]
+    [bold]predictkpi forecast revenue --freq W[/bold] · [bold]predictkpi forecast win_rate --entity region=EMEA[/bold]
     """
     from predictkpi.cli.kpi_forecasts import show_kpi
+    from predictkpi.cli.levels import show_levels
     from predictkpi.errors import SettingsError, UnknownNameError
     from predictkpi.kpis import kpi_names
     from predictkpi.predictors import predictor_names
 
     asked = Asked(by, entity, horizon, horizons, limit, as_of, format_)
+    if freq is not Length.MONTH:
+        if name != "revenue" or horizons or (by and entity):
+            raise SettingsError("--freq W and Q are for revenue, with --by or --entity, and without --horizons")
+        show_levels(freq, asked)
+        return
     if name in predictor_names():
         _show_predictions(name, asked)
     elif name in kpi_names():

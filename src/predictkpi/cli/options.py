@@ -34,6 +34,14 @@ AsOf = Annotated[
 ]
 
 
+class Length(StrEnum):
+    """Length of a period."""
+
+    WEEK = "W"
+    MONTH = "M"
+    QUARTER = "Q"
+
+
 @dataclass(frozen=True)
 class Asked:
     """What of a forecast is wanted, and how: the options of `predictkpi forecast`."""
