@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predictkpi.cli.options import AsOf, Format, FormatOption, instant, whole_numbers
+from predictkpi.cli.options import Asked, AsOf, Format, FormatOption, Length, instant, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +22,21 @@ REASONS_SHOWN = 5
 
 
 def forecast(
-    predictor: Annotated[str, typer.Argument(help="revenue, clv or close_time.")],
+    name: Annotated[str, typer.Argument(help="revenue, clv or close_time, or a KPI: win_rate.")],
     by: Annotated[
         str | None,
         typer.Option(
             help="For revenue: one series per member of segment, region, channel, product or team, or of crossed ones: region,segment."
         ),
     ] = None,
-    entity: Annotated[list[str] | None, typer.Option(help="One customer, deal or series by id; may be repeated.")] = None,
-    horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months or days.")] = None,
+    entity: Annotated[
+        list[str] | None, typer.Option(help="One customer, deal or series by id, or a member for a KPI: region=EMEA; may be repeated.")
+    ] = None,
+    freq: Annotated[
+        Length,
+        typer.Option(help="For revenue: by week (W) or fiscal quarter (Q) the outlook's level and growth, see `predictkpi outlook`."),
+    ] = Length.MONTH,
+    horizon: Annotated[int | None, typer.Option(min=1, help="No further than this many months, days, or periods of --freq.")] = None,
     horizons: Annotated[
         str | None, typer.Option(help="Exactly these many months or days, e.g. 7,45; for close_time any from 1 to 180.")
     ] = None,
@@ -38,12 +44,36 @@ def forecast(
     as_of: AsOf = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """Show the champion's predictions with their intervals.
+    """Show the champion's predictions with their intervals, or the months of a KPI.
 
     Examples: [bold]predictkpi forecast revenue[/bold] · [bold]predictkpi forecast revenue --by segment --horizon 3[/bold] ·
     [bold]predictkpi forecast close_time --entity D-000123 --horizons 7,45,180[/bold] ·
-    [bold]predictkpi forecast clv --format csv > clv.csv[/bold]
+    [bold]predictkpi forecast clv --format csv > clv.csv[/bold] ·
+    [bold]predictkpi forecast revenue --freq W[/bold] · [bold]predictkpi forecast win_rate --entity region=EMEA[/bold]
     """
+    from predictkpi.cli.kpi_forecasts import show_kpi
+    from predictkpi.cli.levels import show_levels
+    from predictkpi.errors import SettingsError, UnknownNameError
+    from predictkpi.kpis import kpi_names
+    from predictkpi.predictors import predictor_names
+
+    asked = Asked(by, entity, horizon, horizons, limit, as_of, format_)
+    if freq is not Length.MONTH:
+        if name != "revenue" or horizons or (by and entity):
+            raise SettingsError("--freq W and Q are for revenue, with --by or --entity, and without --horizons")
+        show_levels(freq, asked)
+        return
+    if name in predictor_names():
+        _show_predictions(name, asked)
+    elif name in kpi_names():
+        if by or horizons:
+            raise SettingsError("--by and --horizons are for predictors; a KPI takes members one by one: --entity region=EMEA")
+        show_kpi(name, asked)
+    else:
+        raise UnknownNameError.among("predictor or KPI", name, known={*predictor_names(), *kpi_names()})
+
+
+def _show_predictions(predictor: str, asked: Asked) -> None:
     from predictkpi.cli.render import machine, out
     from predictkpi.core import columns as c
     from predictkpi.core.types import Status
@@ -55,30 +85,32 @@ def forecast(
     from predictkpi.settings import read_settings
 
     spec = predictor_class(predictor).spec
-    if by and spec.entity != "series":
+    if asked.by and spec.entity != "series":
         raise SettingsError(f"--by splits series; {predictor} predicts each {spec.entity}: use --entity")
     settings = read_settings()
     store = open_store(settings)
     model, ref = open_registry(settings).champion(predictor)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
-    wanted = None if horizons is None else whole_numbers("--horizons", horizons)
-    found = served(model, ref, store.snapshot(instant(as_of, store)), entity_ids=entity or None, horizons=wanted)
-    if spec.entity == "series" and not entity:
+    wanted = None if asked.horizons is None else whole_numbers("--horizons", asked.horizons)
+    found = served(model, ref, store.snapshot(instant(asked.as_of, store)), entity_ids=asked.entity or None, horizons=wanted)
+    if spec.entity == "series" and not asked.entity:
         names = found[c.ENTITY_ID].unique().tolist()
-        members = series_by(names, by) if by else [c.TOTAL]
-        if by and not members:
-            raise UnknownNameError.among("dimension", by, known={dimensions_of(name) for name in names} - {""})
+        members = series_by(names, asked.by) if asked.by else [c.TOTAL]
+        if asked.by and not members:
+            raise UnknownNameError.among("dimension", asked.by, known={dimensions_of(name) for name in names} - {""})
         found = found[found[c.ENTITY_ID].isin(members)]
-    if horizon is not None:
-        found = found[found[c.HORIZON] <= horizon]
+    if asked.horizon is not None:
+        found = found[found[c.HORIZON] <= asked.horizon]
         if not len(found):
-            raise SettingsError(f"--horizon {horizon}: {predictor} predicts {', '.join(map(str, spec.horizons))} {spec.time_unit}s ahead")
-    if format_ is not Format.TABLE:
-        machine(found, format_)
+            raise SettingsError(
+                f"--horizon {asked.horizon}: {predictor} predicts {', '.join(map(str, spec.horizons))} {spec.time_unit}s ahead"
+            )
+    if asked.format_ is not Format.TABLE:
+        machine(found, asked.format_)
         return
     console = out()
-    console.print(_table(spec, found, limit))
+    console.print(_table(spec, found, asked.limit))
     note = f": {ref.reason}" if ref.kind == "baseline" else ""
     lowered = found.loc[found[c.VALUE].notna() & (found[c.STATUS] != Status.FULL.value), c.REASON]
     for reason in [reason for reason in lowered.unique() if reason and ref.kind == "model"][:REASONS_SHOWN]:

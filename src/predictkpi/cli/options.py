@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,27 @@ AsOf = Annotated[
         help="Only what was known before this instant, e.g. 2024-07-01. Default: everything loaded.",
     ),
 ]
+
+
+class Length(StrEnum):
+    """Length of a period."""
+
+    WEEK = "W"
+    MONTH = "M"
+    QUARTER = "Q"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a forecast is wanted, and how: the options of `predictkpi forecast`."""
+
+    by: str | None
+    entity: list[str] | None
+    horizon: int | None
+    horizons: str | None
+    limit: int
+    as_of: datetime | None
+    format_: Format
 
 
 def instant(as_of: datetime | None, store: Store) -> pd.Timestamp | None:

@@ -73,7 +73,7 @@ def outlook(
     snapshot = store.snapshot(instant(as_of, store))
     forecasters = Forecasters.of(open_registry(settings), snapshot.as_of)
     plain = forecasters.outlook(snapshot)
-    scopes = _scopes(plain, scope, by)
+    scopes = scopes_of(plain, scope, by)
     periods = Periods(plain, snapshot)
     console = out()
     if moved is not None:
@@ -92,7 +92,8 @@ def outlook(
     show_periods(console, shown, beside, plain, forecasters)
 
 
-def _scopes(plain: Outlook, scopes: list[str] | None, by: str | None) -> list[str]:
+def scopes_of(plain: Outlook, scopes: list[str] | None, by: str | None) -> list[str]:
+    """Those asked for, the total by default; raises `UnknownEntityError` or `UnknownNameError` for what is not there."""
     from predictkpi.core import columns as c
     from predictkpi.errors import UnknownNameError
     from predictkpi.predictors.revenue.scopes import dimensions_of, series_by

@@ -35,7 +35,7 @@ def show_periods(
         console.print(_growth_table(shown, named, "Growth: middle and 80 % interval"))
     if plain is not None:
         console.print(_scenario_table(shown, plain, named, f"The scenario beside the plain outlook, {currency}"))
-    _show_source(console, outlook, forecasters, list(dict.fromkeys(one.scope for one in shown)))
+    show_source(console, outlook, forecasters, list(dict.fromkeys(one.scope for one in shown)))
 
 
 def show_moves(console: Console, found: Sequence[tuple[str, Moves]], outlook: Outlook, forecasters: Forecasters) -> None:
@@ -48,7 +48,7 @@ def show_moves(console: Console, found: Sequence[tuple[str, Moves]], outlook: Ou
         console.print(table("", [("step", "left"), ("revenue", "right")], [*rows, ["expected now", amount(one.end, "currency")]]))
         if len(one.deals):
             console.print(_deals_table(one))
-    _show_source(console, outlook, forecasters, list(dict.fromkeys(one.scope for _, one in found)))
+    show_source(console, outlook, forecasters, list(dict.fromkeys(one.scope for _, one in found)))
 
 
 def periods_frame(
@@ -100,9 +100,14 @@ def _flat(one: PeriodOutlook, outlook: Outlook, forecasters: Forecasters) -> dic
         **growth,
         "status": status.value,
         "reason": reason,
-        "verdict": outlook.trust.verdict,
-        "models": " ".join(f"{ref.predictor}={ref.version}" for ref in forecasters.models),
+        **source_columns(outlook, forecasters),
     }
+
+
+def source_columns(outlook: Outlook, forecasters: Forecasters) -> dict[str, str]:
+    """Whether the deals help, and by which versions, for machines."""
+    models = " ".join(f"{ref.predictor}={ref.version}" for ref in forecasters.models)
+    return {"verdict": outlook.trust.verdict, "models": models}
 
 
 def _number_table(shown: Sequence[PeriodOutlook], named: bool, title: str) -> Table:
@@ -147,13 +152,12 @@ def _parts_table(shown: Sequence[PeriodOutlook], named: bool, title: str) -> Tab
 
 
 def _growth_table(shown: Sequence[PeriodOutlook], named: bool, title: str) -> Table:
-    from predictkpi.cli.render import NOTHING, amount, table
+    from predictkpi.cli.render import NOTHING, spread, table
 
     def told(one: PeriodOutlook, name: str) -> str:
         if name not in one.growth:
             return NOTHING
-        middle, low, high = (amount(one.growth[name][level], "share") for level in ("q50", "q10", "q90"))
-        return f"{middle} ({low} to {high})"
+        return spread([one.growth[name][level] for level in ("q50", "q10", "q90")], "share")
 
     kinds = [name for name in GROWTHS if any(name in one.growth for one in shown)]
     rows = [[*_place(one, named), *[told(one, name) for name in kinds]] for one in shown]
@@ -194,7 +198,7 @@ def _deals_table(one: Moves) -> Table:
     return table("By deal", headings, rows, caption=caption)
 
 
-def _show_source(console: Console, outlook: Outlook, forecasters: Forecasters, scopes: Sequence[str]) -> None:
+def show_source(console: Console, outlook: Outlook, forecasters: Forecasters, scopes: Sequence[str]) -> None:
     """What is below the full rung, whether the deals help, and by which versions."""
     from predictkpi.core.types import Status
 

@@ -1,4 +1,4 @@
-"""`predictkpi reasons`: what speaks for and against a deal, or a customer's value."""
+"""`predictkpi reasons`: what speaks for and against a deal, or a customer's value, and what a month's revenue is made of."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Of(StrEnum):
 
     CLOSE_TIME = "close_time"
     CLV = "clv"
+    REVENUE = "revenue"
 
 
 # statistic -> what is said of it, and what its contributions are multiplied with
@@ -34,19 +35,21 @@ _WITHOUT = {
 
 
 def reasons(
-    entity: Annotated[list[str], typer.Argument(help="Open deals, or customers, by id.")],
-    of: Annotated[Of, typer.Option("--of", help="close_time for deals, clv for customers.")] = Of.CLOSE_TIME,
+    entity: Annotated[list[str], typer.Argument(help="Open deals, or customers, by id; for revenue total, or members: region=EMEA.")],
+    of: Annotated[Of, typer.Option("--of", help="close_time for deals, clv for customers, revenue for the months ahead.")] = Of.CLOSE_TIME,
     language: Annotated[str, typer.Option(help="en or de.")] = "en",
     as_of: AsOf = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """Show what speaks for and against deals or customers.
+    """Show what speaks for and against deals or customers, or what the months of revenue ahead are made of.
 
     Of deals: percentage points of the chance to be won within 90 days, and days of the close date. Of customers: net revenue expected
-    within 12 months. Each column adds up to the prediction, from the usual deal or customer on. Examples:
-    [bold]predictkpi reasons D-000123 --language de[/bold] · [bold]predictkpi reasons C-0001 --of clv[/bold]
+    within 12 months. Each column adds up to the prediction, from the usual deal or customer on. Of revenue: each month adds up to what
+    the outlook expects, from the level of the last year on. Examples: [bold]predictkpi reasons D-000123 --language de[/bold] ·
+    [bold]predictkpi reasons C-0001 --of clv[/bold] · [bold]predictkpi reasons total --of revenue[/bold]
     """
     from predictkpi.cli.render import machine, out
+    from predictkpi.cli.revenue_reasons import show_months
     from predictkpi.core import columns as c
     from predictkpi.errors import InsufficientDataError, SettingsError
     from predictkpi.pipelines.open_store import open_registry, open_store
@@ -54,6 +57,9 @@ def reasons(
 
     if language not in ("en", "de"):
         raise SettingsError(f"--language {language!r}: there are en and de")
+    if of is Of.REVENUE:
+        show_months(entity, language, as_of, format_)
+        return
     settings = read_settings()
     store, registry = open_store(settings), open_registry(settings)
     predictor, ref = registry.champion(of.value)

@@ -63,6 +63,12 @@ def amount(value: float | None, unit: str) -> str:
     return f"{value:,.1f}" if unit in ("days", "months", "count") else f"{value:,.2f}"
 
 
+def spread(levels: Sequence[float], unit: str) -> str:
+    """A middle with the lower and the upper end of its interval."""
+    middle, low, high = (amount(level, unit) for level in levels)
+    return middle if middle == NOTHING else f"{middle} ({low} to {high})"
+
+
 def status(value: str) -> str:
     """A rung of the ladder in its colour."""
     return f"[{STATUS_STYLES.get(value, 'default')}]{value}[/]"

@@ -16,6 +16,7 @@ from predictkpi.core.types import ModelRef, Status
 from predictkpi.errors import InsufficientDataError, NoChampionError
 from predictkpi.outlook import Outlook, Trust, make_outlook, replay
 from predictkpi.outlook.periods import Periods
+from predictkpi.outlook.reasons import OPEN_DEALS, TITLE
 from predictkpi.outlook.replay import ORIGINS
 from predictkpi.outlook.scenarios import Scenario, under
 from predictkpi.pipelines.candidates import make_model
@@ -73,6 +74,10 @@ class Forecasters:
         Asked for two days, what differs is what was known: models and trust are the same.
         """
         return make_outlook(snapshot, revenue=self.revenue, close_time=self.close_time, trust=self.trust)
+
+    def step_title(self, step: str, language: str) -> str:
+        """A step of `outlook.reasons` in plain words, in English or German."""
+        return TITLE[language] if step == OPEN_DEALS else self.revenue.reason_title(step, language)
 
     def standing(self, outlook: Outlook, scope: str) -> tuple[Status, str]:
         """A scope's rung of the ladder, and why it is not a higher one. Raises `UnknownEntityError` for a scope that is not there."""

@@ -93,6 +93,32 @@ class KpiTrend(Answer):
     reason: str
 
 
+class KpiMonth(Answer):
+    """One month ahead, as a whole; no figures where the KPI cannot be forecast."""
+
+    ds: datetime = Field(description="first instant of the month")
+    horizon: int = Field(description="months ahead; 1 is the running one", examples=[1])
+    mean: float | None = Field(description="of the sample paths, in the KPI's unit", examples=[0.31])
+    q025: float | None = Field(description="lower end of the 95 % interval")
+    q10: float | None = Field(description="stays below this with probability .1")
+    q50: float | None = Field(description="the median")
+    q90: float | None = Field(description="stays below this with probability .9; q10 to q90 is the 80 % interval")
+    q975: float | None = Field(description="upper end of the 95 % interval")
+
+
+class KpiForecast(Answer):
+    """Where a KPI will be in the months from the running one."""
+
+    kpi: str = Field(examples=["win_rate"])
+    unit: Unit = Field(examples=["share"])
+    currency: str
+    as_of: datetime = Field(description="only what was known before this instant is used")
+    scope: str = Field(description="`total` or a member of a dimension of the KPI", examples=["region=EMEA"])
+    status: Status = Field(description="rung of the ladder")
+    reason: str = Field(description="why the status is not full; empty when it is")
+    items: list[KpiMonth]
+
+
 class WatchedPeriod(Answer):
     """A closed period against what was forecast for it before it began."""
 

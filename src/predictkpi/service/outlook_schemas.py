@@ -134,6 +134,56 @@ class OutlookAnswer(OutlookSource):
     items: list[ScopeOutlook]
 
 
+class LevelPoint(Answer):
+    """One period of the outlook, the running one as a whole; amounts in currency."""
+
+    ds: datetime = Field(description="first instant of the period")
+    expected: float = Field(description="mean of the sample paths", examples=[421000.0])
+    q025: float = Field(description="lower end of the 95 % interval")
+    q10: float = Field(description="stays below this with probability .1")
+    q50: float = Field(description="the median")
+    q90: float = Field(description="stays below this with probability .9; q10 to q90 is the 80 % interval")
+    q975: float = Field(description="upper end of the 95 % interval")
+    growth: Growths
+
+
+class LevelsAnswer(OutlookSource):
+    """Level and growth of one scope, period by period: the outlook's own, which open deals are a part of."""
+
+    scope: str = Field(examples=["total"])
+    label: str = Field(examples=["Total"])
+    status: Status
+    reason: str
+    freq: Literal["W", "M", "Q"] = Field(description="length of a period: a week from Monday on, a month, a fiscal quarter")
+    items: list[LevelPoint]
+
+
+class ReasonStep(Answer):
+    """One step on the way to a month's forecast."""
+
+    step: str = Field(examples=["season"])
+    title: str = Field(description="in plain words, in the language asked for", examples=["season"])
+    change: float = Field(description="in currency; the steps of a month add up to `expected`", examples=[-12400.0])
+
+
+class MonthReasons(Answer):
+    """Why one month is forecast as it is."""
+
+    ds: datetime = Field(description="first instant of the month")
+    expected: float = Field(description="mean of the sample paths", examples=[421000.0])
+    steps: list[ReasonStep]
+
+
+class ReasonsAnswer(OutlookSource):
+    """Why the outlook of one scope is as it is, month by month."""
+
+    scope: str = Field(examples=["total"])
+    label: str = Field(examples=["Total"])
+    status: Status
+    reason: str
+    months: list[MonthReasons] = Field(description="empty where a baseline serves, which has no reasons to give")
+
+
 class MoveStep(Answer):
     """One step from the forecast of then to that of now."""
 

@@ -6,10 +6,13 @@ from typing import cast
 
 import pandas as pd
 
+from predictkpi.core.periods import Freq
 from predictkpi.errors import InsufficientDataError
 from predictkpi.outlook import Outlook
+from predictkpi.outlook.levels import levels
 from predictkpi.outlook.moves import Moves, moves
 from predictkpi.outlook.periods import PeriodOutlook, Periods
+from predictkpi.outlook.reasons import reasons
 from predictkpi.pipelines.outlook import Forecasters, as_series
 from predictkpi.service.view import View
 
@@ -44,6 +47,28 @@ def moved(view: View, scope: str, period: str, *, days: int = USUAL_DAYS) -> tup
     if steps is None:
         raise InsufficientDataError(f"{scope}, {period}: it could not be forecast as of {then.as_of:%Y-%m-%d}")
     return found[0], steps
+
+
+def levels_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:
+    """Level and growth of a scope period by period, `LEVEL_COLUMNS`; raises as `periods_of`, `UnknownEntityError` for a scope."""
+    outlook = periods_of(view).outlook
+    return cast(pd.DataFrame, view.page(f"levels {scope} {freq}", lambda view: levels(outlook, view.snapshot, scope, freq)))
+
+
+def reasons_of_months(view: View, scope: str) -> pd.DataFrame:
+    """Why each month of a scope is as it is, see `outlook.reasons`; without rows where a baseline serves, which has none to give.
+
+    Raises as `levels_of`.
+    """
+    outlook = periods_of(view).outlook
+    outlook.place(scope)
+    explained = cast(pd.DataFrame, view.page("outlook explained", _explained))
+    return reasons(outlook, explained, scope) if len(explained) else explained
+
+
+def _explained(view: View) -> pd.DataFrame:
+    revenue = forecasters_of(view).revenue
+    return revenue.explain(revenue.inputs(view.snapshot))
 
 
 def _then(view: View, days: int) -> Outlook:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from predictkpi.service.api import customer_value, customers, deals, forecasts, health, kpis, models, outlook, portfolio, watch
+from predictkpi.service.api import (
+    customer_value,
+    customers,
+    deals,
+    forecasts,
+    health,
+    kpis,
+    models,
+    outlook,
+    outlook_series,
+    portfolio,
+    watch,
+)
 
 __all__ = ["ROUTERS"]
 
@@ -11,6 +23,7 @@ ROUTERS = (
     watch.router,
     forecasts.router,
     outlook.router,
+    outlook_series.router,
     customer_value.router,
     customers.router,
     portfolio.router,

@@ -39,10 +39,10 @@ from predictkpi.service.view import View
 router = APIRouter(prefix="/v1/outlook", tags=["outlook"])
 
 _NAMED = ("commit", "most_likely", "best_case")
-_PROBLEMS = problems("unknown-entity", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
+PROBLEMS = problems("unknown-entity", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
-@router.get("", responses=_PROBLEMS)
+@router.get("", responses=PROBLEMS)
 def outlook(
     view: CurrentView,
     scope: Annotated[list[str] | None, Query(description="`total` (default) or a member, `region=EMEA`; may be repeated")] = None,
@@ -68,14 +68,14 @@ def outlook(
     scenario = Scenario(win_rate=win_rate, cycle_days=cycle_days, spend=_spend(spend or []))
     changed = None if scenario.is_plain else _under(view, scenario)
     return OutlookAnswer(
-        **_source(view, plain.outlook),
+        **source_of(view, plain.outlook),
         by=by,
         scenario=ScenarioAnswer(**vars(scenario)) if changed else None,
         items=[_scope(view, name, plain, changed, names) for name in scopes],
     )
 
 
-@router.get("/moves", responses=_PROBLEMS)
+@router.get("/moves", responses=PROBLEMS)
 def outlook_moves(
     view: CurrentView,
     scope: Annotated[str, Query(description="`total` or a member, `region=EMEA`")] = c.TOTAL,
@@ -88,7 +88,7 @@ def outlook_moves(
     now = periods_of(view).outlook
     status, reason = forecasters_of(view).standing(now, scope)
     return MovesAnswer(
-        **_source(view, now),
+        **source_of(view, now),
         scope=scope,
         label=label_of(scope),
         status=status,
@@ -103,7 +103,8 @@ def outlook_moves(
     )
 
 
-def _source(view: View, outlook: Outlook) -> dict[str, object]:
+def source_of(view: View, outlook: Outlook) -> dict[str, object]:
+    """What every answer about the outlook says of itself."""
     return {
         "as_of": view.as_of,
         "currency": view.company.currency,

@@ -1,4 +1,4 @@
-"""Where a KPI is going, and which of its closed periods came out as nobody could expect."""
+"""Where a KPI is going, where it will be, and which of its closed periods came out as nobody could expect."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from predictkpi.core.types import Status
 from predictkpi.kpis import get_kpi
 from predictkpi.kpis.trends import trends
 from predictkpi.pipelines.alerts import PERIODS, watched
+from predictkpi.pipelines.kpi_forecast import LEVELS, forecast_kpi
 from predictkpi.service.dependencies import CurrentAlertRule, CurrentView, problems
 from predictkpi.service.envelopes import number
-from predictkpi.service.kpi_schemas import KpiAlerts, KpiTrend, WatchedPeriod
+from predictkpi.service.kpi_schemas import KpiAlerts, KpiForecast, KpiMonth, KpiTrend, WatchedPeriod
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
 
@@ -43,6 +44,34 @@ def kpi_trend(kpi: KpiName, view: CurrentView) -> KpiTrend:
         verdict=row["verdict"],
         status=Status(row[c.STATUS]),
         reason=row[c.REASON],
+    )
+
+
+@router.get("/{kpi}/forecast", responses=problems("unknown-name", "unknown-entity", "not-ready", "no-data"))
+def kpi_forecast(
+    kpi: KpiName,
+    view: CurrentView,
+    scope: Annotated[str, Query(description="`total` or a member of one of the KPI's dimensions, `region=EMEA`")] = c.TOTAL,
+) -> KpiForecast:
+    """The twelve months of one KPI from the running one, each as a whole, by the engine of the revenue forecast.
+
+    The series is forecast alone: for revenue, `/v1/forecasts/revenue` and `/v1/outlook` also make the members add up to the total.
+    """
+    name = get_kpi(kpi).name
+    found = cast(pd.DataFrame, view.page(f"{name} forecast {scope}", lambda view: forecast_kpi(view.snapshot, name, scope=scope)))
+    months = [
+        KpiMonth(ds=row[c.DS], horizon=row[c.HORIZON], **{level: number(row[level]) for level in ("mean", *LEVELS)})
+        for row in found.to_dict("records")
+    ]
+    return KpiForecast(
+        kpi=kpi,
+        unit=get_kpi(kpi).unit,
+        currency=view.company.currency,
+        as_of=view.as_of,
+        scope=scope,
+        status=Status(found[c.STATUS].iloc[0]),
+        reason=found[c.REASON].iloc[0],
+        items=months,
     )
 
 
