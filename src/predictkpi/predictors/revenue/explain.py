@@ -15,14 +15,16 @@ from predictkpi.protocol import BASELINE
 
 Floats = npt.NDArray[np.float64]
 
-TREND, SEASONAL, DAYS, EVENTS, BOOKED, AGREEMENT = "trend", "season", "working_days", "events", "booked_so_far", "agreement"
-STEPS = (BASELINE, TREND, SEASONAL, DAYS, EVENTS, BOOKED, AGREEMENT)
+TREND, SEASONAL, DAYS, EVENTS = "trend", "season", "working_days", "events"
+DRAWS, BOOKED, AGREEMENT = "draws", "booked_so_far", "agreement"
+STEPS = (BASELINE, TREND, SEASONAL, DAYS, EVENTS, DRAWS, BOOKED, AGREEMENT)
 TITLES = {
     BASELINE: {"en": "level of the last year", "de": "Niveau des letzten Jahres"},
     TREND: {"en": "trend", "de": "Trend"},
     SEASONAL: {"en": "season", "de": "Saison"},
     DAYS: {"en": "working days and holidays", "de": "Arbeits- und Feiertage"},
     EVENTS: {"en": "known events", "de": "bekannte Ereignisse"},
+    DRAWS: {"en": "mean of the sample paths", "de": "Mittel der gezogenen Pfade"},
     BOOKED: {"en": "what is booked in the running month", "de": "was im laufenden Monat gebucht ist"},
     AGREEMENT: {"en": "agreement with the other series", "de": "Abgleich mit den anderen Reihen"},
 }
@@ -53,9 +55,10 @@ class Explained:
             SEASONAL: path - adjusted,
             DAYS: on_days - path,
             EVENTS: on_days * (self.events - 1),
+            DRAWS: self.drawn - on_days * self.events,
             BOOKED: self.completed - self.drawn,
         }
-        return found | {AGREEMENT: self.final - sum(found.values())}
+        return found | {AGREEMENT: self.final - self.completed}
 
 
 def _taken_apart(history: Floats, horizon: int) -> tuple[float, Floats, Floats]:
