@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +24,20 @@ Floats = npt.NDArray[np.float64]
 
 _CURVE_MONTHS = 12
 _CURVE_YEARS = 2
+_DAYS_A_MONTH = 365.25 / 12
+_MOST_BEHIND = 2.0
+DAYS = np.array([0.0, 1, 2, 4, 7, 10, 14, 21, *np.arange(30, 366, 15)])
+"""Ages at which the booking curve is read."""
 
 
 @dataclass(frozen=True)
 class Book:
     """The open deals, month by month.
 
-    ``chance`` ``(deals, H)``: to be won in each month ahead, the first being the rest of the running one; ``amount`` ``(deals,)``, 0
-    where none is known; ``belongs`` ``(scopes, deals)``; ``curve`` ``(K,)``: revenue booked 0, 1, ... months after a win, as shares of
-    the won amount; ``backlog`` ``(scopes, H)``: revenue still to come from deals won before as_of.
+    ``chance`` ``(deals, H)``: to be won in each month ahead, the first being the rest of the running one; ``amount`` ``(deals,)``, less
+    what orders of the deal have booked already, 0 where none is known; ``belongs`` ``(scopes, deals)``; ``curve`` ``(K,)``: revenue booked
+    0, 1, ... months after a win, as shares of the won amount; ``backlog`` ``(scopes, H)``: revenue still to come from deals won before
+    as_of.
     """
 
     deals: OpenDeals
@@ -54,15 +59,17 @@ class Book:
         chance = np.diff(reached, axis=1, prepend=0.0)
         ids = deals.inputs[c.ENTITY_ID]
         rows = with_members(snapshot.deals.set_index(c.DEAL_ID).reindex(ids)[[c.CUSTOMER_ID, c.PRODUCT, c.TEAM]].reset_index(), snapshot)
-        curve = booking_curve(items, snapshot)
+        left = (deals.inputs[c.AMOUNT] - ids.map(_booked_by_deal(snapshot)).fillna(0.0)).clip(lower=0.0)
+        deals = replace(deals, inputs=deals.inputs.assign(**{c.AMOUNT: left}))
+        reached_by = Booking.learn(items, snapshot)
         return cls(
             deals=deals,
             days=days,
             chance=chance,
             amount=deals.inputs[c.AMOUNT].fillna(0.0).to_numpy(float),
             belongs=membership(rows, scopes).astype(float),
-            curve=curve,
-            backlog=_backlog(snapshot, curve, scopes, horizon) if items.is_linked else np.zeros((len(scopes), horizon)),
+            curve=reached_by.by_month(),
+            backlog=_backlog(snapshot, reached_by, scopes, ends) if items.is_linked else np.zeros((len(scopes), horizon)),
         )
 
     def by_deal(self) -> Floats:
@@ -92,46 +99,70 @@ def booked(won: Floats, curve: Floats) -> Floats:
     return found
 
 
-def booking_curve(items: Items, snapshot: Snapshot) -> Floats:
-    """Shares of a won amount that were booked 0, 1, ... months after the win, over the wins of the last two years.
+@dataclass(frozen=True)
+class Booking:
+    """Share ``reached`` of a won amount that is booked within ``DAYS`` after the win, never falling."""
 
-    A share is taken over the wins that are at least so old. ``[1.]`` where no deal has been won, or orders do not name their deals.
+    reached: Floats
+
+    @classmethod
+    def learn(cls, items: Items, snapshot: Snapshot) -> Booking:
+        """Over the wins of the last two years; each share over those that are at least so old.
+
+        All on the day of the win where no deal has been won, or orders do not name their deals.
+        """
+        deals = deal_table(snapshot)
+        since = snapshot.as_of - pd.DateOffset(years=_CURVE_YEARS)
+        won = deals[(deals[OUTCOME] == c.WON) & deals[c.AMOUNT].notna() & (deals[CLOSED_AT] >= since)]
+        if not items.is_linked or not float(won[c.AMOUNT].sum()) > 0:
+            return cls(np.ones(len(DAYS)))
+        age = _days(won[CLOSED_AT], snapshot.as_of)
+        orders = snapshot.orders[[c.DEAL_ID, c.DS, c.AMOUNT]].merge(won[[c.DEAL_ID, CLOSED_AT]], on=c.DEAL_ID)
+        lag = _days(orders[CLOSED_AT], orders[c.DS])
+        shares = []
+        for days in DAYS:
+            old = won[age >= days]
+            amount = float(old[c.AMOUNT].sum())
+            of_old = orders[c.DEAL_ID].isin(old[c.DEAL_ID]) & (lag <= days)
+            shares.append(float(orders.loc[of_old, c.AMOUNT].sum()) / amount if amount > 0 else np.nan)
+        known = pd.Series(shares).ffill().fillna(1.0).to_numpy(float)
+        return cls(np.maximum.accumulate(np.maximum(known, 0.0)))
+
+    def within(self, days: Floats) -> Floats:
+        """Share that is booked by so many days after the win; none before it."""
+        return np.where(days < 0, 0.0, np.interp(days, DAYS, self.reached))
+
+    def by_month(self) -> Floats:
+        """Shares booked 0, 1, ... months after the month of the win, of wins on any day of it alike, up to the last that is."""
+        of_month = np.arange(0.5, 30.0) / 30.0 * _DAYS_A_MONTH
+        ends = np.arange(1, _CURVE_MONTHS + 1)[:, None] * _DAYS_A_MONTH - of_month
+        shares = np.diff(self.within(ends).mean(axis=1), prepend=0.0)
+        last = np.flatnonzero(shares > 1e-6)
+        return shares[: last[-1] + 1] if len(last) else np.ones(1)
+
+
+def _booked_by_deal(snapshot: Snapshot) -> pd.Series:
+    orders = snapshot.orders
+    return orders[orders[c.DEAL_ID].notna()].groupby(c.DEAL_ID)[c.AMOUNT].sum()
+
+
+def _backlog(snapshot: Snapshot, booking: Booking, scopes: Sequence[str], ends: Sequence[pd.Timestamp]) -> Floats:
+    """What deals won before as_of are still to bring by each of the month ends ``(scopes, H)``.
+
+    What the booking curve has left for a deal of its age, in the proportion in which its own orders are behind it, twice at most; nothing
+    of one that has brought its amount.
     """
     deals = deal_table(snapshot)
-    won = deals[
-        (deals[OUTCOME] == c.WON) & deals[c.AMOUNT].notna() & (deals[CLOSED_AT] >= snapshot.as_of - pd.DateOffset(years=_CURVE_YEARS))
-    ]
-    if not len(won) or not items.is_linked:
-        return np.ones(1)
-    age = _months(won[CLOSED_AT], snapshot.as_of)
-    orders = snapshot.orders[[c.DEAL_ID, c.DS, c.AMOUNT]].merge(won[[c.DEAL_ID, CLOSED_AT]], on=c.DEAL_ID)
-    lag = _months(orders[CLOSED_AT], orders[c.DS]).clip(lower=0)
-    shares = []
-    for month in range(_CURVE_MONTHS):
-        old = won[age > month]
-        of_old = orders[(lag == month) & orders[c.DEAL_ID].isin(old[c.DEAL_ID])]
-        amount = float(old[c.AMOUNT].sum())
-        shares.append(float(of_old[c.AMOUNT].sum()) / amount if amount > 0 else 0.0)
-    curve = np.maximum(shares, 0.0)
-    last = np.flatnonzero(curve > 0)
-    return curve[: last[-1] + 1] if len(last) else np.ones(1)
-
-
-def _backlog(snapshot: Snapshot, curve: Floats, scopes: Sequence[str], horizon: int) -> Floats:
-    """What deals won before as_of are still to bring, by the curve; nothing where a deal has brought its amount on the day of the win."""
-    deals = deal_table(snapshot)
-    won = deals[(deals[OUTCOME] == c.WON) & deals[c.AMOUNT].notna()]
+    won = deals[(deals[OUTCOME] == c.WON) & (deals[c.AMOUNT] > 0)]
     rows = with_members(won[[c.DEAL_ID, c.CUSTOMER_ID, c.PRODUCT, c.TEAM, c.AMOUNT]], snapshot)
-    age = _months(won[CLOSED_AT], snapshot.as_of).to_numpy()
-    found = np.zeros((len(won), horizon))
-    for step in range(horizon):
-        place = age + step
-        later = (place < len(curve)) & (place > 0)
-        found[later, step] = rows[c.AMOUNT].to_numpy(float)[later] * curve[place[later]]
-    return membership(rows, scopes).astype(float) @ found
+    amount, age = won[c.AMOUNT].to_numpy(float), _days(won[CLOSED_AT], snapshot.as_of).to_numpy(float)
+    open_share = np.maximum(1 - won[c.DEAL_ID].map(_booked_by_deal(snapshot)).fillna(0.0).to_numpy(float) / amount, 0.0)
+    usually_open = booking.reached[-1] - booking.within(age)
+    behind = np.clip(np.divide(open_share, usually_open, out=np.zeros_like(open_share), where=usually_open > 1e-9), 0.0, _MOST_BEHIND)
+    later = np.array([(end - snapshot.as_of) / pd.Timedelta(days=1) for end in ends])
+    to_come = np.diff(booking.within(age[:, None] + later), axis=1, prepend=booking.within(age)[:, None])
+    return membership(rows, scopes).astype(float) @ (amount[:, None] * behind[:, None] * to_come)
 
 
-def _months(earlier: pd.Series, later: pd.Series | pd.Timestamp) -> pd.Series:
-    if isinstance(later, pd.Timestamp):
-        return (later.year - earlier.dt.year) * 12 + later.month - earlier.dt.month
-    return (later.dt.year - earlier.dt.year) * 12 + later.dt.month - earlier.dt.month
+def _days(earlier: pd.Series, later: pd.Series | pd.Timestamp) -> pd.Series:
+    return (later - earlier) / pd.Timedelta(days=1)

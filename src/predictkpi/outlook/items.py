@@ -16,21 +16,23 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, START, deal_table
-from predictkpi.predictors.revenue.scopes import DIMENSIONS, scope_of
-from predictkpi.predictors.revenue.table import UNKNOWN, with_members
+from predictkpi.predictors.revenue.scopes import scope_of
+from predictkpi.predictors.revenue.table import RECORDED_LATE, with_members
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
 
 OPENED = "opened"
 WON_AT = "won_at"
+LEARNT = "learnt"
 # Below this share of won deals with an order of their own, orders do not tell which deal they came from.
 _LEAST_LINKED = 0.5
 
 
 @dataclass(frozen=True)
 class Items:
-    """Revenue items: ``ds, amount``, ``opened, won_at`` of their deal (empty without one) and a column per dimension.
+    """Revenue items: ``ds, amount``, ``learnt`` (when they counted as booked: recorded late, not before), ``opened, won_at`` of their deal
+    (empty without one) and a column per dimension.
 
     ``is_linked`` is false where orders do not name their deals: won deals then stand for the orders they became, booked on the day of
     the win, and the same amount is taken off the revenue without a deal.
@@ -48,6 +50,7 @@ class Items:
         linked = bool(len(won)) and float(won[c.DEAL_ID].isin(orders[c.DEAL_ID].dropna()).mean()) >= _LEAST_LINKED
         of_order = won.set_index(c.DEAL_ID)[[START, CLOSED_AT]].reindex(orders[c.DEAL_ID])
         orders = orders.assign(**{OPENED: of_order[START].to_numpy(), WON_AT: of_order[CLOSED_AT].to_numpy()})
+        orders = orders.assign(**{LEARNT: _learnt(orders, snapshot)})
         teams = snapshot.deals.set_index(c.DEAL_ID)[c.TEAM]
         orders = orders.assign(**{c.TEAM: orders[c.DEAL_ID].map(teams)})
         if not linked:
@@ -56,12 +59,7 @@ class Items:
 
 
 def membership(rows: pd.DataFrame, scopes: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which row belongs to which scope: ``(len(scopes), len(rows))``.
-
-    A member without a series of its own counts as the largest member of its dimension that has one, so that every dimension still
-    holds every row once and sums stay equal.
-    """
-    rows = rows.assign(**{name: _placed(rows[name], name, scopes) for name in DIMENSIONS})
+    """Which row belongs to which scope: ``(len(scopes), len(rows))``."""
     masks = []
     for scope in scopes:
         mask = np.ones(len(rows), bool)
@@ -71,21 +69,18 @@ def membership(rows: pd.DataFrame, scopes: Sequence[str]) -> npt.NDArray[np.bool
     return np.array(masks, bool).reshape(len(scopes), len(rows))
 
 
-def _placed(members: pd.Series, dimension: str, scopes: Sequence[str]) -> pd.Series:
-    known = [scope_of(scope)[dimension] for scope in scopes if list(scope_of(scope)) == [dimension]]
-    strange = ~members.isin(known)
-    if not known or not strange.any():
-        return members
-    counts = members[~strange].value_counts()
-    stand_in = UNKNOWN if UNKNOWN in known else str(counts.index[0]) if len(counts) else known[0]
-    return members.where(~strange, stand_in)
+def _learnt(orders: pd.DataFrame, snapshot: Snapshot) -> pd.Series:
+    """When each order was booked or, recorded later, known; one that came with an old stock of records counts as known when booked."""
+    known_at = orders[c.ORDER_ID].map(snapshot.living("orders").groupby(c.ORDER_ID)[c.KNOWN_AT].min())
+    late = (known_at > orders[c.DS]) & (known_at - orders[c.DS] <= RECORDED_LATE)
+    return known_at.where(late, orders[c.DS])
 
 
 def _stand_ins(won: pd.DataFrame) -> pd.DataFrame:
     """Each won deal as revenue on the day of its win, and the same amount less without a deal."""
     rows = won[[c.DEAL_ID, c.CUSTOMER_ID, c.PRODUCT, c.TEAM, c.AMOUNT, START, CLOSED_AT]].dropna(subset=[c.AMOUNT])
     rows = rows.rename(columns={START: OPENED, CLOSED_AT: WON_AT})
-    rows = rows.assign(**{c.DS: rows[WON_AT]})
+    rows = rows.assign(**{c.DS: rows[WON_AT], LEARNT: rows[WON_AT]})
     return pd.concat([rows, rows.assign(**{c.DEAL_ID: None, c.AMOUNT: -rows[c.AMOUNT], OPENED: pd.NaT, WON_AT: pd.NaT})])
 
 
@@ -113,13 +108,13 @@ def past_split(items: Items, as_of: pd.Timestamp, scopes: Sequence[str], *, hori
     origins = pd.DatetimeIndex([as_of - pd.DateOffset(months=back) for back in range(count, 0, -1)])
     belongs = membership(rows, scopes).astype(float)
     month = np.array([_months_between(first, ds) for ds in _month_starts(rows[c.DS])])
-    ds, opened, won_at = (rows[name].to_numpy("datetime64[us]") for name in (c.DS, OPENED, WON_AT))
+    learnt, opened, won_at = (rows[name].to_numpy("datetime64[us]") for name in (LEARNT, OPENED, WON_AT))
     grid, amount = origins.to_numpy("datetime64[us]"), rows[c.AMOUNT].to_numpy(float)
     sources = np.zeros((3, len(scopes), count, horizons))
     for step in range(horizons):
         place = month - step
         inside = np.flatnonzero((place >= 0) & (place < count))
-        inside = inside[ds[inside] >= grid[place[inside]]]
+        inside = inside[learnt[inside] >= grid[place[inside]]]
         at = grid[place[inside]]
         was_open = (opened[inside] < at) & (won_at[inside] >= at)
         was_won = won_at[inside] < at

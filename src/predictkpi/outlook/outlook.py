@@ -8,13 +8,14 @@ forecast of business not yet created, and the replayed trust's weight w and spre
     paths = B + P + new
 
 so that open deals vary as they are drawn, and the whole as much as its replayed errors. B and P add up over scopes by themselves; new is
-made to, as the revenue predictor makes its paths, and raised to 0 where business not yet created has never been below.
+made to, as the revenue predictor makes its paths, and raised to 0 where business not yet created has never been below. Where w = 0 the
+paths are R itself, and new is what B and P leave of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
 from predictkpi.errors import InsufficientDataError, UnknownEntityError
+from predictkpi.kpis.deals import deal_table
 from predictkpi.outlook.book import Book
 from predictkpi.outlook.items import Items, PastSplit
 from predictkpi.outlook.rest import forecast_rest, split_for, usual_rest
@@ -30,6 +32,8 @@ from predictkpi.outlook.trust import Trust
 from predictkpi.predictors.revenue.forecaster import SeriesForecaster
 from predictkpi.predictors.revenue.paths import Answer
 from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
+from predictkpi.predictors.revenue.scopes import entity_id_of, scope_of
+from predictkpi.predictors.revenue.table import with_members
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -77,17 +81,20 @@ class Outlook:
         return self.booked[place] + self.from_deals[place] + self.new[place]
 
     def sums(self, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> Floats | None:
-        """Revenue in ``[start, end)``, whole months, in every path ``(draws,)``: past months as they were, later ones as drawn.
+        """Revenue in ``[start, end)``, whole months, in every path ``(draws,)``: past months as recorded, later ones as drawn.
 
-        None where the series does not reach so far back, or the months ahead so far forward.
+        None where the company's records do not reach so far back, or the months ahead so far forward; before the first order of a scope
+        there was none.
         """
         self.place(scope)
         answer = self.answers[scope]
         past = pd.date_range(end=self.months[0], periods=len(answer.history) + 1, freq="MS", unit="us")[:-1]
         wanted = pd.date_range(start, end, freq="MS", inclusive="left")
-        if not len(wanted) or wanted[-1] > self.months[-1] or wanted[0] < (past[0] if len(past) else self.months[0]):
+        longest = max(len(other.history) for other in self.answers.values())
+        if not len(wanted) or wanted[-1] > self.months[-1] or wanted[0] < self.months[0] - pd.DateOffset(months=longest):
             return None
-        known = answer.history[(past >= start) & (past < end)].sum()
+        recorded = answer.history if answer.recorded is None else answer.recorded
+        known = recorded[(past >= start) & (past < end)].sum()
         ahead = (self.months >= start) & (self.months < end)
         return known + self.revenue(scope)[:, ahead].sum(axis=1)
 
@@ -102,39 +109,88 @@ def make_outlook(snapshot: Snapshot, *, revenue: SeriesForecaster, close_time: P
     }
     if not answers:
         raise InsufficientDataError("no complete month of revenue is known yet: there is nothing to look ahead from")
+    if close_time is not None:
+        answers |= _only_in_deals(answers, snapshot)
     scopes, first = list(answers), next(iter(answers.values()))
     paths = np.stack([answer.paths for answer in answers.values()])
     items = Items.of(snapshot)
     so_far = np.zeros((len(scopes), paths.shape[2]))
     so_far[:, 0] = [answer.to_date for answer in answers.values()]
-    nothing = np.zeros_like(paths)
-    book = Book.of(close_time, snapshot, items, scopes, paths.shape[2]) if close_time is not None else None
-    if book is None:
-        parts = so_far, nothing, paths - so_far[:, None]
-    else:
-        parts = _three_parts(paths, items, snapshot, book, so_far, scopes, trust, seed)
-    weighted = book.weighted(snapshot) if book is not None else np.zeros_like(so_far)
-    return Outlook(snapshot.as_of, snapshot.company, first.months, answers, *parts, weighted, trust, book)
+    if close_time is None:
+        plain = paths - so_far[:, None]
+        nothing = np.zeros_like(so_far)
+        return Outlook(snapshot.as_of, snapshot.company, first.months, answers, so_far, np.zeros_like(paths), plain, nothing, trust, None)
+    book = Book.of(close_time, snapshot, items, scopes, paths.shape[2])
+    split = split_for(items, snapshot.as_of, scopes, horizons=paths.shape[2])
+    parts = _three_parts(list(answers.values()), paths, split, book, so_far, trust, seed)
+    return Outlook(snapshot.as_of, snapshot.company, first.months, answers, *parts, book.weighted(snapshot), trust, book)
+
+
+def _only_in_deals(answers: dict[str, Answer], snapshot: Snapshot) -> dict[str, Answer]:
+    """Scopes that have had no order yet, but have an open or won deal: nothing is forecast of them but what their deals bring."""
+    deals = deal_table(snapshot)
+    rows = with_members(deals[[c.CUSTOMER_ID, c.PRODUCT, c.TEAM]], snapshot)
+    kinds = dict.fromkeys(tuple(scope_of(scope)) for scope in answers)
+    first = next(iter(answers.values()))
+    reason = "no revenue yet: only its deals are counted"
+    found = {}
+    for dimensions in filter(None, kinds):
+        for members in rows[list(dimensions)].drop_duplicates().to_numpy().tolist():
+            scope = entity_id_of(dict(zip(dimensions, members, strict=True)))
+            if scope not in answers:
+                found[scope] = replace(
+                    first,
+                    entity_id=scope,
+                    history=np.zeros(0),
+                    paths=np.zeros_like(first.paths),
+                    status=Status.PRIOR,
+                    reason=reason,
+                    to_date=0.0,
+                    recorded=None,
+                )
+    return found
 
 
 def _three_parts(
-    paths: Floats, items: Items, snapshot: Snapshot, book: Book, so_far: Floats, scopes: Sequence[str], trust: Trust, seed: int
+    answers: Sequence[Answer], paths: Floats, split: PastSplit, book: Book, so_far: Floats, trust: Trust, seed: int
 ) -> tuple[Floats, Floats, Floats]:
-    horizon = paths.shape[2]
+    horizon, scopes = paths.shape[2], [answer.entity_id for answer in answers]
     weight, deal_yield = trust.weights(horizon), trust.yields(horizon)
     booked = so_far + book.backlog
     from_deals = book.draw(paths.shape[1], seed) * deal_yield
+    mean, rows = paths.mean(axis=1), constraints(scopes)
+    from_deals = np.where(weight > 0, 1.0, _within(from_deals, mean - booked, scopes)) * from_deals
     expected = from_deals.mean(axis=1)
-    mean = paths.mean(axis=1)
-    rows = constraints(scopes)
-    split = split_for(items, snapshot.as_of, scopes, horizons=horizon)
     rest = _coherent_rest(split, np.flatnonzero(weight), rows, paths)
     center = weight * (booked + expected + rest) + (1 - weight) * mean
     spread = np.maximum(trust.spreads(horizon) ** 2 - _ratio(from_deals.var(axis=1), paths.var(axis=1)), _LEAST_OWN_VARIANCE)
     new = (center - expected - booked)[:, None] + np.sqrt(spread)[:, None] * (paths - mean[:, None])
     if len(rows):
         new = reconciled(new, rows, _movable(new, scopes))
-    return booked, from_deals, _never_below(new, split, rows, _movable(new, scopes))
+    floor = _floor(answers, paths, booked[:, None] + from_deals, split)
+    raised_new = raised(new, floor, usual_rest(split), rows, _movable(new, scopes)) if len(rows) else np.maximum(new, floor)
+    return booked, from_deals, np.where(weight > 0, raised_new, paths - booked[:, None] - from_deals)
+
+
+def _within(from_deals: Floats, left: Floats, scopes: Sequence[str]) -> Floats:
+    """Factor ``(H,)`` that brings open deals down to what the company's forecast leaves for them; 1 where it leaves enough."""
+    total = scopes.index(c.TOTAL) if c.TOTAL in scopes else 0
+    expected = from_deals[total].mean(axis=0)
+    return np.clip(np.divide(np.maximum(left[total], 0.0), expected, out=np.ones_like(expected), where=expected > 0), 0.0, 1.0)
+
+
+def _floor(answers: Sequence[Answer], paths: Floats, settled: Floats, split: PastSplit) -> Floats:
+    """The least that business not yet created may be ``(scopes, draws, H)``: never below 0 where it never was.
+
+    Nor may it take revenue below what the revenue predictor's own paths keep to: 0, and what is booked so far in the running month.
+    """
+    never = split.from_rest.min(axis=1, initial=0.0) >= 0
+    is_positive = np.array([bool((answer.history >= 0).all()) for answer in answers])
+    own = np.tile(np.where(is_positive, 0.0, -np.inf)[:, None], paths.shape[2])
+    so_far = np.array([answer.to_date for answer in answers])
+    keeps = is_positive & (paths[:, :, 0].min(axis=1) >= so_far * (1 - 1e-9))
+    own[keeps, 0] = np.maximum(so_far[keeps], 0.0)
+    return np.maximum(np.where(never, 0.0, -np.inf)[:, None], own[:, None] - settled)
 
 
 def _movable(new: Floats, scopes: Sequence[str]) -> Floats:
@@ -155,13 +211,6 @@ def _coherent_rest(split: PastSplit, steps: npt.NDArray[np.int64], rows: Floats,
     if not len(rows):
         return rest
     return reconciled(rest[:, None], rows, np.diag(paths.var(axis=(1, 2))))[:, 0]
-
-
-def _never_below(new: Floats, split: PastSplit, rows: Floats, movable: Floats) -> Floats:
-    """No path of business not yet created below 0, but where it was in the past."""
-    usual = usual_rest(split)
-    lowest = np.where(split.from_rest.min(axis=1, initial=0.0) >= 0, 0.0, -np.inf)
-    return raised(new, lowest, usual, rows, movable) if len(rows) else np.maximum(new, lowest[:, None])
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from predictkpi.outlook.items import Items, membership, past_split
@@ -84,10 +83,17 @@ def test_membership__every_row_counts_once_in_each_dimension():
     assert (belongs[1:].sum(axis=0) == 1).all()
 
 
-def test_membership__a_member_without_a_series_counts_as_another_so_that_sums_stay():
-    rows = Items.of(sold(*LINKED)).frame
-    belongs = membership(rows, ["total", "team=North", "team=unknown"])
-    assert np.array_equal(belongs[1:].sum(axis=0), belongs[0])
+def test_split__counts_an_order_from_when_it_was_recorded():
+    """Booked on 28 March and recorded on 3 April: seen from 1 April it is still to come, in March."""
+    late = order("O5", "03-28", 9.0, known_at=pd.Timestamp("2024-04-03"))
+    found = split(sold(*LINKED, late))
+    march, april = (list(found.origins).index(pd.Timestamp(f"2024-0{month}-01")) for month in (3, 4))
+    assert found.from_rest[0, march, 0] == 9.0
+    mid = past_split(
+        Items.of(sold(*LINKED, late).at(pd.Timestamp("2024-06-30"))), pd.Timestamp("2024-06-30"), ["total"], horizons=1, first=FIRST
+    )
+    assert mid.from_rest[0, list(mid.origins).index(pd.Timestamp("2024-03-30")), 0] == 9.0
+    assert found.from_rest[0, april, 0] == 70.0
 
 
 def test_items__of_a_company_that_has_won_no_deal_are_all_without_one():

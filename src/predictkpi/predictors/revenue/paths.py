@@ -64,6 +64,7 @@ class Answer:
     status: Status
     reason: str
     to_date: float = 0.0
+    recorded: Floats | None = None
 
     def predictions(self) -> pd.DataFrame:
         """Long predictions; only the quantiles' status where there is nothing to forecast from (value NaN)."""

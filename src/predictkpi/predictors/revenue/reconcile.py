@@ -94,12 +94,15 @@ def _projected(flat: Floats, rows: Floats, gain: Floats) -> Floats:
 
 
 def raised(paths: Floats, lowest: Floats, inside: Floats, rows: Floats, covariance: Floats) -> Floats:
-    """Coherent ``paths`` (n, draws, H) with none below ``lowest`` (n, H; -inf: no bound). Only the draws and months that are are moved.
+    """Coherent ``paths`` (n, draws, H) with none below ``lowest`` (n, H, or by draw (n, draws, H); -inf: no bound).
+
+    Only the draws and months that are below are moved.
 
     Alternating projections onto the bounds and onto C y = 0, both with errors apart, so that they converge; what is still below then is
     drawn in on the line to ``inside`` (n, H), a coherent point within the bounds.
     """
-    low, inner = (np.repeat(bound[:, None], paths.shape[1], axis=1).reshape(len(paths), -1) for bound in (lowest, inside))
+    by_draw = (bound if bound.ndim == paths.ndim else bound[:, None] for bound in (lowest, inside))
+    low, inner = (np.broadcast_to(bound, paths.shape).reshape(len(paths), -1) for bound in by_draw)
     flat = paths.reshape(len(paths), -1).copy()
     allowed = _ROUNDING * np.abs(flat).max(axis=0)
     gain = _gain(rows, np.diag(np.diag(covariance)))

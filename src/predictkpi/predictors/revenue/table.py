@@ -35,7 +35,7 @@ FIRST_DAY_OF_A_WHOLE_MONTH = 7
 # A company that usually has so many orders a month has records missing in a month without any.
 _USUAL_ORDERS = 5
 # An order recorded later than this after it was booked came with an old stock of records, not late.
-_RECORDED_LATE = pd.Timedelta(days=31)
+RECORDED_LATE = pd.Timedelta(days=31)
 
 
 def members_of(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def _is_early(snapshot: Snapshot, months: pd.Series) -> pd.Series:
     if elapsed == pd.Timedelta(0):
         return pd.Series(False, index=orders.index)
     known_at = orders[c.ORDER_ID].map(snapshot.living("orders").groupby(c.ORDER_ID)[c.KNOWN_AT].min())
-    known_in_time = (known_at - months < elapsed) | (known_at - orders[c.DS] > _RECORDED_LATE)
+    known_in_time = (known_at - months < elapsed) | (known_at - orders[c.DS] > RECORDED_LATE)
     return (orders[c.DS] - months < elapsed) & known_in_time
 
 
