@@ -60,14 +60,6 @@ class Workdays:
         """Weight of each day ``(len(days),)``, mean about 1."""
         return np.where(is_off(days, self.country), min(self.weights), np.asarray(self.weights)[days.day_of_week])
 
-    def share_gone(self, instant: pd.Timestamp) -> float:
-        """Share of its month's weight that lies before an instant."""
-        midnight = instant.normalize()
-        days = pd.date_range(midnight.replace(day=1), midnight)
-        weights = self.of_days(days)
-        today = float((instant - midnight) / pd.Timedelta(days=1))
-        return float(weights[:-1].sum() + weights[-1] * today) / self._weight(instant.year, instant.month)
-
     def _weight(self, year: int, month: int) -> float:
         return float(_day_counts(year, month, self.country) @ np.array([*self.weights, min(self.weights)]))
 

@@ -1,12 +1,16 @@
 """Weeks out of the same sample paths as months: each path's month is shared out over its days, so that weeks and months never disagree.
 
 A day's expected share is what its weekday, or a public holiday, usually brings (`Workdays`). Shares scatter around it as a Dirichlet
-distribution whose concentration is learnt, by moments, from how the weeks of past months shared their month.
+distribution whose concentration is learnt, by moments, from how the weeks of past months shared the company's month. In each path every
+scope has the same shares, so that weeks add up over scopes as months do; a scope of few orders scatters more from week to week than that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -42,56 +46,98 @@ class Weeks:
     history: pd.Series
 
 
+@dataclass(frozen=True)
+class WeekShares:
+    """How months ahead are shared out over weeks, the same way for every scope.
+
+    ``shares`` (draws, H, W): of what each month still brings, by the week; ``starts`` (W,) are the weeks' Mondays. ``by_day`` is each
+    scope's revenue by day up to as_of, from its first on, days without any as 0.
+    """
+
+    starts: pd.DatetimeIndex
+    shares: Floats
+    by_day: dict[str, pd.Series]
+
+    @classmethod
+    def of(
+        cls, snapshot: Snapshot, scopes: Sequence[str], months: pd.DatetimeIndex, *, draws: int, weeks: int = WEEKS, seed: int = 0
+    ) -> Self:
+        """Of the next ``weeks`` weeks, fewer where the months end before."""
+        orders, as_of = snapshot.orders, snapshot.as_of
+        workdays = Workdays.learn(orders[c.DS], orders[c.AMOUNT], until=as_of, country=snapshot.company.country)
+        starts = pd.date_range(start_of(as_of, "W"), periods=weeks, freq="7D", unit="us")
+        starts = starts[starts + pd.Timedelta(days=7) <= shift(months[-1], 1, "M")]
+        rows = Items.of(snapshot).frame
+        rows = rows[rows[c.DS] < as_of]
+        concentration = _concentration(_by_day(rows, as_of), workdays, as_of)
+        by_day = {scope: _by_day(rows[mask], as_of) for scope, mask in zip(scopes, membership(rows, scopes), strict=True)}
+        return cls(starts, _shares(months, starts, as_of, workdays, concentration, draws=draws, seed=seed), by_day)
+
+    def weeks(self, outlook: Outlook, scope: str) -> Weeks:
+        """The weeks of a scope of the outlook that this was made for: what its months still bring, and what is booked."""
+        rest = outlook.revenue(scope).copy()
+        rest[:, 0] -= outlook.answers[scope].to_date
+        paths = np.einsum("dm,dmw->dw", rest, self.shares)
+        days, monday = self.by_day[scope], start_of(outlook.as_of, "W")
+        paths[:, :1] += float(days[days.index >= monday].sum())
+        past = days[days.index < monday]
+        by_week = past.groupby(past.index - pd.to_timedelta(past.index.day_of_week, unit="D")).sum()
+        return Weeks(scope, self.starts, paths, by_week[by_week.index >= days.index[0]] if len(days) else by_week)
+
+
+_Key = tuple[tuple[str, ...], tuple[pd.Timestamp, ...], int, int, int]
+# The newest of each snapshot: scopes are asked for one after the other.
+_MADE: WeakKeyDictionary[Snapshot, tuple[_Key, WeekShares]] = WeakKeyDictionary()
+
+
 def weeks_of(outlook: Outlook, snapshot: Snapshot, scope: str, *, weeks: int = WEEKS, seed: int = 0) -> Weeks:
-    """The next ``weeks`` weeks, fewer where the months of the outlook end before."""
-    days = _daily(outlook, snapshot, scope)
-    workdays = Workdays.learn(snapshot.orders[c.DS], snapshot.orders[c.AMOUNT], until=snapshot.as_of, country=snapshot.company.country)
-    monday = start_of(snapshot.as_of, "W")
-    ends = shift(outlook.months[-1], 1, "M")
-    starts = pd.date_range(monday, periods=weeks, freq="7D", unit="us")
-    starts = starts[starts + pd.Timedelta(days=7) <= ends]
-    drawn_days, drawn = _drawn(outlook, scope, workdays, _concentration(days, workdays, snapshot.as_of), seed)
-    place = (drawn_days - monday).days.to_numpy() // 7
-    inside = (place >= 0) & (place < len(starts))
-    paths = np.zeros((len(drawn), len(starts)))
-    np.add.at(paths.T, place[inside], drawn[:, inside].T)
-    paths[:, :1] += float(days[(days.index >= monday) & (days.index < snapshot.as_of.normalize())].sum())
-    today = snapshot.as_of.normalize()
-    if len(starts) and today < snapshot.as_of:
-        paths[:, 0] += float(days[days.index == today].sum())
-    past = days[days.index < monday]
-    by_week = past.groupby(past.index - pd.to_timedelta(past.index.day_of_week, unit="D")).sum()
-    return Weeks(scope, starts, paths, by_week[by_week.index >= days.index[0]] if len(days) else by_week)
+    """The next ``weeks`` weeks, fewer where the months of the outlook end before; weeks of members add up to those of the total."""
+    scopes, months, draws = outlook.scopes, outlook.months, len(outlook.revenue(scope))
+    key = (tuple(scopes), tuple(months), draws, weeks, seed)
+    made = _MADE.get(snapshot)
+    if made is None or made[0] != key:
+        made = key, WeekShares.of(snapshot, scopes, months, draws=draws, weeks=weeks, seed=seed)
+        _MADE[snapshot] = made
+    return made[1].weeks(outlook, scope)
 
 
-def _daily(outlook: Outlook, snapshot: Snapshot, scope: str) -> pd.Series:
-    """Revenue by day, days without any as 0."""
-    rows = Items.of(snapshot).frame
-    rows = rows[membership(rows, outlook.scopes)[outlook.place(scope)]]
+def _by_day(rows: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:
+    """Revenue by day from the first on, days without any as 0."""
     by_day = rows.groupby(rows[c.DS].dt.normalize())[c.AMOUNT].sum()
     if not len(by_day):
         return by_day
-    return by_day.reindex(pd.date_range(by_day.index[0], snapshot.as_of.normalize(), unit="us"), fill_value=0.0)
+    return by_day.reindex(pd.date_range(by_day.index[0], as_of.normalize(), unit="us"), fill_value=0.0)
 
 
-def _drawn(outlook: Outlook, scope: str, workdays: Workdays, concentration: float, seed: int) -> tuple[pd.DatetimeIndex, Floats]:
-    """Days ahead and their revenue in every path ``(draws, days)``: what a month's path still brings, shared out over its days to come."""
-    rng = np.random.default_rng([seed, 7])
-    paths, so_far = outlook.revenue(scope), outlook.answers[scope].to_date
-    all_days, parts = [], []
-    for step, month in enumerate(outlook.months):
-        days = pd.date_range(month, shift(month, 1, "M"), inclusive="left", unit="us")
-        if step == 0:
-            days = days[days >= outlook.as_of.normalize()]
+def _shares(
+    months: pd.DatetimeIndex,
+    starts: pd.DatetimeIndex,
+    as_of: pd.Timestamp,
+    workdays: Workdays,
+    concentration: float,
+    *,
+    draws: int,
+    seed: int,
+) -> Floats:
+    """Shares (draws, H, W) of what each month still brings: drawn by day, summed by week."""
+    rng, today = np.random.default_rng([seed, 7]), as_of.normalize()
+    found = np.zeros((draws, len(months), len(starts)))
+    for step, month in enumerate(months):
+        days = pd.date_range(max(month, today), shift(month, 1, "M"), inclusive="left", unit="us")
         share = np.maximum(workdays.of_days(days), 1e-6)
         if step == 0:
-            share[0] *= 1 - (outlook.as_of - outlook.as_of.normalize()) / pd.Timedelta(days=1)
+            share[0] *= 1 - (as_of - today) / pd.Timedelta(days=1)
         share = share / share.sum()
-        drawn = rng.standard_gamma(np.maximum(concentration * share, 1e-3), size=(len(paths), len(days)))
+        drawn = rng.standard_gamma(np.maximum(concentration * share, 1e-3), size=(draws, len(days)))
         drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), 1e-300)
-        parts.append((paths[:, step] - (so_far if step == 0 else 0.0))[:, None] * drawn)
-        all_days.append(days)
-    return all_days[0].append(all_days[1:]), np.concatenate(parts, axis=1)
+        found[:, step] = drawn @ _in_week(days, starts)
+    return found
+
+
+def _in_week(days: pd.DatetimeIndex, starts: pd.DatetimeIndex) -> Floats:
+    """1 where a day lies in the week, else 0, (days, W)."""
+    monday = days - pd.to_timedelta(days.day_of_week, unit="D")
+    return (monday.to_numpy()[:, None] == starts.to_numpy()[None, :]).astype(float)
 
 
 def _concentration(days: pd.Series, workdays: Workdays, as_of: pd.Timestamp) -> float:

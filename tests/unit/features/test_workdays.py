@@ -66,11 +66,5 @@ def test_holidays__are_days_off_in_their_country_and_region():
     plain, german, bavarian = (Workdays(WEEKDAYS_ONLY, country) for country in (None, "DE", "DE-BY"))
     october = pd.DatetimeIndex(["2025-10-01"])  # Friday the 3rd is the day of unity in all of Germany
     assert german.factors(october)[0] < plain.factors(october)[0] * 1.01
-    epiphany = pd.Timestamp("2025-01-07")
-    assert bavarian.share_gone(epiphany) < german.share_gone(epiphany)
-
-
-def test_share_gone__counts_working_days():
-    assert Workdays(WEEKDAYS_ONLY).share_gone(pd.Timestamp("2025-11-17")) == pytest.approx(10 / 20)
-    assert Workdays(WEEKDAYS_ONLY).share_gone(pd.Timestamp("2025-11-17 12:00")) == pytest.approx(10.5 / 20)
-    assert Workdays().share_gone(pd.Timestamp("2025-11-01")) == 0.0
+    epiphany = pd.DatetimeIndex(["2025-01-06"])  # a Monday
+    assert (bavarian.of_days(epiphany)[0], german.of_days(epiphany)[0]) == (0.0, 1.4)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from predictkpi.outlook.weeks import weeks_of
+from predictkpi.predictors.revenue.scopes import scope_of
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,22 @@ def test_history__holds_whole_past_weeks(weeks, now):
     week = now.orders["ds"].between("2025-11-10", "2025-11-17", inclusive="left")
     assert weeks.history.iloc[-1] == pytest.approx(now.orders.loc[week, "amount"].sum())
     assert weeks.history.index[-1] == pd.Timestamp("2025-11-10")
+
+
+@pytest.mark.parametrize("dimension", ["region", "segment", "team"])
+def test_weeks__of_members_add_up_to_those_of_the_total_in_every_path(weeks, outlook, now, dimension):
+    members = [scope for scope in outlook.scopes if list(scope_of(scope)) == [dimension]]
+    assert len(members) > 1
+    found = [weeks_of(outlook, now, scope, weeks=50) for scope in members]
+    assert sum(member.paths for member in found) == pytest.approx(weeks.paths)
+    newest = sum(member.history.iloc[-26:].to_numpy() for member in found)
+    assert newest == pytest.approx(weeks.history.iloc[-26:].to_numpy())
+
+
+def test_weeks__of_another_length_or_seed_are_made_anew(outlook, now):
+    four, five = (weeks_of(outlook, now, "total", weeks=count).paths for count in (4, 5))
+    assert five[:, :4] == pytest.approx(four)
+    assert not np.allclose(weeks_of(outlook, now, "total", weeks=4, seed=1).paths, four)
 
 
 def test_same_seed__same_weeks(outlook, now):

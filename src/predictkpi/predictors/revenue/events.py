@@ -8,6 +8,7 @@ so that a backtest does not know of it earlier.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 _AROUND = 3
 _PRIOR_MONTHS = 1.0
+_DAY = re.compile(r"\d{4}-\d{2}(-\d{2}.*)?")
 
 
 class Event(BaseModel):
@@ -33,7 +35,7 @@ class Event(BaseModel):
     name: str = Field(min_length=1)
     months: tuple[str, ...] = ()
     from_month: str | None = None
-    effect: float | None = Field(None, gt=-1)
+    effect: float | None = Field(None, gt=-1, allow_inf_nan=False)
     known_from: str | None = None
 
     @model_validator(mode="after")
@@ -42,8 +44,9 @@ class Event(BaseModel):
             raise ValueError("state either months or from_month")
         if self.from_month is not None and self.effect is None:
             raise ValueError("an event for good needs its effect: months without it can no longer be seen")
-        for month in (*self.months, self.from_month or "2000-01", self.known_from or "2000-01"):
-            pd.Timestamp(month)
+        for day in (*self.months, *filter(None, (self.from_month, self.known_from))):
+            if not _DAY.fullmatch(day) or pd.Timestamp(day).tz is not None:
+                raise ValueError(f"{day!r} is no month or day without a time zone, like 2025-09 or 2025-09-15")
         return self
 
     def is_known(self, as_of: pd.Timestamp) -> bool:

@@ -149,7 +149,7 @@ class SeriesForecaster(Predictor):
         """A series' own answer. In a company that has complete months, one without is answered as if it had one, at the company's pace."""
         is_new, so_far = has_company and not len(series.y), series.so_far or 0.0
         past, ahead = self._factors(series, as_of)
-        history = np.array([so_far / pace.share]) if is_new and pace and so_far > 0 else series.y / past
+        history = np.array([so_far / pace.share / ahead[0]]) if is_new and pace and so_far > 0 else series.y / past
         paths, status, reason = self._paths(series.entity_id, history)
         paths = paths * ahead
         if is_new:
@@ -163,7 +163,7 @@ class SeriesForecaster(Predictor):
         if pace is not None and series.so_far is not None:
             paths = completed(paths, series, pace, carried=self._carried(history))
         months = future_periods(as_of, HORIZON, "M")
-        answer = Answer(series.entity_id, as_of, series.y, paths, months, starts, status, reason, to_date=so_far)
+        answer = Answer(series.entity_id, as_of, series.y, paths, months, starts, status, reason, so_far, series.recorded)
         return Part(answer, history, series.only_adds, drawn)
 
     def _factors(self, series: Booked, as_of: pd.Timestamp) -> tuple[Floats, Floats]:

@@ -52,7 +52,8 @@ GROWTH_STATISTICS = tuple(
 class Answer:
     """One series' forecast: ``paths`` (draws, H) in currency continue ``history`` (n,); ``months`` (H,) are their starts.
 
-    ``to_date`` is what is booked so far in the first of them, the running month.
+    ``to_date`` is what is booked so far in the first of them, the running month. ``recorded`` (n,) is what the books hold of the months
+    of ``history``: 0 where that is filled in for missing records. None where the two are the same.
     """
 
     entity_id: str

@@ -44,7 +44,8 @@ class Booked:
     """Revenue of one series: ``y`` (n,) of its complete months, ``early`` (n,) what of it was booked by this position.
 
     ``so_far`` is what is booked in the running month, None where that is not known. ``days`` (n,) and ``days_ahead`` (H,) are the day
-    factors of the complete months and of those ahead; ``missing`` counts months that were filled in.
+    factors of the complete months and of those ahead; ``missing`` counts months that were filled in, and ``recorded`` (n,) is ``y`` with
+    nothing filled in, None where that is the same.
     """
 
     entity_id: str
@@ -54,6 +55,7 @@ class Booked:
     days: Floats
     days_ahead: Floats
     missing: int = 0
+    recorded: Floats | None = None
 
     @classmethod
     def of(cls, entity_id: str, inputs: pd.DataFrame) -> Booked:
@@ -65,7 +67,8 @@ class Booked:
         ahead = ~is_over & inputs[c.DS].notna().to_numpy()
         days_ahead[: ahead.sum()] = days[ahead][:HORIZON]
         so_far = float(to_date[ahead][0]) if ahead.any() else None
-        return cls(entity_id, y[is_over], to_date[is_over], so_far, days[is_over], days_ahead, int(inputs[IS_MISSING].sum()))
+        missing, recorded = int(inputs[IS_MISSING].sum()), inputs[c.Y].to_numpy(dtype=float)[is_over]
+        return cls(entity_id, y[is_over], to_date[is_over], so_far, days[is_over], days_ahead, missing, recorded)
 
     @cached_property
     def expected(self) -> Floats:

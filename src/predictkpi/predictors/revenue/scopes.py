@@ -14,17 +14,24 @@ Crossed = Sequence[Sequence[str]]
 DIMENSIONS = (c.SEGMENT, c.REGION, c.CHANNEL, c.PRODUCT, c.TEAM)
 CROSSED: Crossed = ((c.SEGMENT, c.REGION),)
 _JOINT = re.compile(r"&(?=\w+=)")
+_LIKE_WRITTEN = re.compile(r"%(?=2[56])")
+_WRITTEN = re.compile(r"%2([56])")
+_READ = {"5": "%", "6": "&"}
 
 
 def entity_id_of(scope: Mapping[str, str]) -> str:
-    """``{}`` is the total. An "&" of a member that would read as the next dimension is written "%26"."""
-    return "&".join(f"{dimension}={_JOINT.sub('%26', scope[dimension])}" for dimension in sorted(scope)) or c.TOTAL
+    """``{}`` is the total. An "&" of a member that would read as the next dimension is written "%26", a "%" that would read so "%25"."""
+    return "&".join(f"{dimension}={_written(scope[dimension])}" for dimension in sorted(scope)) or c.TOTAL
 
 
 def scope_of(entity_id: str) -> dict[str, str]:
     """Members by dimension, none for the total; the inverse of `entity_id_of`. A name that is neither is a scope of no dimension too."""
     parts = [part.partition("=") for part in _JOINT.split(entity_id)]
-    return {dimension: member for dimension, equals, member in parts if equals}
+    return {dimension: _WRITTEN.sub(lambda found: _READ[found[1]], member) for dimension, equals, member in parts if equals}
+
+
+def _written(member: str) -> str:
+    return _JOINT.sub("%26", _LIKE_WRITTEN.sub("%25", member))
 
 
 def dimensions_of(entity_id: str) -> str:

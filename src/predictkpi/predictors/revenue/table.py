@@ -123,9 +123,13 @@ def _missing_months(rows: pd.DataFrame, months: pd.DatetimeIndex) -> pd.Datetime
 
 
 def filled(rows: pd.DataFrame, column: str) -> pd.Series:
-    """A column of one series' rows in order, missing months on a straight line between their neighbours: what added up still does."""
-    known = rows[column].mask(rows[IS_MISSING].astype(bool) & rows[c.Y].notna())
-    return known.interpolate(limit_area="inside").fillna(rows[column])
+    """A column of one series' rows in order, missing months on a straight line between the complete months around them.
+
+    The newest ones, which have none after them yet, are as the last that is known. What added up still does.
+    """
+    is_over = rows[c.Y].notna()
+    known = rows[column].where(is_over & ~rows[IS_MISSING].astype(bool))
+    return known.interpolate(limit_area="inside").ffill().where(is_over, rows[column]).fillna(rows[column])
 
 
 def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:

@@ -52,6 +52,13 @@ def test_event__counts_from_the_day_it_was_known_on():
         ({"name": "a", "from_month": "2022-01"}, "needs its effect"),
         ({"name": "a", "months": ["soon"]}, "number 1"),
         ({"name": "a", "months": ["2022-01"], "effects": 1}, "effects"),
+        ({"name": "a", "months": ["2022-01"], "effect": float("inf")}, "effect"),
+        ({"name": "a", "months": ["NaT"]}, "'NaT' is no month"),
+        ({"name": "a", "months": ["today"]}, "'today' is no month"),
+        ({"name": "a", "months": ["2022-01"], "known_from": "NaT"}, "'NaT' is no month"),
+        ({"name": "a", "months": ["2022-01-01T00:00+02:00"]}, "without a time zone"),
+        ({"name": "a", "from_month": "2022-01-01 00:00Z", "effect": 0.1}, "without a time zone"),
+        ({"name": "a", "months": ["2022-13"]}, "number 1"),
     ],
 )
 def test_event__that_is_not_told_right_is_refused(event, says):

@@ -9,7 +9,7 @@ import pytest
 from predictkpi.core.types import Status
 from predictkpi.predictors.revenue.baseline import RevenueBaseline
 from predictkpi.predictors.revenue.model import RevenueForecaster
-from predictkpi.predictors.revenue.table import monthly_series
+from predictkpi.predictors.revenue.table import filled, monthly_series
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
 AS_OF = pd.Timestamp("2024-01-01")
@@ -83,12 +83,49 @@ def test_gap__in_one_series_alone_is_a_true_zero(make_months):
     assert not frame["is_missing"].any()
 
 
+def test_gap__of_the_newest_month_is_the_month_before_again_and_not_in_the_books(answered, make_months):
+    y = make_months(37, noise=0.03, growth=0.0)
+    snapshot = books(np.where(np.arange(37) == 35, np.nan, y)).at(pd.Timestamp("2023-12-20"))
+    for answer in answered(snapshot).values():
+        assert "1 months without any order of the company" in answer.reason
+        assert answer.history[35] == answer.history[34] > 0
+        assert answer.recorded.tolist() == [*answer.history[:35], 0.0]
+
+
+def test_filled__takes_what_was_booked_early_from_complete_months_only(make_months):
+    y = make_months(37)
+    snapshot = books(np.where(np.arange(37) == 35, np.nan, y)).at(pd.Timestamp("2023-12-06"))
+    total = monthly_series(snapshot).query("unique_id == 'total'")
+    early = filled(total, "to_date").to_numpy()
+    assert early[35] == early[34]
+    assert early[36] == total["to_date"].iloc[36] > 0
+
+
 def test_gap__is_no_outcome(make_months):
     y = np.where(np.arange(36) == 33, np.nan, make_months(36))
     outcomes = RevenueForecaster().outcomes(books(y), as_of=pd.Timestamp("2023-09-01"))
     total = outcomes[outcomes["entity_id"] == "total"].set_index("horizon")["value"]
     assert np.isnan(total[2])
     assert total[[1, 3, 4]].notna().all()
+
+
+@pytest.mark.parametrize("effect", [1.0, -0.8])
+def test_newcomer__in_a_month_with_an_event_is_expected_as_it_is_booked(make_months, effect):
+    """What it has booked holds the event already."""
+    south = np.where(np.arange(37) == 36, 400.0, 0.0)
+    snapshot = books(make_months(37) + south, south=south)
+    rows = snapshot.orders[lambda rows: (rows["product"] == "north") | (rows["amount"] > 0)]
+    rows = rows.assign(known_at=rows["ds"] + pd.Timedelta(hours=1))
+    newcomer = Snapshot(MemoryFacts({"orders": rows}), pd.Timestamp("2023-12-20"))
+    event = {"name": "fair", "months": ["2023-12"], "effect": effect, "known_from": "2023-01"}
+    means = []
+    for events in ((), (event,)):
+        model = RevenueForecaster(draws=100, origins=2, events=events)
+        model.fit(model.training_table(newcomer))
+        part = next(part for _, part, _ in model._answered(model.inputs(newcomer)) if part.answer.entity_id == "product=south")
+        means.append((part.drawn[0], part.drawn[1]))
+    assert means[1][0] == pytest.approx(means[0][0]), "the running month, event and all"
+    assert means[1][1] == pytest.approx(means[0][1] / (1 + effect)), "a month without it"
 
 
 def test_all_zeros__are_zero_and_say_why(answered):
