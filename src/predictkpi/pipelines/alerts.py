@@ -36,8 +36,8 @@ class AlertRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    level: float = Field(0.98, ge=0.5, le=0.999, description="probability that a month without a surprise lies inside")
-    quarter_level: float = Field(0.97, ge=0.5, le=0.999, description="the same for a quarter: fewer of them give fewer false alarms")
+    level: float = Field(0.95, ge=0.5, le=0.999, description="probability that a month without a surprise lies inside")
+    quarter_level: float = Field(0.93, ge=0.5, le=0.999, description="the same for a quarter: fewer of them give fewer false alarms")
     least_months: int = Field(24, ge=12, description="months with a value before the period that is watched")
     draws: int = Field(4000, ge=1000, description="sample paths of each forecast")
     origins: int = Field(24, ge=6, description="months to look back for backtest errors")
