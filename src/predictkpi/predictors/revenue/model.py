@@ -47,6 +47,8 @@ _LEARNT_SHARE = 0.8
 _LEARNT_MONTHS = 12
 _FEWEST_FOR_ORIGIN = 9
 _LARGEST_ERROR = 6.0
+# No path of a positive series is so many times as high as expected: one draw of a heavy tail must not make the mean.
+_LARGEST_FACTOR = 10.0
 
 
 class RevenueForecaster(SeriesForecaster):
@@ -256,6 +258,7 @@ def _spread(series: Prepared, path: Floats, errors: Floats, size: Floats) -> Flo
     """The point path with relative errors: of mean (nearly) the point path, and never below zero where no month of the history was."""
     errors = np.clip(errors, -_LARGEST_ERROR * size, _LARGEST_ERROR * size)
     if series.log:
-        return path * np.exp(errors - np.minimum(size, 1.0) ** 2 / 2)
+        bounded = np.clip(errors, -np.log(_LARGEST_FACTOR), np.log(_LARGEST_FACTOR))
+        return path * np.exp(bounded - np.minimum(size, 1.0) ** 2 / 2)
     paths = path + series.level * errors
     return np.maximum(paths, 0.0) if (series.y >= 0).all() else paths

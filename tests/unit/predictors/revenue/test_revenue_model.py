@@ -56,6 +56,13 @@ def test_predict__quantiles_are_ordered(predictor, sample):
     assert len(growth) and (np.diff(growth, axis=1) >= 0).all()
 
 
+def test_predict__mean_lies_among_the_paths_of_every_series(predictor, sample):
+    """A heavy tail of a small and rough series must not carry its mean away, nor by adding up that of others."""
+    table = wide(predictor.predict(sample))
+    assert (table["mean"] < table["q975"]).all()
+    assert (table["mean"] > table["q025"]).all()
+
+
 def test_predict__growth_follows_from_the_same_paths(predictor, sample):
     inputs = predictor.inputs(sample, entity_ids=["total"])
     table = wide(predictor.predict_inputs(inputs)).loc["total"]
