@@ -22,6 +22,8 @@ from predictkpi.service.view import View
 
 PATH = "/v1/outlook"
 MOVES = "/v1/outlook/moves"
+KIND = {"revenue_kind": "baseline"}
+"""What serves in these tests, and so what a replay has to be of."""
 
 
 def parts(period) -> float:
@@ -252,15 +254,38 @@ def test_command__refuses_what_makes_no_sense(cli, arguments, told):
 
 def test_trust__that_cannot_be_read_is_none_with_the_reason(settings, snapshot, monkeypatch):
     registry = open_registry(settings)
-    monkeypatch.setattr(registry, "tags_of_runs", lambda name: [{"as_of": "2025-01-01", "trust": '{"months": 3}'}])
+    monkeypatch.setattr(registry, "tags_of_runs", lambda name: [KIND | {"as_of": "2025-01-01", "trust": '{"months": 3}'}])
     assert "cannot be read" in known_trust(registry, snapshot.as_of).reason
 
 
 def test_trust__of_the_latest_knowledge_counts(settings, snapshot, monkeypatch):
     def run(as_of: str, reason: str) -> dict[str, str]:
-        return {"as_of": as_of, "trust": json.dumps(replace(Trust.none(""), reason=reason).to_json())}
+        return KIND | {"as_of": as_of, "trust": json.dumps(replace(Trust.none(""), reason=reason).to_json())}
 
     registry = open_registry(settings)
     runs = [run("2024-01-01", "looked back"), run("2025-12-01", "second"), run("2025-12-01", "first"), run("2027-01-01", "future")]
     monkeypatch.setattr(registry, "tags_of_runs", lambda name: runs)
     assert known_trust(registry, snapshot.as_of).reason == "second"
+
+
+def test_trust__of_a_past_day_names_the_models_that_knew_more_and_the_way_out(settings, snapshot):
+    registry = open_registry(settings)
+    past = known_trust(registry, snapshot.as_of - pd.Timedelta(days=30))
+    serves = next(row for row in registry.versions("revenue") if "champion" in row["aliases"])
+    assert f"revenue version {serves['version']} learnt from data up to {serves['as_of'][:10]}" in past.verdict
+    assert "knew more than this day" in past.verdict
+    assert "predictkpi train --as-of 2025-12-02" in past.reason
+    assert "knew more" not in known_trust(registry, snapshot.as_of).reason
+
+
+def test_trust__of_another_kind_of_revenue_than_serves_does_not_count(settings, snapshot, monkeypatch):
+    registry = open_registry(settings)
+    (newest, *_) = registry.tags_of_runs("outlook")
+    serves = next(row["kind"] for row in registry.versions("revenue") if "champion" in row["aliases"])
+    assert newest["revenue_kind"] == serves, "what serves is what was replayed"
+    other = {"model": "baseline", "baseline": "model"}[serves]
+    rows = {name: [row | {"kind": other} for row in registry.versions(name)] for name in ("revenue", "close_time")}
+    monkeypatch.setattr(registry, "versions", lambda name: rows[name])
+    trust = known_trust(registry, snapshot.as_of)
+    assert trust.months == ()
+    assert f"a {other} of revenue serves" in trust.verdict

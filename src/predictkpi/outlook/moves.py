@@ -2,8 +2,10 @@
 
     start + new + won + lost + slipped + chances + amounts + model = end
 
-Deals count with what was, or is, expected of them in the period. ``model`` is all that no single deal explains: repeat business, business
-not yet created, and what the replayed trust and the model's paths make of the same deals.
+Deals count with what was, or is, expected of them in the period, and a deal won since with what it booked that was not known then and is
+still to book. Where a deal had booked before it was won, what was expected of it had come already: it is not taken off in ``won`` again,
+the difference counts in ``model``. A reopened deal is a change of chance. ``model`` is all that no single deal explains: repeat business,
+business not yet created, and what the replayed trust and the model's paths make of the same deals.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
 from predictkpi.outlook.items import Items, membership
 from predictkpi.outlook.outlook import Outlook
+from predictkpi.predictors.revenue.table import with_members
 from predictkpi.snapshot import Snapshot
 
 NEW, WON, LOST, SLIPPED, CHANCES, AMOUNTS = "new", "won", "lost", "slipped", "chances", "amounts"
@@ -67,21 +70,21 @@ def _deal_moves(
     then: Outlook, now: Outlook, before: Snapshot, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp
 ) -> pd.DataFrame:
     old, young = _expected(then, scope, start, end), _expected(now, scope, start, end)
-    table = deal_table(after).set_index(c.DEAL_ID)
-    closed = table[table[CLOSED_AT] >= then.as_of]
-    closed = closed[closed.index.isin(old.index) | closed.index.isin(_came_since(before, after))]
-    brought = _brought(then, now, after, scope, start, end)
-    rows = []
-    for deal_id in old.index.union(young.index).union(closed.index.intersection(brought.index)):
+    known, outcome = set(before.deals[c.DEAL_ID]), deal_table(after).set_index(c.DEAL_ID)[OUTCOME].dropna()
+    came, early = _came(now, before, after, scope, start, end)
+    came = came.add(_still_to_come(now, after, scope, start, end), fill_value=0.0)
+    fresh = came.index.intersection(outcome.index).difference(list(known)) if then.book is not None else came.index[:0]
+    rows: list[tuple[str, str, float, float]] = []
+    for deal_id in old.index.union(young.index).union(fresh):
         was, now_is = float(old["expected"].get(deal_id, 0.0)), float(young["expected"].get(deal_id, 0.0))
-        if deal_id in closed.index and deal_id not in young.index:
-            is_won = closed.at[deal_id, OUTCOME] == c.WON
-            rows.append((deal_id, WON if is_won else LOST, was, float(brought.get(deal_id, 0.0)) if is_won else 0.0))
-        elif deal_id not in old.index:
-            rows.append((deal_id, NEW, 0.0, now_is))
-        elif deal_id in young.index:
+        if deal_id in young.index and deal_id in old.index:
             rows += _still_open(deal_id, old.loc[deal_id], young.loc[deal_id])
-        else:  # no longer there: deleted, or out of the scope
+        elif deal_id in young.index:
+            rows.append((deal_id, CHANCES if deal_id in known else NEW, was, now_is))
+        elif outcome.get(deal_id) == c.WON:
+            brought = float(came.get(deal_id, 0.0))
+            rows.append((deal_id, WON, was, max(brought, was) if deal_id in early else brought))
+        else:  # lost, or no longer there: deleted, or out of the scope
             rows.append((deal_id, LOST, was, 0.0))
     frame = pd.DataFrame(rows, columns=[c.DEAL_ID, "step", "before", "after"])
     frame["change"] = frame["after"] - frame["before"]
@@ -113,13 +116,34 @@ def _expected(outlook: Outlook, scope: str, start: pd.Timestamp, end: pd.Timesta
     return frame[book.belongs[outlook.place(scope)] > 0]
 
 
-def _came_since(before: Snapshot, after: Snapshot) -> set[str]:
-    return set(after.deals[c.DEAL_ID]) - set(before.deals[c.DEAL_ID])
+def _came(
+    now: Outlook, before: Snapshot, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp
+) -> tuple[pd.Series, set[str]]:
+    """Revenue of the period by deal that ``before`` did not know, and the deals that had booked something by then."""
+    known, of_now = (_of_deals(snapshot, now, scope) for snapshot in (before, after))
+    sums = [rows[(rows[c.DS] >= start) & (rows[c.DS] < end)].groupby(c.DEAL_ID)[c.AMOUNT].sum() for rows in (of_now, known)]
+    return sums[0].sub(sums[1], fill_value=0.0), set(known[c.DEAL_ID])
 
 
-def _brought(then: Outlook, now: Outlook, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
-    """Revenue booked in the period and since ``then``, by deal."""
-    rows = Items.of(after).frame
-    rows = rows[(rows[c.DS] >= max(start, then.as_of)) & (rows[c.DS] < end) & rows[c.DEAL_ID].notna()]
-    inside = membership(rows, now.scopes)[now.place(scope)]
-    return rows[inside].groupby(c.DEAL_ID)[c.AMOUNT].sum()
+def _of_deals(snapshot: Snapshot, outlook: Outlook, scope: str) -> pd.DataFrame:
+    rows = Items.of(snapshot).frame
+    rows = rows[rows[c.DEAL_ID].notna()]
+    return rows[membership(rows, outlook.scopes)[outlook.place(scope)]]
+
+
+def _still_to_come(now: Outlook, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
+    """What won deals are to book in the rest of the period, by the booking curve; the month of the win only where nothing is booked yet."""
+    items, deals = Items.of(after), deal_table(after)
+    won = deals[(deals[OUTCOME] == c.WON) & deals[c.AMOUNT].notna()]
+    if now.book is None or not items.is_linked or not len(won):
+        return pd.Series(dtype=float)
+    rows = with_members(won[[c.DEAL_ID, c.CUSTOMER_ID, c.PRODUCT, c.TEAM, c.AMOUNT, CLOSED_AT]], after)
+    rows = rows[membership(rows, now.scopes)[now.place(scope)]]
+    begins = (~rows[c.DEAL_ID].isin(items.frame[c.DEAL_ID])).to_numpy()
+    at, curve = rows[CLOSED_AT], now.book.curve
+    share = np.zeros(len(rows))
+    for month in now.months[(now.months >= start) & (now.months < end)]:
+        lag = ((month.year - at.dt.year) * 12 + month.month - at.dt.month).to_numpy()
+        comes = (lag < len(curve)) & ((lag > 0) | ((lag == 0) & begins))
+        share += np.where(comes, curve[np.clip(lag, 0, len(curve) - 1)], 0.0)
+    return pd.Series(share * rows[c.AMOUNT].to_numpy(float), index=rows[c.DEAL_ID].to_numpy())

@@ -1,7 +1,7 @@
 """The replay: what forecasts with and without the open deals would have said in past months, and what came true.
 
 Predictors learn once, from what was known before the first replayed month; each later month is then forecast from what was known at its own
-start. They are older than those that serve, so the replay never flatters.
+start. They are older than those that serve. What is learnt from the replay is judged apart, see `trust`.
 """
 
 from __future__ import annotations

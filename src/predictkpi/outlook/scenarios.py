@@ -7,7 +7,7 @@ hold for the open deals draw by draw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,12 +25,16 @@ from predictkpi.outlook.outlook import Outlook
 from predictkpi.outlook.rest import first_month, usual_rest
 from predictkpi.predictors.close_time.portfolio import OpenDeals
 from predictkpi.predictors.close_time.spec import LAST_DAY
+from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
 
 _DAYS_A_MONTH = 365.25 / 12
 _LOOKBACK = 12
+_LEAST_VARIANCE = 1e-12
+# Where paths have to add up again, the total gives way (nearly) not at all.
+_TOTAL_STAYS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Scenario:
     def __post_init__(self) -> None:
         if not -1 < self.win_rate < 1:
             raise SettingsError(f"scenario: win_rate={self.win_rate:g} must lie between -1 and 1: it is in shares, .05 is 5 points more")
-        if abs(self.cycle_days) >= LAST_DAY:
+        if not abs(self.cycle_days) < LAST_DAY:
             raise SettingsError(f"scenario: cycle_days={self.cycle_days:g} must lie between -{LAST_DAY} and {LAST_DAY}")
         for channel, factor in self.spend.items():
             if not 0 <= factor <= 10:
@@ -65,8 +69,9 @@ def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int
     """The outlook under a scenario, from the same draws; what is booked stays.
 
     ``seed`` is that of the outlook. Raises `UnknownNameError` for a channel without spend in the last twelve months, `SettingsError` where
-    there are no deals whose win rate or cycle could change.
+    there are no deals whose win rate or cycle could change, or a channel's cost of a customer is not known.
     """
+    _check_channels(scenario, snapshot)
     if scenario.is_plain:
         return outlook
     from_deals, more = outlook.from_deals, np.zeros_like(outlook.booked)
@@ -79,8 +84,40 @@ def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int
         from_deals = changed.draw(outlook.new.shape[1], seed) * outlook.trust.yields(outlook.new.shape[2])
         more = more + _of_later_deals(outlook, items, snapshot, likelier, scenario.cycle_days)
     for channel, factor in scenario.spend.items():
-        more = more + _of_spend(outlook, items, snapshot, channel, factor)
-    return replace(outlook, from_deals=from_deals, new=outlook.new + more[:, None])
+        if factor != 1:
+            more = more + _of_spend(outlook, items, snapshot, channel, factor)
+    return replace(outlook, from_deals=from_deals, new=_scaled(outlook.new, more, outlook.scopes))
+
+
+def _check_channels(scenario: Scenario, snapshot: Snapshot) -> None:
+    known = set(_spend_of_a_year(snapshot)[c.CHANNEL]) if scenario.spend else set()
+    for channel in scenario.spend:
+        if channel not in known:
+            raise UnknownNameError.among("channel with spend in the last twelve months", channel, known=known)
+
+
+def _spend_of_a_year(snapshot: Snapshot) -> pd.DataFrame:
+    return snapshot.spend[snapshot.spend[c.DS] >= snapshot.as_of - pd.DateOffset(months=_LOOKBACK)]
+
+
+def _scaled(new: Floats, more: Floats, scopes: Sequence[str]) -> Floats:
+    """``new`` ``(scopes, draws, H)`` with means that are higher by ``more`` ``(scopes, H)``, in paths that still add up.
+
+    A path grows or shrinks in proportion, so that none leaves 0 for below. Scopes scaled by different factors no longer add up path by
+    path: they are made to, as the plain paths were, and raised to 0 where none of the plain ones was below.
+    """
+    mean = new.mean(axis=1)
+    is_usual = mean > 0
+    factor = np.maximum(1 + np.divide(more, mean, out=np.zeros_like(mean), where=is_usual), 0.0)
+    scaled = new * factor[:, None] + np.where(is_usual, 0.0, more)[:, None]
+    rows = constraints(scopes)
+    lowest = np.where(new.min(axis=1) >= 0, 0.0, -np.inf)
+    if not len(rows):
+        return np.maximum(scaled, lowest[:, None])
+    size = np.maximum(new.var(axis=(1, 2)), _LEAST_VARIANCE)
+    if c.TOTAL in scopes:
+        size[scopes.index(c.TOTAL)] *= _TOTAL_STAYS
+    return raised(reconciled(scaled, rows, np.diag(size)), lowest, mean, rows, np.diag(size))
 
 
 def _changed(book: Book, likelier: float, days: float) -> Book:
@@ -101,14 +138,24 @@ def _sooner(won: Floats, days: float) -> Floats:
 
 
 def _of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot, likelier: float, days: float) -> Floats:
-    """What deals not yet open bring more in each month ahead ``(scopes, H)``, by their usual revenue so long after an origin."""
+    """What deals not yet open bring more in each month ahead ``(scopes, H)``, by their usual revenue so long after an origin.
+
+    What would have come so many days later comes now. Within a month revenue is even; after the last month it goes on as in it.
+    """
     usual = _usual_of_later_deals(outlook, items, snapshot)
-    total = usual[outlook.place(c.TOTAL)]
-    reached = np.maximum.accumulate(np.concatenate([[0.0], total]))
-    steps = np.arange(1, len(total) + 1)
-    sooner = np.interp(steps + days / _DAYS_A_MONTH, np.arange(len(reached)), reached)
-    factor = np.divide(sooner, reached[1:], out=np.ones_like(total), where=reached[1:] > 0)
-    return usual * (likelier * factor - 1)
+    ends = _days_to_ends(outlook)
+    bounds, far = np.concatenate([[0.0], ends]), ends[-1] + LAST_DAY
+    rate = usual[:, -1] / (bounds[-1] - bounds[-2])
+    reached = np.concatenate([np.zeros((len(usual), 1)), usual.cumsum(axis=1)], axis=1)
+    reached = np.concatenate([reached, (reached[:, -1] + rate * LAST_DAY)[:, None]], axis=1)
+    sooner = np.stack([np.interp(bounds + days, [*bounds, far], of_scope) for of_scope in reached])
+    return likelier * np.diff(sooner, axis=1) - usual
+
+
+def _days_to_ends(outlook: Outlook) -> Floats:
+    """Days from as_of to the end of each month ahead ``(H,)``."""
+    ends = outlook.months + pd.DateOffset(months=1)
+    return np.asarray((ends - outlook.as_of) / pd.Timedelta(days=1), dtype=float)
 
 
 def _usual_of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot) -> Floats:
@@ -139,25 +186,29 @@ def _likelier(snapshot: Snapshot, points: float) -> float:
 def _of_spend(outlook: Outlook, items: Items, snapshot: Snapshot, channel: str, factor: float) -> Floats:
     """Revenue of the customers that more spend brings ``(scopes, H)``, at the channel's past cost of one and their usual first months."""
     since = snapshot.as_of - pd.DateOffset(months=_LOOKBACK)
-    spend = snapshot.spend[snapshot.spend[c.DS] >= since]
-    if channel not in set(spend[c.CHANNEL]):
-        raise UnknownNameError.among("channel with spend in the last twelve months", channel, known=set(spend[c.CHANNEL]))
-    monthly = float(spend.loc[spend[c.CHANNEL] == channel, c.COST].sum()) / _LOOKBACK
+    spend = _spend_of_a_year(snapshot)
     won = acquisitions(snapshot.orders)
     won = won.assign(**{c.CHANNEL: won[c.CUSTOMER_ID].map(snapshot.customers.set_index(c.CUSTOMER_ID)[c.CHANNEL])})
     brought = int(((won[c.DS] >= since) & (won[c.CHANNEL] == channel)).sum())
+    unknown = "what more spend would bring is not known"
     if not brought:
-        raise SettingsError(
-            f"scenario: {channel} brought no new customer in the last twelve months: what more spend would bring is not known"
-        )
-    extra = monthly * (factor - 1) / (monthly * _LOOKBACK / brought)
+        raise SettingsError(f"scenario: {channel} brought no new customer in the last twelve months: {unknown}")
+    if float(spend.loc[spend[c.CHANNEL] == channel, c.COST].sum()) <= 0:
+        raise SettingsError(f"scenario: the spend of {channel} in the last twelve months is 0: {unknown}")
+    extra = brought / _LOOKBACK * (factor - 1)  # a month's spend, and with it its customers, at the past cost of one
     by_age = _first_months(items, won[won[c.CHANNEL] == channel], snapshot, outlook)
     lag = round(lag_of(snapshot) / _DAYS_A_MONTH)
     horizon = outlook.new.shape[2]
     found = np.zeros((len(outlook.scopes), horizon))
     for begin in range(lag, horizon):
-        found[:, begin:] += extra * by_age[:, : horizon - begin]
+        share = _share_left(outlook) if begin == lag else 1.0
+        found[:, begin:] += share * extra * by_age[:, : horizon - begin]
     return found
+
+
+def _share_left(outlook: Outlook) -> float:
+    """How much of the running month is still to come: only that can be spent otherwise."""
+    return float(_days_to_ends(outlook)[0] / outlook.months[0].days_in_month)
 
 
 def _first_months(items: Items, won: pd.DataFrame, snapshot: Snapshot, outlook: Outlook) -> Floats:

@@ -23,6 +23,7 @@ _WEIGHT_PRIOR = 4.0
 _YIELD_PRIOR = 4.0
 _SPREAD_PRIOR = 8.0
 _FEWEST_ORIGINS = 4
+_BLEND = "blend"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class MonthTrust:
 
     ``weight`` of the forecast with deals against the time series alone; ``deal_yield``: revenue that open deals brought, over what was
     expected of them; ``spread``: standard error of the blend over that of the time series alone. Mean absolute errors in currency of the
-    time series, the blend, and the plain weighted pipeline, over ``n`` replayed months.
+    time series, the blend, and the plain weighted pipeline, over ``n`` replayed months, each blended as the other origins teach.
     """
 
     horizon: int
@@ -65,20 +66,16 @@ class Trust:
     def learn(cls, replayed: pd.DataFrame) -> Self:
         """From rows of `REPLAY_COLUMNS`, one per origin and month ahead that is over.
 
-        The weight is the least-squares one, pooled with the neighbouring months ahead and drawn to one half. It is 0 where the replay's
-        blend was no better than the time series alone.
+        The weight is the least-squares one, pooled with the neighbouring months ahead and drawn to one half. Every error told is of an
+        origin whose blend the other origins taught: a weight judged on what it was fitted to always looks good. The weight is 0 where
+        such blends were not better than the time series alone by at least their standard error, over the month and its neighbours, or
+        were worse in the month itself.
         """
         if replayed[c.AS_OF].nunique() < _FEWEST_ORIGINS:
             return cls.none(
                 f"{replayed[c.AS_OF].nunique()} past months could be replayed; {_FEWEST_ORIGINS} are needed to judge the open deals"
             )
-        by_month = {int(str(step)): rows for step, rows in replayed.groupby(c.HORIZON)}
-        yields = {step: _yield(rows) for step, rows in by_month.items()}
-        corrected = {
-            step: rows.assign(**{WITH_DEALS: rows[WITH_DEALS] + (yields[step] - 1) * rows[DEALS_EXPECTED]})
-            for step, rows in by_month.items()
-        }
-        months = tuple(_of_month(step, corrected, yields[step]) for step in sorted(by_month))
+        months = tuple(_of_month(int(step), replayed) for step in sorted(replayed[c.HORIZON].unique()))
         origins = replayed[c.AS_OF]
         return cls(months, f"replayed from {origins.nunique()} past months, {origins.min():%Y-%m} to {origins.max():%Y-%m}")
 
@@ -106,7 +103,7 @@ class Trust:
     @property
     def verdict(self) -> str:
         """In one sentence, whether the open deals help, and how far ahead."""
-        helps = [month for month in self.months if month.weight > 0]
+        helps = [month for month in self.months if month.weight > 0 and month.gain > 0]
         if not self.months:
             return f"Open deals do not change the forecast: {self.reason}."
         if not helps:
@@ -119,46 +116,71 @@ class Trust:
         return np.array([known.get(step, otherwise) for step in range(1, horizon + 1)], dtype=float)
 
 
-def _yield(rows: pd.DataFrame) -> float:
-    expected, came = rows[DEALS_EXPECTED].to_numpy(float), rows[DEALS_ACTUAL].to_numpy(float)
-    belief = _YIELD_PRIOR * expected.mean()
-    return float((came.sum() + belief) / (expected.sum() + belief)) if expected.sum() > 0 else 1.0
-
-
-def _of_month(step: int, by_month: Mapping[int, pd.DataFrame], deal_yield: float) -> MonthTrust:
-    rows = by_month[step]
-    near = pd.concat([by_month[other] for other in (step - 1, step, step + 1) if other in by_month])
-    weight = _weight(near, origins=len(rows))
-    if _mae(near, weight) >= _mae(near, 0.0):
-        weight = 0.0
-    missed, alone = (rows[ACTUAL] - _blend(rows, weight)) ** 2, (rows[ACTUAL] - rows[SERIES]) ** 2
-    belief = _SPREAD_PRIOR * float(alone.mean())
-    spread = np.sqrt((float(missed.sum()) + belief) / max(float(alone.sum()) + belief, 1e-300))
+def _of_month(step: int, replayed: pd.DataFrame) -> MonthTrust:
+    near = replayed[replayed[c.HORIZON].between(step - 1, step + 1)]
+    left_out = _left_out(step, near)
+    own = left_out[left_out[c.HORIZON] == step]
+    alone = (own[ACTUAL] - own[SERIES]).abs()
+    missed = (own[ACTUAL] - own[_BLEND]).abs() if _is_better(left_out) and _mae(own, _BLEND) < alone.mean() else alone
+    rows, deal_yield = replayed[replayed[c.HORIZON] == step], _yields(near).get(step, 1.0)
+    belief = _SPREAD_PRIOR * float((alone**2).mean())
+    spread = np.sqrt((float((missed**2).sum()) + belief) / max(float((alone**2).sum()) + belief, 1e-300))
     return MonthTrust(
         horizon=step,
         n=len(rows),
-        weight=weight,
+        weight=0.0 if missed is alone else _weight(_corrected(near, _yields(near)), step),
         deal_yield=deal_yield,
         spread=float(spread),
-        mae_time_series=_mae(rows, 0.0),
-        mae_blend=_mae(rows, weight),
-        mae_weighted_pipeline=float((rows[ACTUAL] - rows[WEIGHTED]).abs().mean()),
+        mae_time_series=float(alone.mean()),
+        mae_blend=float(missed.mean()),
+        mae_weighted_pipeline=_mae(rows, WEIGHTED),
     )
 
 
-def _blend(rows: pd.DataFrame, weight: float) -> pd.Series:
-    return weight * rows[WITH_DEALS] + (1 - weight) * rows[SERIES]
+def _left_out(step: int, near: pd.DataFrame) -> pd.DataFrame:
+    """``near`` with the blend of each origin by the weight and the yields that the other origins teach."""
+    parts = []
+    for origin, rows in near.groupby(c.AS_OF):
+        others = near[near[c.AS_OF] != origin]
+        yields = _yields(others)
+        weight = _weight(_corrected(others, yields), step)
+        parts.append(rows.assign(**{_BLEND: weight * _corrected(rows, yields)[WITH_DEALS] + (1 - weight) * rows[SERIES]}))
+    return pd.concat(parts)
 
 
-def _mae(rows: pd.DataFrame, weight: float) -> float:
-    return float((rows[ACTUAL] - _blend(rows, weight)).abs().mean())
+def _is_better(left_out: pd.DataFrame) -> bool:
+    """Whether the blend saves at least one standard error over origins of what it saves, each origin's months taken together."""
+    saved = (left_out[ACTUAL] - left_out[SERIES]).abs() - (left_out[ACTUAL] - left_out[_BLEND]).abs()
+    of_origins = saved.groupby(left_out[c.AS_OF]).mean()
+    error = of_origins.std(ddof=1) / np.sqrt(len(of_origins)) if len(of_origins) > 1 else np.inf
+    return bool(of_origins.mean() > 0 and of_origins.mean() >= error)
 
 
-def _weight(rows: pd.DataFrame, *, origins: int) -> float:
+def _yields(rows: pd.DataFrame) -> dict[int, float]:
+    """By month ahead: what open deals brought over what was expected of them, drawn to 1."""
+    found = {}
+    for step, of_step in rows.groupby(c.HORIZON):
+        expected, came = float(of_step[DEALS_EXPECTED].sum()), float(of_step[DEALS_ACTUAL].sum())
+        belief = _YIELD_PRIOR * expected / len(of_step)
+        found[int(str(step))] = (came + belief) / (expected + belief) if expected > 0 else 1.0
+    return found
+
+
+def _corrected(rows: pd.DataFrame, yields: Mapping[int, float]) -> pd.DataFrame:
+    factor = rows[c.HORIZON].map(lambda step: yields.get(int(step), 1.0))
+    return rows.assign(**{WITH_DEALS: rows[WITH_DEALS] + (factor - 1) * rows[DEALS_EXPECTED]})
+
+
+def _mae(rows: pd.DataFrame, forecast: str) -> float:
+    return float((rows[ACTUAL] - rows[forecast]).abs().mean())
+
+
+def _weight(rows: pd.DataFrame, step: int) -> float:
+    """Least squares over ``rows``, drawn to one half as by so many origins of the month ``step`` ahead."""
     apart = (rows[WITH_DEALS] - rows[SERIES]).to_numpy(float)
     missed = (rows[ACTUAL] - rows[SERIES]).to_numpy(float)
     squares = float((apart**2).sum())
     if squares <= 0:
         return 0.0
-    prior = squares * _WEIGHT_PRIOR / origins
+    prior = squares * _WEIGHT_PRIOR / max(int((rows[c.HORIZON] == step).sum()), 1)
     return float(np.clip(((missed * apart).sum() + 0.5 * prior) / (squares + prior), 0.0, 1.0))

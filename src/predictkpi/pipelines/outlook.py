@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,8 +22,8 @@ from predictkpi.outlook.scenarios import Scenario, under
 from predictkpi.pipelines.candidates import make_model
 from predictkpi.pipelines.rules import read_rule
 from predictkpi.predictors.revenue.forecaster import SeriesForecaster
-from predictkpi.protocol import Predictor, worst
-from predictkpi.registry import Registry, TrainingRecord
+from predictkpi.protocol import MODEL, Predictor, worst
+from predictkpi.registry import CHAMPION, Registry, TrainingRecord
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ NEEDS = ("revenue", "close_time")
 """Predictors that the replay is about."""
 _TRUST = "trust"
 _AS_OF = "as_of"
+_KIND = "revenue_kind"
 Progress = Callable[[int, int], None]
 
 
@@ -106,7 +107,8 @@ def learn_trust(
 ) -> Trust:
     """Replay the company's past with and without its open deals, write down what that taught, and return it.
 
-    ``outlook.yaml`` of ``models_dir`` says how many months.
+    ``outlook.yaml`` of ``models_dir`` says how many months. The kind of revenue predictor that serves, model or baseline, is replayed; the
+    model where none serves yet.
 
     A company whose history is too short for a replay gets `Trust.none` with the reason. Raises `InsufficientDataError` where the store is
     empty.
@@ -115,13 +117,14 @@ def learn_trust(
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     origins = read_rule(OutlookRule, models_dir / f"{NAME}.yaml").origins
     snapshot = store.snapshot(as_of)
-    revenue, close_time = _series_model(models_dir), make_model("close_time", models_dir)
+    kind = _champions(registry).get("revenue", {}).get("kind") or MODEL
+    revenue, close_time = _series_predictor(models_dir, kind), make_model("close_time", models_dir)
     trust, replayed = _learnt(snapshot, revenue, close_time, origins, on_progress)
     metrics = {f"month_{month.horizon}.{name}": getattr(month, name) for month in trust.months for name in ("weight", "deal_yield", "gain")}
     record = TrainingRecord(
         params={_AS_OF: snapshot.as_of.isoformat(), "origins": origins},
         metrics=metrics,
-        tags={_AS_OF: snapshot.as_of.isoformat(), _TRUST: json.dumps(trust.to_json()), "verdict": trust.verdict},
+        tags={_AS_OF: snapshot.as_of.isoformat(), _TRUST: json.dumps(trust.to_json()), _KIND: revenue.kind, "verdict": trust.verdict},
         tables={"replay.csv": replayed} if replayed is not None else {},
     )
     registry.log_training(NAME, record, run_name=f"{NAME} {now:%Y-%m-%d %H:%M}")
@@ -129,11 +132,43 @@ def learn_trust(
 
 
 def known_trust(registry: Registry, as_of: pd.Timestamp) -> Trust:
-    """What the replay taught that knew most, and nothing from ``as_of`` on; `Trust.none` says so where there is none."""
-    known = [tags for tags in registry.tags_of_runs(NAME) if _TRUST in tags and pd.Timestamp(tags[_AS_OF]) <= as_of]
+    """What the replay taught that knew most, and nothing from ``as_of`` on; `Trust.none` says so where there is none.
+
+    A replay of another kind of revenue predictor (model or baseline) than the one that serves does not count. Where champions learnt from
+    data after ``as_of``, the reason names them.
+    """
+    champions = _champions(registry)
+    trust = _replayed_trust(registry, as_of, champions)
+    later = [
+        f"{name} version {row['version']} learnt from data up to {row['as_of'][:10]}"
+        for name, row in champions.items()
+        if _knew_more(row, as_of)
+    ]
+    if not later:
+        return trust
+    return replace(trust, reason=f"{trust.reason}; the models knew more than this day: {', '.join(later)}")
+
+
+def _champions(registry: Registry) -> dict[str, dict[str, Any]]:
+    """By predictor, the row of `Registry.versions` that serves."""
+    return {name: row for name in NEEDS for row in registry.versions(name) if CHAMPION in row["aliases"]}
+
+
+def _knew_more(row: Mapping[str, Any], as_of: pd.Timestamp) -> bool:
+    return bool(row["as_of"]) and pd.Timestamp(row["as_of"]) > as_of
+
+
+def _replayed_trust(registry: Registry, as_of: pd.Timestamp, champions: Mapping[str, Mapping[str, Any]]) -> Trust:
+    runs = [tags for tags in registry.tags_of_runs(NAME) if _TRUST in tags]
+    known = [tags for tags in runs if pd.Timestamp(tags[_AS_OF]) <= as_of]
+    if not known and runs:
+        return Trust.none(f"no past months were replayed with what was known then: `predictkpi train --as-of {as_of:%Y-%m-%d}` does it")
     if not known:
         return Trust.none("no past months were replayed yet: `predictkpi train` does it")
     newest = max(known, key=lambda tags: pd.Timestamp(tags[_AS_OF]))  # of equal ones the first, which ran last
+    kind, serves = newest.get(_KIND, MODEL), champions.get("revenue", {}).get("kind")
+    if serves and serves != kind:
+        return Trust.none(f"a {serves} of revenue serves, and the past months were replayed with a {kind}")
     try:
         return Trust.from_json(json.loads(newest[_TRUST]))
     except (KeyError, TypeError, ValueError):
@@ -147,8 +182,10 @@ def as_series(predictor: Predictor) -> SeriesForecaster:
     return predictor
 
 
-def _series_model(models_dir: Path) -> SeriesForecaster:
-    return as_series(make_model("revenue", models_dir))
+def _series_predictor(models_dir: Path, kind: str) -> SeriesForecaster:
+    """The unfitted model of revenue, or its baseline."""
+    model = make_model("revenue", models_dir)
+    return as_series(model if kind == MODEL else next(iter(model.baselines().values())))
 
 
 def _learnt(

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from outlook_parts import month_trust
 
 from predictkpi.outlook import Trust, make_outlook
-from predictkpi.outlook.trust import MonthTrust
 from predictkpi.predictors.close_time.model import CloseTimePredictor
 from predictkpi.predictors.revenue.model import RevenueForecaster
-
-
-def month_trust(horizon: int, **more: float) -> MonthTrust:
-    """A month ahead that the replay trusts by half."""
-    usual = {"weight": 0.5, "deal_yield": 0.9, "spread": 0.9}
-    errors = {"mae_time_series": 100.0, "mae_blend": 90.0, "mae_weighted_pipeline": 200.0}
-    return MonthTrust(horizon=horizon, n=12, **usual | errors | more)
 
 
 @pytest.fixture(scope="session")

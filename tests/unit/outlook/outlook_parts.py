@@ -1,4 +1,4 @@
-"""Replays made by hand."""
+"""Replays and trust made by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+
+from predictkpi.outlook.trust import MonthTrust
 
 
 def replayed(*, with_deals: Callable[[np.ndarray, np.random.Generator], np.ndarray], origins: int = 12, seed: int = 1) -> pd.DataFrame:
@@ -22,3 +24,10 @@ def replayed(*, with_deals: Callable[[np.ndarray, np.random.Generator], np.ndarr
         deals_expected=0.0,
         deals_actual=0.0,
     )
+
+
+def month_trust(horizon: int, **more: float) -> MonthTrust:
+    """A month ahead that the replay trusts by half."""
+    usual = {"weight": 0.5, "deal_yield": 0.9, "spread": 0.9}
+    errors = {"mae_time_series": 100.0, "mae_blend": 90.0, "mae_weighted_pipeline": 200.0}
+    return MonthTrust(horizon=horizon, n=12, **usual | errors | more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from outlook_parts import replayed
+from outlook_parts import month_trust, replayed
 
 from predictkpi.outlook.trust import Trust
 
@@ -48,3 +48,29 @@ def test_trust__beyond_what_was_replayed_the_time_series_rules(trust):
 
 def test_json__gives_the_same_trust_again(trust):
     assert Trust.from_json(trust.to_json()) == trust
+
+
+def test_learn__seldom_praises_deals_that_say_nothing():
+    def noise(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        useless = frame["time_series"] + rng.normal(0, 40, len(frame))
+        return frame.assign(with_deals=useless, deals_expected=200.0, deals_actual=200 + rng.normal(0, 80, len(frame)))
+
+    worlds = [noise(replayed(with_deals=lambda actual, rng: actual, seed=seed), seed + 1000) for seed in range(16)]
+    verdicts = [Trust.learn(world).verdict for world in worlds]
+    assert sum("better (" in verdict for verdict in verdicts) <= 5  # of 16; fitted and judged on the same rows 12 or 13
+
+
+def test_learn__tells_errors_of_origins_that_taught_nothing_of_themselves():
+    frame = replayed(with_deals=lambda actual, rng: actual + rng.normal(0, 5, len(actual)))
+    month = Trust.learn(frame).months[0]
+    rows = frame[frame["horizon"] == 1]
+    fitted = (rows["actual"] - month.weight * rows["with_deals"] - (1 - month.weight) * rows["time_series"]).abs().mean()
+    assert month.mae_blend != pytest.approx(fitted, rel=1e-4)
+    assert 0 < month.mae_blend < month.mae_time_series
+
+
+def test_verdict__names_no_month_whose_forecast_became_worse():
+    trust = Trust((month_trust(1, mae_blend=110.0), month_trust(2, mae_blend=90.0)), "made up")
+    assert "month 2" in trust.verdict
+    assert "month 1" not in trust.verdict
