@@ -36,8 +36,8 @@ class Book:
 
     ``chance`` ``(deals, H)``: to be won in each month ahead, the first being the rest of the running one; ``amount`` ``(deals,)``, less
     what orders of the deal have booked already, 0 where none is known; ``belongs`` ``(scopes, deals)``; ``curve`` ``(K,)``: revenue booked
-    0, 1, ... months after a win, as shares of the won amount; ``backlog`` ``(scopes, H)``: revenue still to come from deals won before
-    as_of.
+    0, 1, ... months after a win, as shares of the won amount; ``owed`` is revenue still to come from deals won before as_of, one row a
+    deal and one column a month, and ``owing`` ``(scopes, won deals)`` which of them belong to a scope.
     """
 
     deals: OpenDeals
@@ -46,7 +46,8 @@ class Book:
     amount: Floats
     belongs: Floats
     curve: Floats
-    backlog: Floats
+    owed: pd.DataFrame
+    owing: Floats
 
     @classmethod
     def of(cls, predictor: Predictor, snapshot: Snapshot, items: Items, scopes: Sequence[str], horizon: int) -> Book:
@@ -62,6 +63,7 @@ class Book:
         left = (deals.inputs[c.AMOUNT] - ids.map(_booked_by_deal(snapshot)).fillna(0.0)).clip(lower=0.0)
         deals = replace(deals, inputs=deals.inputs.assign(**{c.AMOUNT: left}))
         reached_by = Booking.learn(items, snapshot)
+        owed, owing = _owed(snapshot, reached_by, ends, is_linked=items.is_linked)
         return cls(
             deals=deals,
             days=days,
@@ -69,8 +71,14 @@ class Book:
             amount=deals.inputs[c.AMOUNT].fillna(0.0).to_numpy(float),
             belongs=membership(rows, scopes).astype(float),
             curve=reached_by.by_month(),
-            backlog=_backlog(snapshot, reached_by, scopes, ends) if items.is_linked else np.zeros((len(scopes), horizon)),
+            owed=owed,
+            owing=membership(owing, scopes).astype(float),
         )
+
+    @property
+    def backlog(self) -> Floats:
+        """Revenue still to come from deals won before as_of ``(scopes, H)``."""
+        return self.owing @ self.owed.to_numpy(float)
 
     def by_deal(self) -> Floats:
         """Expected revenue of each deal in each month ``(deals, H)``."""
@@ -146,14 +154,15 @@ def _booked_by_deal(snapshot: Snapshot) -> pd.Series:
     return orders[orders[c.DEAL_ID].notna()].groupby(c.DEAL_ID)[c.AMOUNT].sum()
 
 
-def _backlog(snapshot: Snapshot, booking: Booking, scopes: Sequence[str], ends: Sequence[pd.Timestamp]) -> Floats:
-    """What deals won before as_of are still to bring by each of the month ends ``(scopes, H)``.
+def _owed(snapshot: Snapshot, booking: Booking, ends: Sequence[pd.Timestamp], *, is_linked: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What deals won before as_of are still to bring by each of the month ends, and their members.
 
     What the booking curve has left for a deal of its age, in the proportion in which its own orders are behind it, twice at most; nothing
-    of one that has brought its amount.
+    of one that has brought its amount, and nothing where orders do not name their deals. A deal won within a month that has no order yet
+    is waited for: what it should have booked comes in the running month.
     """
     deals = deal_table(snapshot)
-    won = deals[(deals[OUTCOME] == c.WON) & (deals[c.AMOUNT] > 0)]
+    won = deals[(deals[OUTCOME] == c.WON) & (deals[c.AMOUNT] > 0)] if is_linked else deals.iloc[:0]
     rows = with_members(won[[c.DEAL_ID, c.CUSTOMER_ID, c.PRODUCT, c.TEAM, c.AMOUNT]], snapshot)
     amount, age = won[c.AMOUNT].to_numpy(float), _days(won[CLOSED_AT], snapshot.as_of).to_numpy(float)
     open_share = np.maximum(1 - won[c.DEAL_ID].map(_booked_by_deal(snapshot)).fillna(0.0).to_numpy(float) / amount, 0.0)
@@ -161,7 +170,10 @@ def _backlog(snapshot: Snapshot, booking: Booking, scopes: Sequence[str], ends: 
     behind = np.clip(np.divide(open_share, usually_open, out=np.zeros_like(open_share), where=usually_open > 1e-9), 0.0, _MOST_BEHIND)
     later = np.array([(end - snapshot.as_of) / pd.Timedelta(days=1) for end in ends])
     to_come = np.diff(booking.within(age[:, None] + later), axis=1, prepend=booking.within(age)[:, None])
-    return membership(rows, scopes).astype(float) @ (amount[:, None] * behind[:, None] * to_come)
+    found = amount[:, None] * behind[:, None] * to_come
+    waited = (age <= _DAYS_A_MONTH) & (open_share >= 1)
+    found[waited, 0] += (amount * np.maximum(booking.within(age) - (behind - 1) * usually_open, 0.0))[waited]
+    return pd.DataFrame(found, index=won[c.DEAL_ID].to_numpy()), rows
 
 
 def _days(earlier: pd.Series, later: pd.Series | pd.Timestamp) -> pd.Series:

@@ -18,10 +18,9 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.errors import FutureAccessError
 from predictkpi.features.deal_history import TO_EXPECTED
-from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
+from predictkpi.kpis.deals import OUTCOME, deal_table
 from predictkpi.outlook.items import Items, membership
 from predictkpi.outlook.outlook import Outlook
-from predictkpi.predictors.revenue.table import with_members
 from predictkpi.snapshot import Snapshot
 
 NEW, WON, LOST, SLIPPED, CHANCES, AMOUNTS = "new", "won", "lost", "slipped", "chances", "amounts"
@@ -72,7 +71,7 @@ def _deal_moves(
     old, young = _expected(then, scope, start, end), _expected(now, scope, start, end)
     known, outcome = set(before.deals[c.DEAL_ID]), deal_table(after).set_index(c.DEAL_ID)[OUTCOME].dropna()
     came, early = _came(now, before, after, scope, start, end)
-    came = came.add(_still_to_come(now, after, scope, start, end), fill_value=0.0)
+    came = came.add(_still_to_come(now, scope, start, end), fill_value=0.0)
     fresh = came.index.intersection(outcome.index).difference(list(known)) if then.book is not None else came.index[:0]
     rows: list[tuple[str, str, float, float]] = []
     for deal_id in old.index.union(young.index).union(fresh):
@@ -131,19 +130,9 @@ def _of_deals(snapshot: Snapshot, outlook: Outlook, scope: str) -> pd.DataFrame:
     return rows[membership(rows, outlook.scopes)[outlook.place(scope)]]
 
 
-def _still_to_come(now: Outlook, after: Snapshot, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
-    """What won deals are to book in the rest of the period, by the booking curve; the month of the win only where nothing is booked yet."""
-    items, deals = Items.of(after), deal_table(after)
-    won = deals[(deals[OUTCOME] == c.WON) & deals[c.AMOUNT].notna()]
-    if now.book is None or not items.is_linked or not len(won):
+def _still_to_come(now: Outlook, scope: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
+    """What won deals of the scope are still to book in the period, by deal."""
+    if now.book is None:
         return pd.Series(dtype=float)
-    rows = with_members(won[[c.DEAL_ID, c.CUSTOMER_ID, c.PRODUCT, c.TEAM, c.AMOUNT, CLOSED_AT]], after)
-    rows = rows[membership(rows, now.scopes)[now.place(scope)]]
-    begins = (~rows[c.DEAL_ID].isin(items.frame[c.DEAL_ID])).to_numpy()
-    at, curve = rows[CLOSED_AT], now.book.curve
-    share = np.zeros(len(rows))
-    for month in now.months[(now.months >= start) & (now.months < end)]:
-        lag = ((month.year - at.dt.year) * 12 + month.month - at.dt.month).to_numpy()
-        comes = (lag < len(curve)) & ((lag > 0) | ((lag == 0) & begins))
-        share += np.where(comes, curve[np.clip(lag, 0, len(curve) - 1)], 0.0)
-    return pd.Series(share * rows[c.AMOUNT].to_numpy(float), index=rows[c.DEAL_ID].to_numpy())
+    owed = now.book.owed[now.book.owing[now.place(scope)] > 0]
+    return owed.loc[:, (now.months >= start) & (now.months < end)].sum(axis=1)
