@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from predictkpi.core import columns as c
 from predictkpi.predictors.revenue.paths import Answer
 from predictkpi.predictors.revenue.point import SEASON
 from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
@@ -60,8 +59,7 @@ def coherent(parts: Sequence[Part], covariance: Covariance) -> list[Answer]:
     if not len(rows):
         return [part.answer for part in parts]
     errors = covariance(ids, [part.history for part in known])
-    held = [place for place, entity_id in enumerate(ids) if entity_id == c.TOTAL]
-    paths = reconciled(np.stack([part.answer.paths for part in known]), rows, errors, held=held)
+    paths = reconciled(np.stack([part.answer.paths for part in known]), rows, errors)
     usual = reconciled(np.stack([part.usual for part in known])[:, None], rows, errors)[:, 0]
     paths = raised(paths, np.stack([part.lowest for part in known]), usual, rows, errors)
     moved = dict(zip(ids, paths, strict=True))
