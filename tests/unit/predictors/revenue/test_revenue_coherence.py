@@ -45,14 +45,17 @@ def test_answers__are_nowhere_below_zero_where_history_never_was(learned):
 
 
 def test_answers__keep_the_spread_of_the_total(learned, monkeypatch):
-    """Draws that were independent from series to series would lose much of it in what their sums average out."""
+    """Draws that were independent from series to series would lose more than half of it in what their sums average out.
+
+    Some of it goes: what the parts say of the total is evidence (80 % intervals of the total's months cover .80, see decision 0011).
+    """
     predictor, inputs = learned
     after = {answer.entity_id: answer.paths for answer in predictor.answers(inputs)}["total"]
     monkeypatch.setattr(forecaster, "coherent", lambda parts, covariance: [part.answer for part in parts])
     before = {answer.entity_id: answer.paths for answer in predictor.answers(inputs)}["total"]
     for width in (1, 12):
         ratio = after[:, :width].sum(axis=1).std() / before[:, :width].sum(axis=1).std()
-        assert 0.75 < ratio < 1.35
+        assert 0.6 < ratio < 1.35
 
 
 def test_answers__of_a_series_without_a_complete_month_are_nothing_beside_others_that_have_some(make_facts, make_months):
