@@ -143,6 +143,17 @@ def test_champion__that_cannot_be_loaded_leaves_the_last_good_one_in_service(own
     assert serving.view.predict("clv", serving.view.champions["clv"].table.entity_ids[0]).model.version == good
 
 
+def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail(served, caplog):
+    def fail(view):
+        raise ZeroDivisionError("a chart without a width")
+
+    serving = Serving(served.serving.store, served.serving.registry, warm=fail)
+    assert serving.refresh()
+    assert serving.view.champions.keys() == served.serving.view.champions.keys()
+    assert "the dashboard fails with ZeroDivisionError" in serving.trouble
+    assert "a chart without a width" in caplog.text
+
+
 def test_new_data__moves_as_of_and_the_predictions(own_settings, snapshot):
     store = open_store(own_settings)
     serving = Serving(store, open_registry(own_settings))

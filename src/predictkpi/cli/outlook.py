@@ -135,11 +135,12 @@ def _scenario(points: float, faster: float, spend: list[str]) -> Scenario:
 
     factors = {}
     for text in spend:
-        channel, equals, percent = text.rpartition("=")
+        channel, _, percent = text.rpartition("=")
+        how = f"--spend {text}: write the channel and the change in percent, for example --spend search=+20"
+        if not channel:
+            raise SettingsError(how)
         try:
             factors[channel] = 1 + float(percent) / 100
-        except ValueError:
-            equals = ""
-        if not (channel and equals):
-            raise SettingsError(f"--spend {text}: write the channel and the change in percent, for example --spend search=+20")
+        except ValueError as error:
+            raise SettingsError(how) from error
     return Scenario(win_rate=points / 100, cycle_days=faster, spend=factors)

@@ -171,8 +171,9 @@ def _replayed_trust(registry: Registry, as_of: pd.Timestamp, champions: Mapping[
         return Trust.none(f"a {serves} of revenue serves, and the past months were replayed with a {kind}")
     try:
         return Trust.from_json(json.loads(newest[_TRUST]))
-    except (KeyError, TypeError, ValueError):
-        return Trust.none("the record of the replay cannot be read: `predictkpi train` writes a new one")
+    except (KeyError, TypeError, ValueError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        return Trust.none(f"the record of the replay cannot be read ({cause}): `predictkpi train` writes a new one")
 
 
 def as_series(predictor: Predictor) -> SeriesForecaster:

@@ -48,6 +48,7 @@ class Serving:
         self.poll_seconds = poll_seconds
         self._store_trouble: str | None = None
         self._registry_trouble: str | None = None
+        self._warm_trouble: str | None = None
         self._warm = warm
         self._view: View | None = None
         self._has_looked = False
@@ -72,7 +73,7 @@ class Serving:
         """Why the view may be older than the data or the registry; None when all is well."""
         view = self._view
         loading = view.troubles if view is not None else []
-        return "; ".join(filter(None, [self._store_trouble, self._registry_trouble, *loading])) or None
+        return "; ".join(filter(None, [self._store_trouble, self._registry_trouble, self._warm_trouble, *loading])) or None
 
     @property
     def view(self) -> View:
@@ -100,12 +101,22 @@ class Serving:
         if self._view is not None and self._view.fingerprint == fingerprint and not is_due:
             return False
         view = self._build(fingerprint, refused)
-        if self._warm is not None:
-            self._warm(view)
+        self._warm_trouble = self._warmed(view)
         self._view, self._has_looked, self._built_at = view, True, time.monotonic()
         versions = {name: champion.ref.version for name, champion in view.champions.items()}
         log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), versions)
         return True
+
+    def _warmed(self, view: View) -> str | None:
+        """Render what is shown first; a page that fails keeps nothing else from being served, and is said to fail."""
+        if self._warm is None:
+            return None
+        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-warm") as pool:
+            error = pool.submit(self._warm, view).exception()
+        if error is None:
+            return None
+        log.error("the dashboard cannot be shown", exc_info=error)
+        return f"the dashboard fails with {type(error).__name__}; the log has the cause"
 
     def _keep_looking(self) -> None:
         with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-look") as pool:

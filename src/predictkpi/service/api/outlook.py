@@ -136,13 +136,14 @@ def _scopes(outlook: Outlook, scopes: list[str] | None, by: str | None) -> list[
 def _spend(given: list[str]) -> Mapping[str, float]:
     found = {}
     for text in given:
-        channel, colon, factor = text.rpartition(":")
+        channel, _, factor = text.rpartition(":")
+        refusal = InvalidRequestError.parameter("spend", f"{text!r}: write channel:factor with a factor from 0 to 10, such as search:1.2")
         try:
             found[channel] = float(factor)
-        except ValueError:
-            colon = ""
-        if not (channel and colon and 0 <= found[channel] <= 10):
-            raise InvalidRequestError.parameter("spend", f"{text!r}: write channel:factor with a factor from 0 to 10, such as search:1.2")
+        except ValueError as error:
+            raise refusal from error
+        if not (channel and 0 <= found[channel] <= 10):
+            raise refusal
     return found
 
 

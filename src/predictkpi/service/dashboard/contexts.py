@@ -11,7 +11,7 @@ from predictkpi.errors import InsufficientDataError
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.cards import Card, cards
-from predictkpi.service.dashboard.number import Number, number
+from predictkpi.service.dashboard.number import Absent, Number, number
 from predictkpi.service.dashboard.outlook import Outlook, outlook
 from predictkpi.service.dashboard.rankings import Customers, Deals, customers, deals
 from predictkpi.service.view import View
@@ -54,6 +54,7 @@ class Overview:
     models: list[ModelChip]
     cards: list[Card]
     number: Number | None
+    number_absent: str
     outlook: Outlook | None
     deals: Deals | None
     customers: Customers | None
@@ -70,6 +71,7 @@ class Overview:
 
 def overview(view: View) -> Overview:
     """Everything on the page at /."""
+    told = number(view)
     return Overview(
         company=view.company.name,
         currency=view.company.currency,
@@ -78,7 +80,8 @@ def overview(view: View) -> Overview:
         facts=_facts(view),
         models=[_chip(view, name) for name in predictor_names()],
         cards=cards(view),
-        number=number(view),
+        number=None if isinstance(told, Absent) else told,
+        number_absent=told.reason if isinstance(told, Absent) else "",
         outlook=outlook(view),
         deals=deals(view),
         customers=customers(view),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +13,6 @@ from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import waterfall
 from predictkpi.service.outlooks import forecasters_of, moved, periods_of
 from predictkpi.service.view import View
-
-log = logging.getLogger(__name__)
 
 SHOWN = {"this_quarter": "This quarter", "this_year": "This year"}
 MOVED = "this_quarter"
@@ -84,6 +81,13 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """The card without its numbers."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Number:
     """The card. ``note`` says why nothing is shown of what moved."""
 
@@ -96,22 +100,15 @@ class Number:
     reason: str
 
 
-def number(view: View) -> Number | None:
-    """The company's total; None where revenue is not served, no period can be summed, or the outlook fails, which the log tells."""
+def number(view: View) -> Number | Absent:
+    """The company's total, or why it cannot be told: revenue is not served, or no period can be summed."""
     try:
-        return _number(view)
-    except PredictKpiError:  # the forecast's own card says why
-        return None
-    except Exception:
-        log.exception("the outlook fails; everything else is served")
-        return None
-
-
-def _number(view: View) -> Number | None:
-    periods = periods_of(view)
+        periods = periods_of(view)
+    except PredictKpiError as error:
+        return Absent(str(error))
     shown = periods.of(c.TOTAL, list(SHOWN))
     if not shown:
-        return None
+        return Absent("The forecast does not reach to the end of the quarter.")
     status, reason = forecasters_of(view).standing(periods.outlook, c.TOTAL)
     steps, note = _moved(view)
     return Number(
@@ -157,8 +154,8 @@ def _moved(view: View) -> tuple[Moved | None, str]:
         return None, "Open deals are not predicted: what moved the forecast cannot be told deal by deal."
     try:
         period, found = moved(view, c.TOTAL, MOVED)
-    except PredictKpiError:
-        return None, "A week ago too little was known for a forecast: what moved cannot be told yet."
+    except PredictKpiError as error:
+        return None, f"What moved since a week ago cannot be told: {error}"
     if found.deals.empty:
         return None, "No deal has moved since last week."
     return _told(found, f.quarter(period.start, view.company.fiscal_year_starts), view), ""
