@@ -116,6 +116,7 @@ def test_scenario__of_spend_brings_later_business_only(get, snapshot):
         ({"win_rate": 0.95}, "win_rate"),
         ({"cycle_days": 500}, "cycle_days"),
         ({"spend": "search"}, "spend"),
+        ({"spend": "sarch:1"}, "spend"),
         ({"spend": "search:much"}, "spend"),
         ({"spend": "search:nan"}, "spend"),
         ({"spend": "search:11"}, "spend"),

@@ -19,7 +19,6 @@ def show_levels(length: Length, asked: Asked) -> None:
     """Print each period of the scopes that ``asked.by`` or ``asked.entity`` choose, the total by default."""
     import pandas as pd
 
-    from predictkpi.cli.outlook import scopes_of
     from predictkpi.cli.outlook_tables import show_source, source_columns
     from predictkpi.cli.render import machine, out
     from predictkpi.core import columns as c
@@ -34,7 +33,7 @@ def show_levels(length: Length, asked: Asked) -> None:
     snapshot = store.snapshot(instant(asked.as_of, store))
     forecasters = Forecasters.of(open_registry(settings), snapshot.as_of)
     outlook = forecasters.outlook(snapshot)
-    scopes = scopes_of(outlook, asked.entity, asked.by)
+    scopes = outlook.chosen(asked.entity, asked.by)
     found = pd.concat([levels(outlook, snapshot, scope, freq).head(asked.horizon) for scope in scopes], ignore_index=True)
     if asked.format_ is not Format.TABLE:
         standing = {scope: forecasters.standing(outlook, scope) for scope in scopes}

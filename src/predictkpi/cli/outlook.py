@@ -9,7 +9,6 @@ import typer
 from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 
 if TYPE_CHECKING:
-    from predictkpi.outlook import Outlook
     from predictkpi.outlook.moves import Moves
     from predictkpi.outlook.periods import Periods
     from predictkpi.outlook.scenarios import Scenario
@@ -73,7 +72,7 @@ def outlook(
     snapshot = store.snapshot(instant(as_of, store))
     forecasters = Forecasters.of(open_registry(settings), snapshot.as_of)
     plain = forecasters.outlook(snapshot)
-    scopes = scopes_of(plain, scope, by)
+    scopes = plain.chosen(scope, by)
     periods = Periods(plain, snapshot)
     console = out()
     if moved is not None:
@@ -92,41 +91,15 @@ def outlook(
     show_periods(console, shown, beside, plain, forecasters)
 
 
-def scopes_of(plain: Outlook, scopes: list[str] | None, by: str | None) -> list[str]:
-    """Those asked for, the total by default; raises `UnknownEntityError` or `UnknownNameError` for what is not there."""
-    from predictkpi.core import columns as c
-    from predictkpi.errors import UnknownNameError
-    from predictkpi.predictors.revenue.scopes import dimensions_of, series_by
-
-    if by is None:
-        chosen = list(dict.fromkeys(scopes or [c.TOTAL]))
-        for scope in chosen:
-            plain.place(scope)
-        return chosen
-    members = series_by(plain.scopes, by)
-    if not members:
-        raise UnknownNameError.among("dimension", by, known={dimensions_of(name) for name in plain.scopes} - {""})
-    return members
-
-
 def _moves(forecasters: Forecasters, periods: Periods, scopes: list[str], names: list[str], days: int) -> list[tuple[str, Moves]]:
     """By name of the period; raises `InsufficientDataError` where one could not be forecast then."""
     import pandas as pd
 
-    from predictkpi.errors import InsufficientDataError
-    from predictkpi.outlook.moves import moves
+    from predictkpi.outlook.moves import moved_in
 
-    now, after = periods.outlook, periods.snapshot
-    before = after.at(after.as_of - pd.Timedelta(days=days))
+    before = periods.snapshot.at(periods.snapshot.as_of - pd.Timedelta(days=days))
     then = forecasters.outlook(before)
-    found = []
-    for scope in scopes:
-        for one in periods.of(scope, names):
-            step = moves(then, now, before=before, after=after, scope=scope, start=one.start, end=one.end)
-            if step is None:
-                raise InsufficientDataError(f"{scope}, {one.name}: it could not be forecast as of {before.as_of:%Y-%m-%d}")
-            found.append((one.name, step))
-    return found
+    return [(name, moved_in(periods, then, before, scope=scope, name=name)[1]) for scope in scopes for name in names]
 
 
 def _scenario(points: float, faster: float, spend: list[str]) -> Scenario:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Status(StrEnum):
@@ -30,9 +31,14 @@ class Company(_Frozen):
     currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
     time_zone: str = Field("UTC", description="IANA name; every instant in the store is local time of this zone")
     fiscal_year_starts: int = Field(1, ge=1, le=12, description="first month of the fiscal year")
-    country: str | None = Field(
-        None, pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="whose public holidays are days off: DE, or with its region DE-BY"
-    )
+    country: str | None = Field(None, description="whose public holidays are days off, ISO 3166: DE, or with its region DE-BY")
+
+    @field_validator("country")
+    @classmethod
+    def _is_code(cls, country: str | None) -> str | None:
+        if country is not None and not re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", country):
+            raise ValueError(f"{country!r} is no country code; write its two capital letters, such as DE, or with a region DE-BY")
+        return country
 
 
 class Statistic(_Frozen):

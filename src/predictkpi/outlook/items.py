@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,13 @@ class Items:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Items:
-        """All revenue known to the snapshot."""
+        """All revenue known to the snapshot. Made once per snapshot: do not modify."""
+        if snapshot not in _SEEN:
+            _SEEN[snapshot] = cls._made(snapshot)
+        return _SEEN[snapshot]
+
+    @classmethod
+    def _made(cls, snapshot: Snapshot) -> Items:
         deals = deal_table(snapshot)
         won = deals[deals[OUTCOME] == c.WON]
         orders = snapshot.orders[[c.ORDER_ID, c.DS, c.AMOUNT, c.CUSTOMER_ID, c.PRODUCT, c.DEAL_ID]]
@@ -56,6 +63,9 @@ class Items:
         if not linked:
             orders = pd.concat([orders.assign(**{OPENED: pd.NaT, WON_AT: pd.NaT}), _stand_ins(won)], ignore_index=True)
         return cls(with_members(orders, snapshot), linked)
+
+
+_SEEN: WeakKeyDictionary[Snapshot, Items] = WeakKeyDictionary()
 
 
 def membership(rows: pd.DataFrame, scopes: Sequence[str]) -> npt.NDArray[np.bool_]:

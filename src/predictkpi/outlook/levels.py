@@ -9,6 +9,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq, shift, start_of
 from predictkpi.errors import UnknownNameError
+from predictkpi.outlook.growth import GROWTH_LEVELS, LEVELS, growth, quantiles
 from predictkpi.outlook.outlook import Outlook
 from predictkpi.outlook.weeks import weeks_of
 from predictkpi.snapshot import Snapshot
@@ -16,12 +17,9 @@ from predictkpi.snapshot import Snapshot
 Floats = npt.NDArray[np.float64]
 
 FREQS: tuple[Freq, ...] = ("W", "M", "Q")
-QUANTILES = {"q025": 0.025, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q975": 0.975}
 GROWTHS = ("previous", "year_before")
-_OF_GROWTH = ("q10", "q50", "q90")
-LEVEL_COLUMNS = [c.SCOPE, c.FREQ, c.DS, "mean", *QUANTILES, *(f"growth_{base}_{name}" for base in GROWTHS for name in _OF_GROWTH)]
+LEVEL_COLUMNS = [c.SCOPE, c.FREQ, c.DS, "mean", *LEVELS, *(f"growth_{base}_{name}" for base in GROWTHS for name in GROWTH_LEVELS)]
 _YEAR: dict[Freq, int] = {"W": 52, "M": 12, "Q": 4}
-_LEAST_BASES = 0.95
 
 
 def levels(outlook: Outlook, snapshot: Snapshot, scope: str, freq: Freq) -> pd.DataFrame:
@@ -38,10 +36,12 @@ def levels(outlook: Outlook, snapshot: Snapshot, scope: str, freq: Freq) -> pd.D
     starts = sorted(whole)
     rows = []
     for ds, paths in ahead.items():
-        quantiles = np.quantile(paths, list(QUANTILES.values()))
-        bases = [starts.index(ds) - back for back in (1, _YEAR[freq])]
-        growth = [_growth(paths, whole[starts[place]] if place >= 0 else None) for place in bases]
-        rows.append((scope, freq, ds, float(paths.mean()), *quantiles, *np.concatenate(growth)))
+        row: dict[str, object] = {c.SCOPE: scope, c.FREQ: freq, c.DS: ds, "mean": float(paths.mean()), **quantiles(paths)}
+        for base, back in zip(GROWTHS, (1, _YEAR[freq]), strict=True):
+            place = starts.index(ds) - back
+            grown = growth(paths, whole[starts[place]] if place >= 0 else None) or {}
+            row |= {f"growth_{base}_{name}": value for name, value in grown.items()}
+        rows.append(row)
     return pd.DataFrame(rows, columns=LEVEL_COLUMNS)
 
 
@@ -66,10 +66,3 @@ def _by_week(outlook: Outlook, snapshot: Snapshot, scope: str) -> tuple[dict[pd.
     weeks = weeks_of(outlook, snapshot, scope)
     known = {pd.Timestamp(str(ds)): np.full(len(weeks.paths), float(value)) for ds, value in weeks.history.items()}
     return known, dict(zip(weeks.starts, weeks.paths.T, strict=True))
-
-
-def _growth(paths: Floats, base: Floats | None) -> Floats:
-    if base is None or (base > 0).mean() < _LEAST_BASES:
-        return np.full(len(_OF_GROWTH), np.nan)
-    above = base > 0
-    return np.quantile(paths[above] / base[above] - 1, [QUANTILES[name] for name in _OF_GROWTH])

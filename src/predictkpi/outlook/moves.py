@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.errors import FutureAccessError
+from predictkpi.errors import FutureAccessError, InsufficientDataError
 from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.kpis.deals import OUTCOME, deal_table
 from predictkpi.outlook.items import Items, membership
 from predictkpi.outlook.outlook import Outlook
+from predictkpi.outlook.periods import PeriodOutlook, Periods
 from predictkpi.snapshot import Snapshot
 
 NEW, WON, LOST, SLIPPED, CHANCES, AMOUNTS = "new", "won", "lost", "slipped", "chances", "amounts"
@@ -63,6 +64,20 @@ def moves(
     steps = {step: float(deals.loc[deals["step"] == step, "change"].sum()) for step in STEPS}
     steps[MODEL] = last - first - sum(steps.values())
     return Moves(scope, then.as_of, now.as_of, first, last, steps, deals)
+
+
+def moved_in(periods: Periods, then: Outlook, before: Snapshot, *, scope: str, name: str) -> tuple[PeriodOutlook, Moves]:
+    """A named period of the outlook of now, and what moved it since ``then`` (made of ``before``).
+
+    Raises `InsufficientDataError` where the period cannot be summed, or could not be then, `UnknownEntityError` for a scope.
+    """
+    one = next(iter(periods.of(scope, [name])), None)
+    if one is None:
+        raise InsufficientDataError(f"{scope}, {name}: the forecast does not reach to its end")
+    found = moves(then, periods.outlook, before=before, after=periods.snapshot, scope=scope, start=one.start, end=one.end)
+    if found is None:
+        raise InsufficientDataError(f"{scope}, {name}: it could not be forecast as of {then.as_of:%Y-%m-%d}")
+    return one, found
 
 
 def _deal_moves(

@@ -23,7 +23,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
-from predictkpi.errors import InsufficientDataError, UnknownEntityError
+from predictkpi.errors import InsufficientDataError, UnknownEntityError, UnknownNameError
 from predictkpi.kpis.deals import deal_table
 from predictkpi.outlook.book import Book
 from predictkpi.outlook.items import Items, PastSplit
@@ -32,7 +32,7 @@ from predictkpi.outlook.trust import Trust
 from predictkpi.predictors.revenue.forecaster import SeriesForecaster
 from predictkpi.predictors.revenue.paths import Answer
 from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
-from predictkpi.predictors.revenue.scopes import entity_id_of, scope_of
+from predictkpi.predictors.revenue.scopes import dimensions_of, entity_id_of, scope_of, series_by
 from predictkpi.predictors.revenue.table import with_members
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
@@ -74,6 +74,21 @@ class Outlook:
         if scope not in self.answers:
             raise UnknownEntityError(f"no revenue known before {self.as_of.isoformat()} for {scope!r}; there are: {', '.join(self.scopes)}")
         return self.scopes.index(scope)
+
+    def chosen(self, scopes: Sequence[str] | None, by: str | None) -> list[str]:
+        """The scopes named, the total by default, or with ``by`` the members of a dimension (``region``, ``region,segment``).
+
+        Raises `UnknownEntityError` or `UnknownNameError` for what is not there.
+        """
+        if by is None:
+            names = list(dict.fromkeys(scopes or [c.TOTAL]))
+            for name in names:
+                self.place(name)
+            return names
+        members = series_by(self.scopes, by)
+        if not members:
+            raise UnknownNameError.among("dimension", by, known={dimensions_of(name) for name in self.scopes} - {""})
+        return members
 
     def revenue(self, scope: str) -> Floats:
         """Sample paths ``(draws, H)``."""

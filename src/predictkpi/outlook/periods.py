@@ -13,6 +13,7 @@ from predictkpi.core.periods import Freq, shift, start_of
 from predictkpi.errors import UnknownNameError
 from predictkpi.kpis.attainment import attainments
 from predictkpi.kpis.targets import Actuals, Plan, Target, make_plan
+from predictkpi.outlook.growth import GROWTH_LEVELS, growth, quantiles
 from predictkpi.outlook.outlook import Outlook
 from predictkpi.snapshot import Snapshot
 
@@ -27,9 +28,6 @@ PERIODS: dict[str, tuple[Freq, int]] = {
     "this_year": ("Y", 0),
 }
 """Named periods: length, and how many after the running one. Quarters and years are fiscal."""
-LEVELS = {"q025": 0.025, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q975": 0.975}
-_GROWTH_LEVELS = {"q10": 0.10, "q50": 0.50, "q90": 0.90}
-_LEAST_BASES = 0.95
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Periods:
             start=start,
             end=end,
             mean=float(sums.mean()),
-            quantiles=_quantiles(sums, LEVELS),
+            quantiles=quantiles(sums),
             growth=self._growth(scope, freq, start, sums),
             booked=booked,
             from_deals=_part(deals),
@@ -153,9 +151,9 @@ class Periods:
         found = {}
         for name, back in bases.items():
             begin = self._shift(start, -back, freq)
-            base = self.outlook.sums(scope, begin, self._shift(begin, 1, freq))
-            if base is not None and (base > 0).mean() >= _LEAST_BASES:
-                found[name] = _quantiles((sums / np.where(base > 0, base, np.nan) - 1)[base > 0], _GROWTH_LEVELS)
+            grown = growth(sums, self.outlook.sums(scope, begin, self._shift(begin, 1, freq)))
+            if grown is not None:
+                found[name] = grown
         if freq == "Y":
             found |= self._cagr(scope, start, sums)
         return found
@@ -167,7 +165,7 @@ class Periods:
             years, first = years + 1, base
         if years < 2 or first is None or not (first > 0).all():
             return {}
-        return {"cagr": _quantiles(np.maximum(sums / first, 0.0) ** (1 / years) - 1, _GROWTH_LEVELS)}
+        return {"cagr": quantiles(np.maximum(sums / first, 0.0) ** (1 / years) - 1, GROWTH_LEVELS)}
 
     def _target(self, scope: str, freq: Freq, start: pd.Timestamp) -> Target | None:
         if scope not in self._plans:
@@ -192,10 +190,6 @@ class Periods:
 
     def _shift(self, start: pd.Timestamp, count: int, freq: Freq) -> pd.Timestamp:
         return shift(start, count, freq, fiscal_year_starts=self._fiscal)
-
-
-def _quantiles(values: Floats, levels: dict[str, float]) -> dict[str, float]:
-    return dict(zip(levels, map(float, np.quantile(values, list(levels.values()))), strict=True))
 
 
 def _part(values: Floats) -> Part:

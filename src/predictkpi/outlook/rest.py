@@ -13,10 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.periods import shift, start_of
 from predictkpi.outlook.items import Items, PastSplit, past_split
 from predictkpi.predictors.revenue.point import point_path, prepare
-from predictkpi.predictors.revenue.table import FIRST_DAY_OF_A_WHOLE_MONTH
+from predictkpi.predictors.revenue.table import first_whole_month
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,7 +24,7 @@ _YEAR = 12
 
 def split_for(items: Items, as_of: pd.Timestamp, scopes: Sequence[str], *, horizons: int) -> PastSplit:
     """The split of all revenue since the first whole month."""
-    first = first_month(items.frame[c.DS].min()) if len(items.frame) else as_of
+    first = first_whole_month(items.frame[c.DS].min()) if len(items.frame) else as_of
     return past_split(items, as_of, scopes, horizons=horizons, first=first)
 
 
@@ -48,8 +47,3 @@ def usual_rest(split: PastSplit) -> Floats:
         known = split.from_rest[:, : split.complete(step), step][:, -_YEAR:]
         means.append(known.mean(axis=1) if known.shape[1] else np.zeros(len(known)))
     return np.stack(means, axis=1)
-
-
-def first_month(first: pd.Timestamp) -> pd.Timestamp:
-    """The first month that the records cover whole."""
-    return start_of(first, "M") if first.day <= FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")

@@ -22,10 +22,11 @@ from predictkpi.kpis.deals import CLOSED_AT, OUTCOME, deal_table
 from predictkpi.outlook.book import Book
 from predictkpi.outlook.items import OPENED, Items, membership, past_split
 from predictkpi.outlook.outlook import Outlook
-from predictkpi.outlook.rest import first_month, usual_rest
+from predictkpi.outlook.rest import usual_rest
 from predictkpi.predictors.close_time.portfolio import OpenDeals
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.predictors.revenue.reconcile import constraints, raised, reconciled
+from predictkpi.predictors.revenue.table import first_whole_month
 from predictkpi.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -62,7 +63,7 @@ class Scenario:
     @property
     def is_plain(self) -> bool:
         """Whether nothing is changed."""
-        return not self.win_rate and not self.cycle_days and all(factor == 1 for factor in self.spend.values())
+        return not self.win_rate and not self.cycle_days and not self.spend
 
 
 def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int = 0) -> Outlook:
@@ -164,7 +165,7 @@ def _usual_of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot) ->
     of_deals = Items(items.frame[items.frame[OPENED].notna()], items.is_linked)
     if not len(of_deals.frame):
         return np.zeros_like(outlook.booked)
-    first = first_month(items.frame[c.DS].min())
+    first = first_whole_month(items.frame[c.DS].min())
     return usual_rest(past_split(of_deals, snapshot.as_of, outlook.scopes, horizons=horizon, first=first))
 
 

@@ -13,12 +13,12 @@ from predictkpi.kpis import get_kpi
 from predictkpi.kpis.base import Kpi
 from predictkpi.kpis.targets import split_scope
 from predictkpi.kpis.trends import settled, unwatchable
+from predictkpi.outlook.growth import LEVELS
 from predictkpi.predictors.revenue.forecaster import HORIZON
 from predictkpi.predictors.revenue.kpi_series import Scale, forecast_series
 from predictkpi.predictors.revenue.paths import Answer
 from predictkpi.snapshot import Snapshot
 
-LEVELS = {"q025": 0.025, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q975": 0.975}
 FORECAST_COLUMNS = [c.KPI, c.SCOPE, c.AS_OF, c.DS, c.HORIZON, "mean", *LEVELS, c.STATUS, c.REASON]
 
 

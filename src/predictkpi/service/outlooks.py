@@ -7,10 +7,9 @@ from typing import cast
 import pandas as pd
 
 from predictkpi.core.periods import Freq
-from predictkpi.errors import InsufficientDataError
 from predictkpi.outlook import Outlook
 from predictkpi.outlook.levels import levels
-from predictkpi.outlook.moves import Moves, moves
+from predictkpi.outlook.moves import Moves, moved_in
 from predictkpi.outlook.periods import PeriodOutlook, Periods
 from predictkpi.outlook.reasons import reasons
 from predictkpi.pipelines.outlook import Forecasters, as_series
@@ -38,15 +37,9 @@ def moved(view: View, scope: str, period: str, *, days: int = USUAL_DAYS) -> tup
     Raises `UnknownEntityError` for a scope, `InsufficientDataError` where the period cannot be summed, or could not be then.
     """
     now = periods_of(view)
-    found = now.of(scope, [period])
-    if not found:
-        raise InsufficientDataError(f"{period}: the forecast does not reach to its end")
+    now.outlook.place(scope)
     then = cast(Outlook, view.page("outlook-then", lambda view: _then(view, days))) if days == USUAL_DAYS else _then(view, days)
-    start, end, before = found[0].start, found[0].end, view.snapshot.at(then.as_of)
-    steps = moves(then, now.outlook, before=before, after=view.snapshot, scope=scope, start=start, end=end)
-    if steps is None:
-        raise InsufficientDataError(f"{scope}, {period}: it could not be forecast as of {then.as_of:%Y-%m-%d}")
-    return found[0], steps
+    return moved_in(now, then, view.snapshot.at(then.as_of), scope=scope, name=period)
 
 
 def levels_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:

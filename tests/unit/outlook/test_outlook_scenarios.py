@@ -141,3 +141,8 @@ def test_spend__of_a_channel_without_cost_is_refused(outlook, now, company):
 def test_spend__of_an_unknown_channel_is_refused_though_nothing_changes(outlook, now):
     with pytest.raises(UnknownNameError, match="search"):
         under(outlook, Scenario(spend={"sarch": 1.0}), now)
+
+
+def test_scenario__that_names_a_channel_is_not_plain_so_that_a_wrong_name_is_told():
+    assert Scenario().is_plain
+    assert not Scenario(spend={"sarch": 1.0}).is_plain

@@ -111,3 +111,23 @@ def test_read_mapping__says_once_what_the_defaults_have_wrong(read):
 def test_read_mapping__absent_file(tmp_path):
     with pytest.raises(MappingError, match=r"none\.yaml"):
         read_mapping(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("country", "says"),
+    [
+        ("Germany", "two capital letters, such as DE"),
+        ("XQ", "no public holidays are known for the country 'XQ'"),
+        ("DE-XX", "no region 'XX' of DE"),
+    ],
+)
+def test_country__that_has_no_known_holidays_is_refused_with_the_way_out(read, country, says):
+    with pytest.raises(MappingError, match=says):
+        read(GOOD.replace("currency: USD", f"currency: USD, country: {country}"))
+
+
+def test_country__may_be_one_or_a_region_of_it(read):
+    assert [read(GOOD.replace("currency: USD", f"currency: USD, country: {code}")).company.country for code in ("DE", "DE-BY")] == [
+        "DE",
+        "DE-BY",
+    ]

@@ -31,7 +31,7 @@ HORIZON = 12
 IS_MISSING = "is_missing"
 _SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64", IS_MISSING: "bool"}
 # Records that begin later in a month than this day are taken to hold only a part of that month.
-FIRST_DAY_OF_A_WHOLE_MONTH = 7
+_FIRST_DAY_OF_A_WHOLE_MONTH = 7
 # A company that usually has so many orders a month has records missing in a month without any.
 _USUAL_ORDERS = 5
 # An order recorded later than this after it was booked came with an old stock of records, not late.
@@ -93,7 +93,7 @@ def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
     if not len(orders):
         return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _SERIES.items()})
     first = orders[c.DS].min()
-    begins = start_of(first, "M") if first.day <= FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
+    begins = first_whole_month(first)
     rows, running = members_of(snapshot, crossed), start_of(snapshot.as_of, "M")
     months = complete_periods(begins, snapshot.as_of, "M").append(pd.DatetimeIndex([running]))
     wide = rows.pivot_table(index=c.UNIQUE_ID, columns=c.DS, values=[c.Y, TO_DATE], aggfunc="sum").sort_index()
@@ -109,6 +109,11 @@ def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
     frame[c.Y] = frame[c.Y].where(frame[c.DS] != running)
     frame[IS_MISSING] = frame[c.DS].isin(_missing_months(rows, months))
     return frame.astype(_SERIES).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
+
+
+def first_whole_month(first: pd.Timestamp) -> pd.Timestamp:
+    """The first month that records beginning at ``first`` cover whole."""
+    return start_of(first, "M") if first.day <= _FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
 
 
 def _missing_months(rows: pd.DataFrame, months: pd.DatetimeIndex) -> pd.DatetimeIndex:

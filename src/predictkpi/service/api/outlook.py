@@ -13,7 +13,7 @@ from predictkpi.outlook import Outlook, Trust
 from predictkpi.outlook.periods import PERIODS, PeriodOutlook, Periods
 from predictkpi.outlook.scenarios import Scenario
 from predictkpi.pipelines.outlook import what_if
-from predictkpi.predictors.revenue.scopes import dimensions_of, label_of, series_by
+from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.outlook_schemas import (
@@ -119,18 +119,12 @@ def _replay(trust: Trust) -> Replay:
 
 
 def _scopes(outlook: Outlook, scopes: list[str] | None, by: str | None) -> list[str]:
-    if by is None:
-        chosen = list(dict.fromkeys(scopes or [c.TOTAL]))
-        for name in chosen:
-            outlook.place(name)
-        return chosen
-    if scopes:
+    if by is not None and scopes:
         raise InvalidRequestError.parameter("by", "give either scope or by, not both")
-    members = series_by(outlook.scopes, by)
-    if not members:
-        known = sorted({dimensions_of(name) for name in outlook.scopes} - {""})
-        raise InvalidRequestError.parameter("by", f"no outlook by {by!r}; there are: {'; '.join(known)}")
-    return members
+    try:
+        return outlook.chosen(scopes, by)
+    except UnknownNameError as error:
+        raise InvalidRequestError.parameter("by", str(error)) from error
 
 
 def _spend(given: list[str]) -> Mapping[str, float]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from predictkpi.core import columns as c
-from predictkpi.outlook.levels import GROWTHS, QUANTILES
+from predictkpi.outlook.levels import GROWTHS, LEVELS
 from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.service.api.outlook import PROBLEMS, source_of
 from predictkpi.service.dependencies import CurrentView
@@ -71,7 +71,7 @@ def _told(view: View, scope: str) -> dict[str, Any]:
 
 def _point(row: dict[Any, Any]) -> LevelPoint:
     growth = {base: _spread(row, base) for base in GROWTHS}
-    return LevelPoint(ds=row[c.DS], expected=row["mean"], growth=Growths(**growth), **{name: row[name] for name in QUANTILES})
+    return LevelPoint(ds=row[c.DS], expected=row["mean"], growth=Growths(**growth), **{name: row[name] for name in LEVELS})
 
 
 def _spread(row: dict[Any, Any], base: str) -> GrowthSpread | None:

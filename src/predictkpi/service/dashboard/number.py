@@ -161,9 +161,14 @@ def _moved(view: View) -> tuple[Moved | None, str]:
     return _told(found, f.quarter(period.start, view.company.fiscal_year_starts), view), ""
 
 
+def _title(step: str, change: float) -> str:
+    """A win takes from the period's forecast what it booked before the period began."""
+    return "won before it" if step == "won" and change < 0 else STEPS[step]
+
+
 def _told(found: Moves, quarter: str, view: View) -> Moved:
     currency = view.company.currency
-    steps = {STEPS[step]: change for step, change in found.steps.items() if f.amount(change) != f.amount(0.0)}
+    steps = {_title(step, change): change for step, change in found.steps.items() if f.amount(change) != f.amount(0.0)}
     words = ", ".join(f"{name} {f.signed_amount(change)}" for name, change in steps.items())
     description = (
         f"Expected revenue of {quarter}: {f.money(found.start, currency)} on {f.date(found.since)}, "
