@@ -47,6 +47,14 @@ def test_won__counts_what_the_deal_brought(moved, now):
     assert won["after"] == pytest.approx(now.orders.loc[now.orders["deal_id"] == won["deal_id"], "amount"].sum())
 
 
+def test_new__counts_what_is_expected_of_the_deal_with_the_replayed_yield(moved, outlook):
+    new = moved.deals[moved.deals["step"] == "new"].iloc[0]
+    place = outlook.book.deals.inputs["entity_id"].tolist().index(new["deal_id"])
+    expected = outlook.book.by_deal()[place] * outlook.trust.yields(12)
+    assert new["after"] == pytest.approx(expected[:2].sum()), "November and December"
+    assert outlook.trust.yields(12)[0] == 0.9
+
+
 def test_scope__has_its_own_deals(earlier, outlook, then, now):
     found = moves(earlier, outlook, before=then, after=now, scope="team=Growth", **QUARTER)
     teams = now.deals.set_index("deal_id")["team"]

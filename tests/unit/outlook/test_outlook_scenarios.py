@@ -62,6 +62,13 @@ def test_spend__brings_customers_whose_revenue_grows_month_by_month(outlook, now
     assert more == pytest.approx(-less)
 
 
+def test_spend__brings_nobody_before_its_lag(outlook, now, monkeypatch):
+    monkeypatch.setattr("predictkpi.outlook.scenarios.lag_of", lambda snapshot: 61)
+    more = means(under(outlook, Scenario(spend={"search": 1.5}), now)) - means(outlook)
+    assert np.abs(more[:2]).max() < 1e-6
+    assert more[2] > 0
+
+
 def test_spend__counts_in_its_channel_and_adds_up_over_the_others(outlook, now):
     found = under(outlook, Scenario(spend={"search": 2.0}), now)
     gain = {scope: (means(found, scope) - means(outlook, scope))[-1] for scope in outlook.scopes}
