@@ -17,10 +17,6 @@ from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.predictors import predictor_names
 from predictkpi.service.state import Serving
 
-# The registry silences MLflow's own warnings while it speaks to it, but Python's filters belong to the process, not to a thread: here the
-# test registers a model while the service polls, and one of the two may lift the other's silence.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
 PATIENCE_SECONDS = 30
 
 

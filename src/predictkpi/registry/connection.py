@@ -36,6 +36,32 @@ PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1
 CONNECT_SECONDS = 3.0
 
 
+_IGNORE_ALL = ("ignore", None, Warning, None, 0)
+_quiet_lock = threading.Lock()
+_quiet_threads = 0
+_was_quiet = False
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings while any thread is inside. Filters belong to the process, so that the last to leave takes the silence back.
+
+    `warnings.catch_warnings` would give each thread the filters back that it found, and one thread those of another.
+    """
+    global _quiet_threads, _was_quiet
+    with _quiet_lock:
+        _was_quiet = _IGNORE_ALL in warnings.filters if not _quiet_threads else _was_quiet
+        _quiet_threads += 1
+        warnings.simplefilter("ignore")
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_threads -= 1
+            if not _quiet_threads and not _was_quiet and _IGNORE_ALL in warnings.filters:
+                warnings.filters.remove(_IGNORE_ALL)  # type: ignore[attr-defined]
+
+
 class Connection:
     """One tracking and registry URI; the client is made, and the server looked for, on first use."""
 
@@ -59,8 +85,7 @@ class Connection:
         """The mlflow package, imported now, with this URI in force."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             import mlflow
             import mlflow.pyfunc
         logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -80,8 +105,7 @@ class Connection:
     @contextmanager
     def speaking(self, action: str) -> Iterator[MlflowClient]:
         """Talk to MLflow; whatever goes wrong on the wire or behind it becomes a `RegistryError` that names the action."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow warns of its own deprecations and of pandas', which no user can act on
+        with quiet():  # MLflow warns of its own deprecations and of pandas', which no user can act on
             try:
                 yield self.client
             except self._failures() as error:
