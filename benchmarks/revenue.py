@@ -6,7 +6,7 @@
 statsforecast's automatic models; sMAPE, MASE, CPU seconds per 1,000 series. ``business``: 150 of its monthly business series beside
 AutoGluon's statistical models. ``hierarchy``: Australian and US retail, every node, six origins a year apart, twelve months ahead; MASE by
 level. ``short``: coverage of the 80 % and 95 % intervals of months, quarter and year totals and growth, and MSIS, on whole histories and on
-their last 36 and 24 months. Ours against each by a paired bootstrap over series. A data set or peer that is not at hand is named as missing.
+their last 36 and 24 months. Ours against each by a paired bootstrap over series. What is not at hand is named as missing.
 ``--quick``: every fifth series, two origins, 100 resamples.
 """
 
