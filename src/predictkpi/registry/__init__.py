@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
+from predictkpi.registry.kept import KeptTraining, keep, read_kept
 from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
 from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
 
@@ -12,10 +13,13 @@ __all__ = [
     "ChildRecord",
     "DataDigest",
     "DatasetRecord",
+    "KeptTraining",
     "Registry",
     "RunRecord",
     "TrainingRecord",
     "code_version",
     "data_digest",
     "environment",
+    "keep",
+    "read_kept",
 ]

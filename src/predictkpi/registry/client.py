@@ -46,6 +46,11 @@ class Registry:
         self._connection = Connection(tracking_uri)
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
 
+    @property
+    def kept_root(self) -> Path:
+        """Folder of trainings that wait for the registry to come back."""
+        return self._artifact_root.parent / "kept"
+
     def check(self) -> None:
         """Raise `RegistryError` now, before hours of work, if MLflow cannot be reached."""
         with self._connection.speaking("look for experiments") as client:
