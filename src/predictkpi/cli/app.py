@@ -21,6 +21,7 @@ from predictkpi.cli import (
     serve,
     sync,
     targets,
+    tune,
 )
 
 _debug = False
@@ -67,6 +68,7 @@ for command, panel in (
     (alerts.alerts, DATA),
     (lifecycle.train, MODELS),
     (lifecycle.evaluate, MODELS),
+    (tune.tune, MODELS),
     (lifecycle.models, MODELS),
     (lifecycle.promote, MODELS),
     (forecasts.forecast, ANSWERS),

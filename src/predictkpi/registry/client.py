@@ -17,6 +17,7 @@ from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
 from predictkpi.registry.connection import Connection
 from predictkpi.registry.provenance import requirements
+from predictkpi.registry.search_runs import SearchRuns
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -218,6 +219,11 @@ class Registry:
                 (Path(folder) / name).write_bytes(png)
             if record.tables or record.figures:
                 self._connection.client.log_artifacts(run_id, folder, "backtest")
+
+    def search_runs(self, predictor: str) -> SearchRuns:
+        """Where a search for better settings of this predictor is written down."""
+        with self._connection.speaking(f"look for the experiment of {predictor}"):
+            return SearchRuns(self._connection, self._experiment(predictor))
 
 
 def _sample(inputs: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,278 @@
+"""Tune: search for better settings on past days, then hold them against the current ones on newer days; nothing is promoted."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from predictkpi.backtest.gate import GateDecision, decide
+from predictkpi.backtest.run import run_backtest
+from predictkpi.errors import InsufficientDataError, SettingsError, StoreError
+from predictkpi.pipelines.candidates import fold_rule, hyperparameters, make_model, read_yaml
+from predictkpi.pipelines.search_days import Days, choose_days
+from predictkpi.pipelines.search_space import Space, plain, read_space
+from predictkpi.pipelines.study import PATIENCE, Bound, SavedSearch, open_search, optuna_module
+from predictkpi.predictors import predictor_class
+from predictkpi.protocol import MODEL, Predictor
+from predictkpi.registry import Registry, SearchRuns, code_version, data_digest
+from predictkpi.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+    from predictkpi.store import Store
+
+TRIALS = 30
+FOUND, CURRENT = "found", "current"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """None is no limit. ``trials``: of the whole search, with those of earlier calls; ``seconds``: of this call, for the search itself."""
+
+    trials: int | None = TRIALS
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a search is. ``number`` 0 are the current settings, ``fold`` 0 is the oldest; ``best``: lowest share of the current loss."""
+
+    number: int
+    fold: int
+    folds: int
+    best: float | None
+
+
+Progress = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class TuneReport:
+    """What a search has found.
+
+    ``share``: loss of the best trial over that of the current settings, mean over the search's folds; None where no trial is complete.
+    ``settings``: the predictor's whole YAML with the best settings in it; those in force where nothing better was found.
+    ``decision``: found against current on the held-out days; None where nothing was found to compare.
+    """
+
+    predictor: str
+    note: str
+    counts: Mapping[str, int]
+    killed: int
+    searched_on: tuple[pd.Timestamp, ...]
+    held_out: tuple[pd.Timestamp, ...]
+    share: float | None
+    settings: Mapping[str, Any]
+    decision: GateDecision | None
+    verdict: str
+    run_id: str
+
+    @property
+    def is_better(self) -> bool:
+        """Whether a trial had a lower loss than the current settings on the days of the search."""
+        return self.decision is not None
+
+    def as_yaml(self) -> str:
+        """For ``models/<predictor>.yaml``."""
+        return yaml.safe_dump(dict(self.settings), sort_keys=False, allow_unicode=True)
+
+
+def tune(
+    store: Store,
+    registry: Registry,
+    predictor: str,
+    *,
+    models_dir: Path,
+    folder: Path,
+    limits: Limits,
+    as_of: pd.Timestamp | None = None,
+    seed: int = 0,
+    fresh: bool = False,
+    on_progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> TuneReport:
+    """Search until a limit is reached, going on from where an earlier call stopped (``folder`` keeps it), and compare once at the end.
+
+    Raises `SettingsError` for a wrong search space or without Optuna, `InsufficientDataError` where the history is too short to search and
+    to compare on days of their own, `ConflictError` while another process searches, `RegistryError` before the work begins.
+    """
+    optuna_module()
+    space = read_space(predictor, models_dir)
+    model = make_model(predictor, models_dir)
+    if store.is_empty:
+        raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
+    registry.check()
+    snapshot = store.snapshot(as_of)
+    days = choose_days(fold_rule(model.spec, models_dir), model, snapshot)
+    code = code_version()
+    bound = Bound(
+        data=data_digest(days.past).sha256,
+        cutoffs=_dates(days.search),
+        space=json.dumps(plain(space), sort_keys=True),
+        settings=json.dumps(hyperparameters(model), sort_keys=True, default=str),
+        code=f"{code.package} {code.commit}".strip(),
+        seed=seed,
+    )
+    with open_search(folder, predictor, bound, space, fresh=fresh) as search:
+        runs = registry.search_runs(predictor)
+        params = {"seed": seed, "searched on": bound.cutoffs, "held out": _dates(days.held_out), "space": bound.space}
+        runs.open(bound.digest, name=f"search {predictor}", params=params, fresh=search.is_new)
+        tell = on_progress or (lambda step: None)
+        return _Tuning(predictor, models_dir, snapshot, days, space, limits, search, runs, tell, clock, clock()).run()
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """One call's way through `tune`."""
+
+    name: str
+    models_dir: Path
+    snapshot: Snapshot
+    days: Days
+    space: Space
+    limits: Limits
+    search: SavedSearch
+    runs: SearchRuns
+    on_progress: Progress
+    clock: Callable[[], float]
+    started: float
+
+    def model(self, **found: Any) -> Predictor:
+        """The model with the settings in force but for these."""
+        return predictor_class(self.name)(**self.settings(found))
+
+    def settings(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        return {**read_yaml(self.models_dir / f"{self.name}.yaml"), **found}
+
+    def tell(self, number: int, fold: int) -> None:
+        best = self.search.best()
+        self.on_progress(Step(number, fold, len(self.days.search), best[0] if best else None))
+
+    def is_out_of_time(self) -> bool:
+        return self.limits.seconds is not None and self.clock() - self.started >= self.limits.seconds
+
+    def is_over(self) -> bool:
+        done = len(self.search.trials())
+        return self.is_out_of_time() or (self.limits.trials is not None and done >= self.limits.trials)
+
+    def loss(self, fold: int, found: Mapping[str, Any]) -> float:
+        """The mean weighted loss that the gate compares, in one of the search's folds; no baseline is fitted."""
+        losses = run_backtest({MODEL: partial(self.model, **found)}, self.days.past, [self.days.search[fold]]).losses
+        return float((losses["loss"] * losses["weight"]).mean())
+
+    def run(self) -> TuneReport:
+        if not self.search.current_losses:
+            self.measure_current()
+        while not self.is_over():
+            self.one_trial()
+            self.give_up_if_nothing_works()
+        return self.report()
+
+    def measure_current(self) -> None:
+        """What every trial is measured against."""
+        settings = hyperparameters(self.model())
+        run_id = self.runs.begin("current settings", {name: settings[name] for name in self.space})
+        losses = []
+        for fold in range(len(self.days.search)):
+            self.tell(0, fold)
+            losses.append(self.loss(fold, {}))
+            self.runs.log_fold(run_id, fold + 1, {"loss": losses[-1], "share": 1.0})
+        self.search.set_current(losses, settings)
+        self.runs.end(run_id, "complete")
+
+    def one_trial(self) -> None:
+        """Fold by fold, oldest first, until the pruner stops it; an error of the model is a failed trial, not the end of the search."""
+        number = len(self.search.trials()) + 1
+        trial = self.search.ask()
+        run_id = self.runs.begin(f"trial {number}", trial.params)
+        shares: list[float] = []
+        for fold, usual in enumerate(self.search.current_losses):
+            if fold and self.is_out_of_time():
+                self.search.drop(trial)
+                return self.runs.end(run_id, "killed", reason="the budget was spent")
+            self.tell(number, fold)
+            if fold and trial.should_prune():
+                self.search.prune(trial)
+                return self.runs.end(run_id, "pruned")
+            try:
+                loss = self.loss(fold, trial.params)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a model library raises at a corner of the space, the others may do
+                return self.fail(trial, run_id, f"{type(error).__name__}: {error}")
+            if not math.isfinite(loss):
+                return self.fail(trial, run_id, f"the loss at {self.days.search[fold]:%Y-%m-%d} is {loss}")
+            shares.append(loss / usual if usual > 0 else 1.0 + loss)
+            mean = sum(shares) / len(shares)
+            trial.report(mean, fold)
+            self.runs.log_fold(run_id, fold + 1, {"loss": loss, "share": mean})
+        self.search.complete(trial, sum(shares) / len(shares))
+        return self.runs.end(run_id, "complete")
+
+    def fail(self, trial: Trial, run_id: str, error: str) -> None:
+        self.search.fail(trial, error)
+        self.runs.end(run_id, "failed", reason=error)
+
+    def give_up_if_nothing_works(self) -> None:
+        errors = self.search.errors()
+        if len(errors) >= PATIENCE and len(errors) == len(self.search.trials()):
+            raise SettingsError(f"{self.name}: all {len(errors)} trials failed, the last with {errors[-1]}: narrow models/search.yaml")
+
+    def report(self) -> TuneReport:
+        """Compare on the held-out days, which the search has not seen, and write it down."""
+        best = self.search.best()
+        share, found = best if best else (None, {})
+        decision = self.compare(found) if share is not None and share < 1 else None
+        report = TuneReport(
+            predictor=self.name,
+            note=self.search.note,
+            counts=self.search.counts(),
+            killed=self.search.killed,
+            searched_on=self.days.search,
+            held_out=self.days.held_out,
+            share=share,
+            settings=self.settings(found if decision else {}),
+            decision=decision,
+            verdict=verdict(decision),
+            run_id=self.runs.run_id,
+        )
+        metrics = {f"trials.{state}": float(n) for state, n in report.counts.items()}
+        if share is not None:
+            metrics["best.share"] = share
+        if decision:
+            metrics |= {f"held_out.{key}": float(getattr(decision, key)) for key in ("improvement", "low", "high", "n_outcomes")}
+        self.runs.close(metrics, reason=report.verdict, settings=report.as_yaml())
+        return report
+
+    def compare(self, found: Mapping[str, Any]) -> GateDecision:
+        """Both fitted on the same held-out days and compared by the gate's paired bootstrap."""
+        both: dict[str, Callable[[], Predictor]] = {FOUND: partial(self.model, **found), CURRENT: self.model}
+        return decide(run_backtest(both, self.snapshot, self.days.held_out), model=FOUND, baseline=CURRENT)
+
+
+def verdict(decision: GateDecision | None) -> str:
+    """What to make of it, in one sentence."""
+    if decision is None:
+        return "No trial had a lower loss than the current settings: keep them, or search longer."
+    figures = f"{decision.improvement:+.1%} [{decision.low:+.1%}, {decision.high:+.1%}] of the loss, on {decision.n_outcomes} outcomes"
+    if decision.must_confirm:
+        return f"Too few outcomes on the held-out days to tell whether the found settings are better: {figures} saved."
+    if decision.low > 0:
+        return f"The found settings are better than the current ones on the held-out days, by more than chance explains: {figures} saved."
+    if decision.improvement > 0:
+        return f"On the held-out days the found settings are not clearly better than the current ones: {figures} saved."
+    return f"On the held-out days the found settings are no better than the current ones, which should stay: {figures} saved."
+
+
+def _dates(dates: tuple[pd.Timestamp, ...]) -> str:
+    return " ".join(f"{date:%Y-%m-%d}" for date in dates)
