@@ -16,6 +16,7 @@ import numpy as np
 
 from predictkpi.errors import ConflictError, SettingsError
 from predictkpi.pipelines.search_space import Choice, FloatRange, IntRange, Space
+from predictkpi.registry import State
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -118,11 +119,15 @@ class SavedSearch:
 
     @property
     def current_losses(self) -> list[float]:
-        """Loss of the current settings in each fold, oldest first; empty before `set_current`."""
+        """Loss of the current settings in each fold measured so far, oldest first."""
         return list(self._study.user_attrs.get(LOSSES, []))
 
-    def set_current(self, losses: Sequence[float], settings: Mapping[str, Any]) -> None:
-        """Keep the losses of the current settings; where they lie inside the space, the search learns from them as from a trial."""
+    def keep_current(self, losses: Sequence[float]) -> None:
+        """Keep the losses of the current settings."""
+        self._study.set_user_attr(LOSSES, list(losses))
+
+    def learn_from_current(self, settings: Mapping[str, Any]) -> None:
+        """Let the search learn from the current settings as from a trial, where they lie inside the space."""
         from optuna.trial import create_trial
 
         is_known = any(CURRENT in trial.user_attrs for trial in self._study.get_trials(deepcopy=False))
@@ -131,11 +136,10 @@ class SavedSearch:
                 params={name: settings[name] for name in self._space},
                 distributions={name: _distribution(values) for name, values in self._space.items()},
                 value=1.0,
-                intermediate_values=dict.fromkeys(range(len(losses)), 1.0),
+                intermediate_values=dict.fromkeys(range(len(self.current_losses)), 1.0),
                 user_attrs={CURRENT: True},
             )
             self._study.add_trial(known)
-        self._study.set_user_attr(LOSSES, list(losses))
 
     def ask(self) -> Trial:
         """Begin the next trial; its settings are in ``params``."""
@@ -145,35 +149,30 @@ class SavedSearch:
         self._study.sampler = TPESampler(seed=int(state[0]))
         return self._study.ask({name: _distribution(values) for name, values in self._space.items()})
 
-    def complete(self, trial: Trial, share: float) -> None:
-        """The trial ran through all folds."""
-        self._study.tell(trial, share)
+    def known_losses(self, settings: Mapping[str, Any]) -> list[float]:
+        """Losses by fold that a trial with these settings had measured when it was broken off; maybe none."""
+        left = [trial for trial in self._finished() if trial.params == settings and not _counts(trial)]
+        return list(left[-1].user_attrs.get(LOSSES, [])) if left else []
 
-    def prune(self, trial: Trial) -> None:
-        """The trial was stopped early."""
+    def keep(self, trial: Trial, fold: int, losses: Sequence[float], share: float) -> None:
+        """Keep the losses up to this fold, and the mean share for the pruner."""
+        trial.set_user_attr(LOSSES, list(losses))
+        trial.report(share, fold)
+
+    def end(self, trial: Trial, state: State, *, share: float, error: str = "") -> None:
+        """A killed trial, broken off from outside, does not count: the next one goes on with its settings."""
         from optuna.trial import TrialState
 
-        self._study.tell(trial, state=TrialState.PRUNED)
-
-    def fail(self, trial: Trial, error: str) -> None:
-        """The model could not be fitted or judged with these settings."""
-        from optuna.trial import TrialState
-
-        trial.set_user_attr(ERROR, error)
-        self._study.tell(trial, state=TrialState.FAIL)
-
-    def drop(self, trial: Trial) -> None:
-        """The trial was broken off from outside: it does not count, and the next one tries its settings again."""
-        from optuna.trial import TrialState
-
-        self._study.tell(trial, state=TrialState.FAIL)
+        if state == "failed":
+            trial.set_user_attr(ERROR, error)
+        if state == "complete":
+            self._study.tell(trial, share)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
 
     def trials(self) -> list[FrozenTrial]:
         """Trials that count, oldest first: complete, pruned, or failed by an error of the model."""
-        finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        return [
-            trial for trial in finished if CURRENT not in trial.user_attrs and (trial.state.name != "FAIL" or ERROR in trial.user_attrs)
-        ]
+        return [trial for trial in self._finished() if _counts(trial)]
 
     def counts(self) -> dict[str, int]:
         """Trials that count by how they ended: complete, pruned, failed."""
@@ -190,6 +189,10 @@ class SavedSearch:
         value, _, settings = min(complete, default=(None, 0, {}))
         return None if value is None else (value, dict(settings))
 
+    def _finished(self) -> list[FrozenTrial]:
+        finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        return [trial for trial in finished if CURRENT not in trial.user_attrs]
+
     def _bury(self) -> int:
         """Trials that a killed process left running are failed, and do not count; returns how many."""
         from optuna.trial import TrialState
@@ -198,6 +201,11 @@ class SavedSearch:
         for trial in left:
             self._study.tell(trial.number, state=TrialState.FAIL)
         return len(left)
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    """Whether it ended by itself: one that was broken off has failed without an error of its own."""
+    return trial.state.name != "FAIL" or ERROR in trial.user_attrs
 
 
 def _distribution(values: IntRange | FloatRange | Choice) -> BaseDistribution:

@@ -23,7 +23,7 @@ from predictkpi.pipelines.search_space import Space, plain, read_space
 from predictkpi.pipelines.study import PATIENCE, Bound, SavedSearch, open_search, optuna_module
 from predictkpi.predictors import predictor_class
 from predictkpi.protocol import MODEL, Predictor
-from predictkpi.registry import Registry, SearchRuns, code_version, data_digest
+from predictkpi.registry import Registry, SearchRuns, State, code_version, data_digest
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TRIALS = 30
 FOUND, CURRENT = "found", "current"
+SPENT = "the budget was spent"
 
 
 @dataclass(frozen=True)
@@ -171,57 +172,67 @@ class _Tuning:
         return float((losses["loss"] * losses["weight"]).mean())
 
     def run(self) -> TuneReport:
-        if not self.search.current_losses:
-            self.measure_current()
-        while not self.is_over():
-            self.one_trial()
-            self.give_up_if_nothing_works()
+        if self.measure_current():
+            while not self.is_over():
+                self.one_trial()
+                self.give_up_if_nothing_works()
         return self.report()
 
-    def measure_current(self) -> None:
-        """What every trial is measured against."""
+    def measure_current(self) -> bool:
+        """What every trial is measured against; false where the time was over before all folds were done."""
+        losses, folds = self.search.current_losses, len(self.days.search)
         settings = hyperparameters(self.model())
+        if len(losses) == folds:
+            self.search.learn_from_current(settings)
+            return True
         run_id = self.runs.begin("current settings", {name: settings[name] for name in self.space})
-        losses = []
-        for fold in range(len(self.days.search)):
+        known = len(losses)
+        for fold in range(folds):
+            if fold > known and self.is_out_of_time():
+                self.runs.end(run_id, "killed", reason=SPENT)
+                return False
             self.tell(0, fold)
-            losses.append(self.loss(fold, {}))
-            self.runs.log_fold(run_id, fold + 1, {"loss": losses[-1], "share": 1.0})
-        self.search.set_current(losses, settings)
+            if fold >= known:
+                losses.append(self.loss(fold, {}))
+                self.search.keep_current(losses)
+            self.runs.log_fold(run_id, fold + 1, {"loss": losses[fold], "share": 1.0})
+        self.search.learn_from_current(settings)
         self.runs.end(run_id, "complete")
+        return True
 
     def one_trial(self) -> None:
-        """Fold by fold, oldest first, until the pruner stops it; an error of the model is a failed trial, not the end of the search."""
+        """The next trial, from its beginning or from where an earlier call was broken off, to its end."""
         number = len(self.search.trials()) + 1
         trial = self.search.ask()
         run_id = self.runs.begin(f"trial {number}", trial.params)
         shares: list[float] = []
+        state, reason = self.through_folds(number, trial, run_id, shares)
+        self.search.end(trial, state, share=sum(shares) / max(len(shares), 1), error=reason)
+        self.runs.end(run_id, state, reason=reason)
+
+    def through_folds(self, number: int, trial: Trial, run_id: str, shares: list[float]) -> tuple[State, str]:
+        """Fold by fold, oldest first, each one's share of the current loss into ``shares``; how and why the trial ended."""
+        losses = self.search.known_losses(trial.params)
         for fold, usual in enumerate(self.search.current_losses):
-            if fold and self.is_out_of_time():
-                self.search.drop(trial)
-                return self.runs.end(run_id, "killed", reason="the budget was spent")
+            if fold >= max(len(losses), 1) and self.is_out_of_time():
+                return "killed", SPENT
             self.tell(number, fold)
             if fold and trial.should_prune():
-                self.search.prune(trial)
-                return self.runs.end(run_id, "pruned")
-            try:
-                loss = self.loss(fold, trial.params)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever a model library raises at a corner of the space, the others may do
-                return self.fail(trial, run_id, f"{type(error).__name__}: {error}")
-            if not math.isfinite(loss):
-                return self.fail(trial, run_id, f"the loss at {self.days.search[fold]:%Y-%m-%d} is {loss}")
-            shares.append(loss / usual if usual > 0 else 1.0 + loss)
+                return "pruned", ""
+            if fold >= len(losses):
+                try:
+                    losses.append(self.loss(fold, trial.params))
+                except StoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - what a model library raises at a corner of the space is not the end of the search
+                    return "failed", f"{type(error).__name__}: {error}"
+            if not math.isfinite(losses[fold]):
+                return "failed", f"the loss at {self.days.search[fold]:%Y-%m-%d} is {losses[fold]}"
+            shares.append(losses[fold] / usual if usual > 0 else 1.0 + losses[fold])
             mean = sum(shares) / len(shares)
-            trial.report(mean, fold)
-            self.runs.log_fold(run_id, fold + 1, {"loss": loss, "share": mean})
-        self.search.complete(trial, sum(shares) / len(shares))
-        return self.runs.end(run_id, "complete")
-
-    def fail(self, trial: Trial, run_id: str, error: str) -> None:
-        self.search.fail(trial, error)
-        self.runs.end(run_id, "failed", reason=error)
+            self.search.keep(trial, fold, losses[: fold + 1], mean)
+            self.runs.log_fold(run_id, fold + 1, {"loss": losses[fold], "share": mean})
+        return "complete", ""
 
     def give_up_if_nothing_works(self) -> None:
         errors = self.search.errors()
@@ -243,7 +254,7 @@ class _Tuning:
             share=share,
             settings=self.settings(found if decision else {}),
             decision=decision,
-            verdict=verdict(decision),
+            verdict=verdict(decision) if best else "No trial is complete yet: the same command goes on.",
             run_id=self.runs.run_id,
         )
         metrics = {f"trials.{state}": float(n) for state, n in report.counts.items()}
@@ -264,14 +275,16 @@ def verdict(decision: GateDecision | None) -> str:
     """What to make of it, in one sentence."""
     if decision is None:
         return "No trial had a lower loss than the current settings: keep them, or search longer."
-    figures = f"{decision.improvement:+.1%} [{decision.low:+.1%}, {decision.high:+.1%}] of the loss, on {decision.n_outcomes} outcomes"
+    figures = (
+        f"{decision.improvement:+.1%} [{decision.low:+.1%}, {decision.high:+.1%}] of the loss saved, on {decision.n_outcomes} outcomes"
+    )
     if decision.must_confirm:
-        return f"Too few outcomes on the held-out days to tell whether the found settings are better: {figures} saved."
+        return f"Too few outcomes on the held-out days to tell whether the found settings are better: {figures}."
     if decision.low > 0:
-        return f"The found settings are better than the current ones on the held-out days, by more than chance explains: {figures} saved."
+        return f"The found settings are better than the current ones on the held-out days, by more than chance explains: {figures}."
     if decision.improvement > 0:
-        return f"On the held-out days the found settings are not clearly better than the current ones: {figures} saved."
-    return f"On the held-out days the found settings are no better than the current ones, which should stay: {figures} saved."
+        return f"On the held-out days the found settings are not clearly better than the current ones: {figures}."
+    return f"On the held-out days the found settings are no better than the current ones, which should stay: {figures}."
 
 
 def _dates(dates: tuple[pd.Timestamp, ...]) -> str:

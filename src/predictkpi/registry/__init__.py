@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry, TrainingRecord
 from predictkpi.registry.provenance import DataDigest, code_version, data_digest
-from predictkpi.registry.search_runs import SearchRuns
+from predictkpi.registry.search_runs import SearchRuns, State
 
-__all__ = ["CHALLENGER", "CHAMPION", "DataDigest", "Registry", "SearchRuns", "TrainingRecord", "code_version", "data_digest"]
+__all__ = ["CHALLENGER", "CHAMPION", "DataDigest", "Registry", "SearchRuns", "State", "TrainingRecord", "code_version", "data_digest"]

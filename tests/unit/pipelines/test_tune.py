@@ -75,6 +75,19 @@ def run(tmp_path, store, registry, models_dir):
     return call
 
 
+@pytest.fixture
+def minutes(monkeypatch):
+    """A clock, in seconds, that goes on by a minute with every fit."""
+    fit, now = Toy.fit, [0.0]
+
+    def fit_for_a_minute(self, table):
+        now[0] += 60.0
+        return fit(self, table)
+
+    monkeypatch.setattr(Toy, "fit", fit_for_a_minute)
+    return lambda: now[0]
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory, registry):
     """A search that ran through, and the steps it told of."""
@@ -154,24 +167,22 @@ def test_tune__killed_and_resumed_goes_through_the_same_trials(searched, run, re
     assert killed["params"] in [trial["params"] for trial in again]
 
 
-def test_tune__budget_ends_the_search_between_folds_and_the_next_call_goes_on(run, registry, monkeypatch):
-    now = [0.0]
-    fit = Toy.fit
-
-    def fit_for_a_minute(self, table):
-        now[0] += 60.0
-        return fit(self, table)
-
-    monkeypatch.setattr(Toy, "fit", fit_for_a_minute)
-    first = run(limits=Limits(None, 5 * 60.0), clock=lambda: now[0])
+def test_tune__budget_ends_the_search_between_folds_and_the_next_call_goes_on(run, registry, minutes):
+    first = run(limits=Limits(None, 5 * 60.0), clock=minutes)
     assert first.counts == {"complete": 1, "pruned": 0, "failed": 0}, "2 minutes for the current settings, 2 for a trial, half of the next"
     *_, cut_off = trials_of(registry, first)
     assert (cut_off["name"], cut_off["state"], len(cut_off["folds"])) == ("trial 2", "killed", 1)
-    second = run(limits=Limits(None, 4 * 60.0), clock=lambda: now[0])
+    second = run(limits=Limits(None, 3 * 60.0), clock=minutes)
     assert second.note == "the search goes on"
-    assert second.counts["complete"] == 3
+    assert second.counts["complete"] == 3, "a minute for the rest of the second, 2 for the third"
     again = trials_of(registry, second)[3]
-    assert (again["name"], again["params"]) == ("trial 2", cut_off["params"])
+    assert (again["name"], again["params"], again["folds"][:1]) == ("trial 2", cut_off["params"], cut_off["folds"])
+
+
+def test_tune__budget_smaller_than_a_fold_still_gets_on(run, minutes):
+    calls = [run(limits=Limits(None, 1.0), clock=minutes) for _ in range(4)]
+    assert [report.counts["complete"] for report in calls] == [0, 0, 0, 1]
+    assert calls[0].verdict == "No trial is complete yet: the same command goes on."
 
 
 def test_tune__nothing_after_the_oldest_held_out_day_reaches_the_search(tmp_path, run, registry):
