@@ -12,8 +12,6 @@ from predictkpi.errors import InsufficientDataError
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
-HELD_OUT = 2
-
 
 @dataclass(frozen=True)
 class Days:
@@ -25,24 +23,23 @@ class Days:
 
 
 def choose_days(rule: FoldRule, model: Predictor, snapshot: Snapshot) -> Days:
-    """The newest cutoffs are held out, two where the history is long enough. The search lives wholly before the oldest of them.
+    """The backtest's cutoffs are held out, fewer where the search would have fewer than they; it lives wholly before the oldest of them.
 
-    To learn only from days before would not be enough: losses of older folds are measured on the very months that newer ones are judged on.
+    So a search never sees the days on which training judges a model. To learn only from days before would not be enough: losses of older
+    folds are measured on the very months that newer ones are judged on.
     """
 
     def usable(past: Snapshot) -> bool:
         return model.readiness(past).status in (Status.FULL, Status.LIMITED)
 
     newest = choose_cutoffs(rule, model.spec, snapshot, is_usable=usable).dates
-    found: list[Days] = []
-    for held_out in dict.fromkeys((newest[-HELD_OUT:], newest[-1:])):
-        if held_out:
-            past = snapshot.at(held_out[0])
-            found.append(Days(past, choose_cutoffs(rule, model.spec, past, is_usable=usable).dates, held_out))
-    wide = next((days for days in found if len(days.search) > 1), None) or next((days for days in found if days.search), None)
-    if wide is None:
-        raise InsufficientDataError(
-            f"{model.spec.name}: the history is too short to search on past days and to compare on newer ones: "
-            f"{len(newest)} past days can be judged at all ({model.readiness(snapshot).reason or 'as models/evaluation.yaml places them'})"
-        )
-    return wide
+    for count in sorted({len(newest), min(len(newest), 2), min(len(newest), 1)} - {0}, reverse=True):
+        held_out = newest[-count:]
+        past = snapshot.at(held_out[0])
+        search = choose_cutoffs(rule, model.spec, past, is_usable=usable).dates
+        if len(search) >= count:
+            return Days(past, search, held_out)
+    raise InsufficientDataError(
+        f"{model.spec.name}: the history is too short to search on past days and to compare on newer ones: "
+        f"{len(newest)} past days can be judged at all ({model.readiness(snapshot).reason or 'as models/evaluation.yaml places them'})"
+    )

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import predictkpi.predictors
+from predictkpi.backtest.cutoffs import FoldRule, choose_cutoffs
 from predictkpi.backtest.gate import GateDecision
 from predictkpi.core.types import Company
 from predictkpi.errors import ConflictError, InsufficientDataError, RegistryError, SettingsError
@@ -275,10 +276,17 @@ def test_tune__history_too_short_for_days_of_both_kinds_is_a_clear_error(tmp_pat
         run(store=store_of(short, company.orders(months=3)))
 
 
-def test_choose_days__one_day_is_held_out_where_two_would_leave_the_search_less(models_dir):
-    from predictkpi.pipelines.candidates import fold_rule
+def test_choose_days__holds_out_the_days_that_training_judges_on_and_searches_before_all_of_them():
+    rule, snapshot = FoldRule(folds=3, step=2, gap=2), company.snapshot()
+    days = choose_days(rule, Toy(), snapshot)
+    assert days.held_out == choose_cutoffs(rule, Toy.spec, snapshot, is_usable=lambda past: True).dates
+    assert (len(days.held_out), len(days.search)) == (3, 3)
+    assert days.past.as_of == days.held_out[0]
+    assert max(days.search) == days.past.as_of - pd.DateOffset(months=2), "what the search is judged on is known by then"
 
-    days = choose_days(fold_rule(Toy.spec, models_dir), Toy(), company.snapshot(company.orders(months=10)))
+
+def test_choose_days__one_day_is_held_out_where_two_would_leave_the_search_less():
+    days = choose_days(FoldRule(folds=2, step=4, gap=2), Toy(), company.snapshot(company.orders(months=10)))
     (newest,) = days.held_out
     assert days.past.as_of == newest == pd.Timestamp("2023-11-01")
     assert max(days.search) < days.past.as_of
