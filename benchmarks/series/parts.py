@@ -10,7 +10,7 @@ import numpy as np
 
 from series import judging as j
 from series.datasets import RETAIL_FOLDERS, Competition, Hierarchy, load_hierarchy, load_m3
-from series.ours import Floats, points, sample_paths
+from series.ours import Floats, company_points, points, sample_paths
 from series.peers import (
     AUTO,
     AUTOGLUON,
@@ -23,18 +23,20 @@ from series.peers import (
     seasonal_naive,
     statsforecast_model,
     timed,
+    timed_together,
 )
 
 Tell = Callable[[str], None]
 Row = dict[str, object]
 OURS, SUM_OF_AUTO = "ours", "+".join(AUTO)
+ALONE = "ours, each series alone"
 RECONCILED = "ours, made to add up"
 PERIODS = {"MONTHLY": 12, "QUARTERLY": 4}
 ORIGINS, HORIZON = 6, 12
 SHORT = (None, 36, 24)
 # A company of so many series: what they share in learning their errors.
 COMPANY = 60
-_SLOW_NODES = 24
+_SLOW_NODES = 12
 BUSINESS, BUSINESS_SERIES = ("MICRO", "INDUSTRY"), 150
 
 
@@ -69,8 +71,9 @@ def _competition(data: Competition, options: Options) -> list[Row]:
     kept = options.some(len(data.actual))
     histories = [list(data.history.values())[k] for k in kept]
     actual, scale = data.actual[kept], j.scales(histories, data.season)
-    here = {OURS: points, "seasonal naive": seasonal_naive} | {name: statsforecast_model(name) for name in AUTO}
-    found: dict[str, Timed] = {}
+    here = {ALONE: points, "seasonal naive": seasonal_naive} | {name: statsforecast_model(name) for name in AUTO}
+    told = options.counted(f"{data.name}: {OURS}", len(kept))
+    found: dict[str, Timed] = {OURS: timed_together(company_points, histories, data.horizon, data.season, told)}
     for name, forecast in here.items():
         found[name] = timed(forecast, histories, data.horizon, data.season, options.counted(f"{data.name}: {name}", len(kept)))
     answers = {name: (each.paths, 1000 * each.cpu_seconds / len(kept)) for name, each in found.items()}
@@ -101,7 +104,7 @@ def business(options: Options) -> list[Row]:
     actual, scale = data.actual[kept], j.scales(histories, data.season)
     options.tell(f"{data.name}: {AUTOGLUON}")
     peer = autogluon(histories, data.horizon)
-    ours = timed(points, histories, data.horizon, data.season, options.counted(f"{data.name}: ours", len(kept)))
+    ours = timed_together(company_points, histories, data.horizon, data.season, options.counted(f"{data.name}: ours", len(kept)))
     covers = float(np.mean((actual >= peer["low"]) & (actual <= peer["high"])))
     rows: list[Row] = []
     for name, paths, cpu in ((OURS, ours.paths, ours.cpu_seconds), (AUTOGLUON, peer["mean"], float(peer["cpu_seconds"]))):
@@ -124,10 +127,15 @@ def hierarchy(options: Options, name: str) -> list[Row]:
     """
     data = load_hierarchy(options.root, name)
     everyone = options.some(len(data.ids))
-    models = {OURS: points, "seasonal naive": seasonal_naive} | {peer: statsforecast_model(peer) for peer in AUTO}
+    models = {ALONE: points, "seasonal naive": seasonal_naive} | {peer: statsforecast_model(peer) for peer in AUTO}
     slow = {"AutoARIMA": statsforecast_model("AutoARIMA")} | ({PROPHET: prophet} if has_prophet() else {})
     origins = range(1, (2 if options.quick else ORIGINS) + 1)
-    mase: dict[str, Floats] = {}
+    mase: dict[str, Floats] = {OURS: np.full((len(origins), len(data.ids)), np.nan)}
+    for row, back in enumerate(origins):
+        cut = data.y.shape[1] - back * HORIZON
+        histories = [data.y[node, :cut] for node in everyone]
+        paths = company_points(histories, HORIZON, 12, options.counted(f"{name}: {OURS}, origin {back}", len(everyone)))
+        mase[OURS][row, everyone] = j.mase_each(data.y[everyone, cut : cut + HORIZON], paths, j.scales(histories, 12))
     for model, forecast in (models | slow).items():
         nodes = everyone if model in models else _spread_over_levels(data, everyone)
         mase[model] = np.full((len(origins), len(data.ids)), np.nan)

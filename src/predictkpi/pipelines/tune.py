@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from predictkpi.backtest.gate import GateDecision, decide
+from predictkpi.backtest.paired import improvement_interval, loss_tables
 from predictkpi.backtest.run import run_backtest
 from predictkpi.errors import InsufficientDataError, SettingsError, StoreError
-from predictkpi.pipelines.candidates import fold_rule, hyperparameters, make_model, read_yaml
+from predictkpi.pipelines.candidates import fold_rule, gate_rule, hyperparameters, make_model, read_yaml
 from predictkpi.pipelines.search_days import Days, choose_days
 from predictkpi.pipelines.search_space import Space, plain, read_space
 from predictkpi.pipelines.study import PATIENCE, Bound, SavedSearch, open_search, optuna_module
@@ -58,12 +58,35 @@ Progress = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """``improvement``: share of the current settings' loss that the found ones save on the held-out days, with its 95 % interval."""
+
+    improvement: float
+    low: float
+    high: float
+    n_outcomes: int
+    is_enough: bool
+
+    @property
+    def verdict(self) -> str:
+        """What to make of it, in one sentence."""
+        figures = f"{self.improvement:+.1%} [{self.low:+.1%}, {self.high:+.1%}] of the loss saved, on {self.n_outcomes} outcomes"
+        if not self.is_enough:
+            return f"Too few outcomes on the held-out days to tell whether the found settings are better: {figures}."
+        if self.low > 0:
+            return f"The found settings are better than the current ones on the held-out days, by more than chance explains: {figures}."
+        if self.improvement > 0:
+            return f"On the held-out days the found settings are not clearly better than the current ones: {figures}."
+        return f"On the held-out days the found settings are no better than the current ones, which should stay: {figures}."
+
+
+@dataclass(frozen=True)
 class TuneReport:
     """What a search has found.
 
     ``share``: loss of the best trial over that of the current settings, mean over the search's folds; None where no trial is complete.
     ``settings``: the predictor's whole YAML with the best settings in it; those in force where nothing better was found.
-    ``decision``: found against current on the held-out days; None where nothing was found to compare.
+    ``comparison``: found against current on the held-out days; None where nothing was found to compare.
     """
 
     predictor: str
@@ -74,14 +97,14 @@ class TuneReport:
     held_out: tuple[pd.Timestamp, ...]
     share: float | None
     settings: Mapping[str, Any]
-    decision: GateDecision | None
+    comparison: Comparison | None
     verdict: str
     run_id: str
 
     @property
     def is_better(self) -> bool:
         """Whether a trial had a lower loss than the current settings on the days of the search."""
-        return self.decision is not None
+        return self.comparison is not None
 
     def as_yaml(self) -> str:
         """For ``models/<predictor>.yaml``."""
@@ -243,7 +266,7 @@ class _Tuning:
         """Compare on the held-out days, which the search has not seen, and write it down."""
         best = self.search.best()
         share, found = best if best else (None, {})
-        decision = self.compare(found) if share is not None and share < 1 else None
+        comparison = self.compare(found) if share is not None and share < 1 else None
         report = TuneReport(
             predictor=self.name,
             note=self.search.note,
@@ -252,39 +275,34 @@ class _Tuning:
             searched_on=self.days.search,
             held_out=self.days.held_out,
             share=share,
-            settings=self.settings(found if decision else {}),
-            decision=decision,
-            verdict=verdict(decision) if best else "No trial is complete yet: the same command goes on.",
+            settings=self.settings(found if comparison else {}),
+            comparison=comparison,
+            verdict=verdict(share, comparison),
             run_id=self.runs.run_id,
         )
         metrics = {f"trials.{state}": float(n) for state, n in report.counts.items()}
         if share is not None:
             metrics["best.share"] = share
-        if decision:
-            metrics |= {f"held_out.{key}": float(getattr(decision, key)) for key in ("improvement", "low", "high", "n_outcomes")}
+        if comparison:
+            metrics |= {f"held_out.{key}": float(getattr(comparison, key)) for key in ("improvement", "low", "high", "n_outcomes")}
         self.runs.close(metrics, reason=report.verdict, settings=report.as_yaml())
         return report
 
-    def compare(self, found: Mapping[str, Any]) -> GateDecision:
+    def compare(self, found: Mapping[str, Any]) -> Comparison:
         """Both fitted on the same held-out days and compared by the gate's paired bootstrap."""
         both: dict[str, Callable[[], Predictor]] = {FOUND: partial(self.model, **found), CURRENT: self.model}
-        return decide(run_backtest(both, self.snapshot, self.days.held_out), model=FOUND, baseline=CURRENT)
+        result = run_backtest(both, self.snapshot, self.days.held_out)
+        is_enough = result.n_outcomes >= gate_rule(self.models_dir).fewest_outcomes
+        return Comparison(*improvement_interval(loss_tables(result.losses, (FOUND, CURRENT))), result.n_outcomes, is_enough)
 
 
-def verdict(decision: GateDecision | None) -> str:
-    """What to make of it, in one sentence."""
-    if decision is None:
-        return "No trial had a lower loss than the current settings: keep them, or search longer."
-    figures = (
-        f"{decision.improvement:+.1%} [{decision.low:+.1%}, {decision.high:+.1%}] of the loss saved, on {decision.n_outcomes} outcomes"
-    )
-    if decision.must_confirm:
-        return f"Too few outcomes on the held-out days to tell whether the found settings are better: {figures}."
-    if decision.low > 0:
-        return f"The found settings are better than the current ones on the held-out days, by more than chance explains: {figures}."
-    if decision.improvement > 0:
-        return f"On the held-out days the found settings are not clearly better than the current ones: {figures}."
-    return f"On the held-out days the found settings are no better than the current ones, which should stay: {figures}."
+def verdict(share: float | None, comparison: Comparison | None) -> str:
+    """What to make of a search, in one sentence."""
+    if comparison is not None:
+        return comparison.verdict
+    if share is None:
+        return "No trial is complete yet: the same command goes on."
+    return "No trial had a lower loss than the current settings: keep them, or search longer."
 
 
 def _dates(dates: tuple[pd.Timestamp, ...]) -> str:

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry, TrainingRecord
-from predictkpi.registry.provenance import DataDigest, code_version, data_digest
+from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
+from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
+from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
 from predictkpi.registry.search_runs import SearchRuns, State
 
-__all__ = ["CHALLENGER", "CHAMPION", "DataDigest", "Registry", "SearchRuns", "State", "TrainingRecord", "code_version", "data_digest"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "ChildRecord",
+    "DataDigest",
+    "DatasetRecord",
+    "Registry",
+    "RunRecord",
+    "SearchRuns",
+    "State",
+    "TrainingRecord",
+    "code_version",
+    "data_digest",
+    "environment",
+]

@@ -9,13 +9,12 @@ import yaml
 
 import predictkpi.predictors
 from predictkpi.backtest.cutoffs import FoldRule, choose_cutoffs
-from predictkpi.backtest.gate import GateDecision
 from predictkpi.core.types import Company
 from predictkpi.errors import ConflictError, InsufficientDataError, RegistryError, SettingsError
 from predictkpi.pipelines.search_days import choose_days
 from predictkpi.pipelines.search_space import read_space
 from predictkpi.pipelines.study import Bound, open_search
-from predictkpi.pipelines.tune import Limits, tune, verdict
+from predictkpi.pipelines.tune import Comparison, Limits, tune
 from predictkpi.predictors import predictor_names
 from predictkpi.registry import Registry
 from predictkpi.store import Store
@@ -106,7 +105,7 @@ def test_tune__finds_better_settings_and_shows_it_on_days_the_search_has_not_see
     assert report.settings["factor"] == pytest.approx(1.0, abs=0.2)
     assert report.settings["random_state"] == 3
     assert report.share < 1
-    assert report.decision.low > 0
+    assert report.comparison.low > 0
     assert "by more than chance explains" in report.verdict
     assert yaml.safe_load(report.as_yaml()) == report.settings
     assert registry.versions("toy") == [], "a search registers nothing"
@@ -120,7 +119,7 @@ def test_tune__every_trial_is_a_run_with_its_settings_folds_and_state(searched, 
     assert {state: sum(trial["state"] == state for trial in trials) for state in ("complete", "pruned", "failed")} == report.counts
     best = min((trial for trial in trials if trial["state"] == "complete"), key=lambda trial: sum(trial["folds"]))
     assert float(best["params"]["factor"]) == report.settings["factor"]
-    assert registry.metrics(report.run_id)["held_out.improvement"] == report.decision.improvement
+    assert registry.metrics(report.run_id)["held_out.improvement"] == report.comparison.improvement
 
 
 def test_tune__stops_trials_that_are_worse_than_the_median_after_their_first_fold(searched, registry):
@@ -215,7 +214,7 @@ def test_tune__nothing_better_leaves_the_settings_and_compares_nothing(run, mode
     models_in(models_dir, factor=1.0, space=SPACE.replace("0.25", "2.0"))
     report = run(2)
     assert report.share > 1
-    assert (report.decision, report.settings["factor"]) == (None, 1.0)
+    assert (report.comparison, report.settings["factor"]) == (None, 1.0)
     assert report.verdict.startswith("No trial had a lower loss")
 
 
@@ -229,7 +228,7 @@ def test_tune__nothing_better_leaves_the_settings_and_compares_nothing(run, mode
     ],
 )
 def test_verdict__tells_better_from_better_by_luck(figures, n, words):
-    assert words in verdict(GateDecision(False, "", *figures, n_outcomes=n, must_confirm=n < 30))
+    assert words in Comparison(*figures, n_outcomes=n, is_enough=n >= 30).verdict
 
 
 def test_tune__settings_that_the_model_cannot_take_are_failed_trials(run, registry, monkeypatch):
