@@ -6,6 +6,7 @@ from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
 from predictkpi.registry.kept import KeptTraining, keep, read_kept
 from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
 from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
+from predictkpi.registry.search_runs import SearchRuns, State
 
 __all__ = [
     "CHALLENGER",
@@ -16,6 +17,8 @@ __all__ = [
     "KeptTraining",
     "Registry",
     "RunRecord",
+    "SearchRuns",
+    "State",
     "TrainingRecord",
     "code_version",
     "data_digest",

@@ -19,6 +19,7 @@ from predictkpi.registry.connection import Connection
 from predictkpi.registry.provenance import requirements
 from predictkpi.registry.records import RunRecord, TrainingRecord
 from predictkpi.registry.runs import PARENT, TAG, write_run
+from predictkpi.registry.search_runs import SearchRuns
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -233,6 +234,11 @@ class Registry:
         if self._connection.is_server:
             return client.create_experiment(name)
         return client.create_experiment(name, artifact_location=(self._artifact_root.resolve() / predictor).as_uri())
+
+    def search_runs(self, predictor: str) -> SearchRuns:
+        """Where a search for better settings of this predictor is written down."""
+        with self._connection.speaking(f"look for the experiment of {predictor}"):
+            return SearchRuns(self._connection, self._experiment(predictor))
 
 
 def _own_tags(run: Run) -> dict[str, str]:
