@@ -16,6 +16,7 @@ from predictkpi.errors import NoChampionError, NotFoundError
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
 from predictkpi.registry.connection import Connection
+from predictkpi.registry.last_good import LastGood
 from predictkpi.registry.provenance import requirements
 from predictkpi.registry.records import RunRecord, TrainingRecord
 from predictkpi.registry.runs import PARENT, TAG, write_run
@@ -45,6 +46,7 @@ class Registry:
         self.tracking_uri = tracking_uri
         self._artifact_root = artifact_root
         self._connection = Connection(tracking_uri)
+        self.last_good = LastGood(artifact_root.parent / "served")
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
 
     @property

@@ -15,11 +15,12 @@ from dataclasses import replace
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import Status
+from predictkpi.core.types import ModelRef, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
 from predictkpi.outlook import Trust
 from predictkpi.pipelines.outlook import known_trust
 from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.protocol import Predictor
 from predictkpi.registry import Registry
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.view import Champion, Fingerprint, PredictionTable, View
@@ -199,16 +200,32 @@ class Serving:
             if refusal is not None:
                 raise refusal
             predictor, ref = self.registry.champion(name)
+            trouble = self._remember(predictor, ref)
         except (ArtifactError, RegistryError) as error:
-            if served is None:
-                raise
-            trouble = f"{name}: {error}; version {served.ref.version} is still served"
+            predictor, ref = (served.predictor, served.ref) if served is not None else self._last_good(name, error)
+            trouble = f"{name}: {error}; version {ref.version} is still served"
             log.error(trouble)
-            predictor, ref = served.predictor, served.ref
         if served is not None and served.ref == ref and self._view is not None and self._view.snapshot is snapshot:
             return replace(served, trouble=trouble)
         predictions = predictor.predict(snapshot).assign(**{c.MODEL_VERSION: ref.version})
         return Champion(predictor, ref, PredictionTable(predictions), trouble)
+
+    def _remember(self, predictor: Predictor, ref: ModelRef) -> str:
+        """Keep a champion for a start without the registry; what keeps it from being kept, empty if nothing does."""
+        try:
+            self.registry.last_good.remember(predictor, ref)
+        except (ArtifactError, OSError) as error:
+            log.warning("version %s of %s cannot be kept on this machine: %s", ref.version, ref.predictor, error)
+            return f"{ref.predictor}: version {ref.version} cannot be kept for a start without the registry: {error}"
+        return ""
+
+    def _last_good(self, name: str, error: PredictKpiError) -> tuple[Predictor, ModelRef]:
+        """What was last served from this machine; raises ``error`` where nothing was."""
+        try:
+            return self.registry.last_good.read(name)
+        except (ArtifactError, NoChampionError) as absent:
+            log.warning("%s: nothing to serve without the registry: %s", name, absent)
+            raise error from absent
 
 
 def _why_absent(name: str, error: NoChampionError, snapshot: Snapshot) -> PredictKpiError:
