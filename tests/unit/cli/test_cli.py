@@ -33,6 +33,7 @@ COMMANDS = [
     "evaluate",
     "models",
     "promote",
+    "scoreboard",
     "forecast",
     "pipeline",
     "changes",
@@ -138,7 +139,7 @@ def test_version__is_printed_alone(cli):
     assert cli("version")[:2] == (0, "0.1.0\n")
 
 
-@pytest.mark.parametrize("arguments", [["kpis"], ["train", "clv"], ["score"], ["evaluate", "clv"]])
+@pytest.mark.parametrize("arguments", [["kpis"], ["train", "clv"], ["score"], ["scoreboard"], ["evaluate", "clv"]])
 def test_empty_store__says_how_to_fill_it(cli, arguments):
     code, out, err = cli(*arguments)
     assert (code, out) == (1, "")
