@@ -29,6 +29,7 @@ from predictkpi.outlook.items import Items
 from predictkpi.outlook.replay import HORIZON, booked_so_far
 from predictkpi.outlook.weighted import weighted_pipeline
 from predictkpi.pipelines.candidates import make_model
+from predictkpi.predictors import predictor_names
 from predictkpi.protocol import MODEL, Predictor
 from predictkpi.registry import CHAMPION, Registry
 from predictkpi.snapshot import Snapshot
@@ -91,8 +92,9 @@ def keep(store: Store, registry: Registry, boards: Sequence[Board]) -> list[str]
 
 
 def kept_boards(store: Store) -> dict[str, Board]:
-    """The newest board of each predictor."""
-    return {name: Board.of(text) for name, text in store.read_scoreboards().items()}
+    """The newest board of each predictor of the catalogue, in its order."""
+    texts = store.read_scoreboards()
+    return {name: Board.of(texts[name]) for name in predictor_names() if name in texts}
 
 
 def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp, on_progress: Progress) -> Board:

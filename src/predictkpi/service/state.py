@@ -20,6 +20,7 @@ from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
 from predictkpi.outlook import Trust
 from predictkpi.pipelines.outlook import known_trust
+from predictkpi.pipelines.scoreboard import kept_boards
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.registry import Registry
 from predictkpi.service.answer_log import AnswerLog
@@ -157,7 +158,7 @@ class Serving:
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
         counts = tuple(sorted(self.store.counts().items()))
-        found = Fingerprint((as_of, counts), tuple(versions.items()))
+        found = Fingerprint((as_of, counts), tuple(versions.items()), boards=self.store.scoreboards_made())
         try:
             found = replace(found, trust=self._trust(found))
         except RegistryError as error:
@@ -200,7 +201,8 @@ class Serving:
                         champions[name] = replace(before.champions[name], trouble=trouble)
                     else:
                         missing[name] = PredictKpiError(trouble)
-        return View(snapshot=snapshot, champions=champions, missing=missing, fingerprint=fingerprint)
+        boards = kept_boards(self.store) if fingerprint.boards else {}
+        return View(snapshot=snapshot, champions=champions, missing=missing, fingerprint=fingerprint, boards=boards)
 
     def _champion(self, name: str, snapshot: Snapshot, refusal: PredictKpiError | None) -> Champion:
         """The champion from the registry, or the one in service if the registry refuses or its newest artifact is damaged."""

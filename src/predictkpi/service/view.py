@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from predictkpi.backtest.board import Board
 from predictkpi.core import columns as c
 from predictkpi.core.digests import digest, digests_by_entity
 from predictkpi.core.periods import Freq
@@ -86,12 +87,13 @@ class Champion:
 class Fingerprint:
     """What a view was made of: a view is renewed when this changes. ``data`` is as_of and the stored versions by table.
 
-    ``trust`` is what the replay taught of the open deals, or why that is not known.
+    ``trust`` is what the replay taught of the open deals, or why that is not known. ``boards``: which scoreboards there are, and of when.
     """
 
     data: tuple[pd.Timestamp, tuple[tuple[str, int], ...]]
     versions: tuple[tuple[str, str], ...]
     trust: Trust = NO_TRUST
+    boards: tuple[tuple[str, pd.Timestamp], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class View:
     champions: Mapping[str, Champion]
     missing: Mapping[str, PredictKpiError]
     fingerprint: Fingerprint
+    boards: Mapping[str, Board] = field(default_factory=dict)
     _series: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: dict[str, object] = field(default_factory=dict)

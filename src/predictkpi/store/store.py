@@ -231,6 +231,13 @@ class Store:
             connection.execute(sa.delete(SCOREBOARDS).where(SCOREBOARDS.c[c.PREDICTOR] == predictor))
             connection.execute(sa.insert(SCOREBOARDS).values(predictor=predictor, as_of=as_of, made_at=now, content=content))
 
+    def scoreboards_made(self) -> tuple[tuple[str, pd.Timestamp], ...]:
+        """Which predictors have a scoreboard, and when it was made."""
+        with reading(self._engine) as connection:
+            held = SCOREBOARDS.c
+            rows = connection.execute(sa.select(held[c.PREDICTOR], held["made_at"]).order_by(held[c.PREDICTOR]))
+            return tuple((str(name), made_at) for name, made_at in rows)
+
     def read_scoreboards(self) -> dict[str, str]:
         """The newest scoreboard of each predictor, as it was written."""
         with self._reading() as connection:
