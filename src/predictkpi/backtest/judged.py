@@ -11,6 +11,7 @@ from predictkpi.core.types import Spec
 
 PENDING = [c.REASON, c.HORIZON, c.N, "due"]
 NOT_OVER = "not over yet"
+OTHER_HORIZON = "asked for at a horizon that is not judged"
 NOT_FOLLOWED = "not among those whose outcome the store follows: unknown to it on that day, or closed by then"
 NO_OUTCOME = "what came true is not known: its records are missing"
 MOST_DAYS = {"month": 24, "day": 52}
@@ -49,13 +50,11 @@ def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def sampled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of at most about `MOST_ENTITIES` entities: those whose ids hash below a threshold, the same on every day."""
-    entities = rows[c.ENTITY_ID].nunique()
-    if entities <= MOST_ENTITIES:
-        return rows
-    share = pd.util.hash_array(rows[c.ENTITY_ID].to_numpy(object)).astype(float) / 2.0**64
-    return rows[share < MOST_ENTITIES / entities]
+def left_out(cohort: pd.Series) -> pd.Index:
+    """Entities of a day that are not judged, so that about `MOST_ENTITIES` are: ids hash below a threshold or not, alike on every day."""
+    entities = pd.Index(cohort.unique())
+    hashes = pd.util.hash_array(entities.to_numpy(object)).astype(float) / 2.0**64
+    return entities[hashes >= MOST_ENTITIES / max(len(entities), 1)]
 
 
 def pending(spec: Spec, said: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +68,10 @@ def pending(spec: Spec, said: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFr
     rows = told.merge(known, on=keys, how="left")
     followed = rows[c.IS_MATURE].notna()
     mature = rows[c.IS_MATURE].fillna(False).astype(bool)
-    reason = np.select([~followed, ~mature, rows[c.VALUE].isna()], [NOT_FOLLOWED, NOT_OVER, NO_OUTCOME], default="")
+    is_other = ~rows[c.HORIZON].isin(spec.horizons)
+    reason = np.select(
+        [is_other, ~followed, ~mature, rows[c.VALUE].isna()], [OTHER_HORIZON, NOT_FOLLOWED, NOT_OVER, NO_OUTCOME], default=""
+    )
     rows = rows.assign(**{c.REASON: reason})
     rows = rows[rows[c.REASON] != ""]
     found = rows.groupby([c.REASON, c.HORIZON])[c.AS_OF].agg(["size", "min"]).reset_index()

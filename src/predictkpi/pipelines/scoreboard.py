@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.backtest.board import FIGURE_COLUMNS, PENDING_COLUMNS, Board
-from predictkpi.backtest.judged import IN_WORDS, choose_days, pending, sampled
+from predictkpi.backtest.judged import IN_WORDS, choose_days, left_out, pending
 from predictkpi.backtest.run import CANDIDATE, series_scale
 from predictkpi.backtest.scoreboard import ALL, MEASURES, SAVED, compare
 from predictkpi.backtest.scores import QUANTILES
@@ -67,7 +67,8 @@ def scoreboard(
 ) -> list[Board]:
     """Judge what was predicted by what was known before ``as_of`` (default: everything); nothing is written.
 
-    One day a month, or week, is judged, see `choose_days`; of more than `judged.MOST_ENTITIES` entities a part stands for all.
+    One day a month, or week, is judged, see `choose_days`; of more than `judged.MOST_ENTITIES` entities a part stands for all, but every
+    served answer counts.
     ``on_progress(predictor, days done, days in all)``. Raises `InsufficientDataError` where the store is empty, `UnknownNameError` for a
     predictor that is not in the catalogue.
     """
@@ -142,17 +143,25 @@ def _notes(left_out: int, period: str, gathered: _Gathered) -> tuple[str, ...]:
 def _gather(gathered: _Gathered, store: Store, model: Predictor, snapshot: Snapshot, rows: pd.DataFrame) -> None:
     """What was said of one day, and what came true since."""
     as_of = pd.Timestamp(rows[c.AS_OF].iloc[0])
+    outcomes = model.outcomes(snapshot, as_of=as_of)
+    out = left_out(outcomes[c.ENTITY_ID])
+    served: set[str] = set()
     for version, role in rows[[c.MODEL_VERSION, c.ROLE]].itertuples(index=False, name=None):
         said, superseded = _said(store, model.spec.name, version, role, as_of)
-        gathered.said.setdefault((role, version), []).append(_judged(model, sampled(said)))
+        if role == Role.SERVED:  # few, and all of them count
+            served |= set(said[c.ENTITY_ID])
+        else:
+            said = said[~said[c.ENTITY_ID].isin(out)]
+        gathered.said.setdefault((role, version), []).append(_judged(model, said))
         gathered.superseded[role, version] = gathered.superseded.get((role, version), 0) + superseded
-    outcomes = model.outcomes(snapshot, as_of=as_of)
+    nobodys = out.difference(list(served))
+    outcomes = outcomes[~outcomes[c.ENTITY_ID].isin(nobodys)]
     gathered.outcomes.append(outcomes)
     if not (outcomes[c.IS_MATURE].astype(bool) & (outcomes[c.STATISTIC] == model.spec.headline)).any():
         return  # nothing to judge yet, so nobody need learn
     found = 0
     for name, frame in _others(model, snapshot.at(as_of), gathered.scales):
-        gathered.rivals.setdefault(name, []).append(_judged(model, sampled(frame)))
+        gathered.rivals.setdefault(name, []).append(_judged(model, frame[~frame[c.ENTITY_ID].isin(nobodys)]))
         found += 1
     gathered.without_rivals += not found
 

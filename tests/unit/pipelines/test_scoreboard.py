@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from predictkpi.backtest import judged as judged_module
 from predictkpi.backtest.board import Board
-from predictkpi.backtest.judged import NOT_FOLLOWED, NOT_OVER
+from predictkpi.backtest.judged import NOT_FOLLOWED, NOT_OVER, OTHER_HORIZON, left_out
 from predictkpi.backtest.scoreboard import ALL
 from predictkpi.core import columns as c
 from predictkpi.core.answers import packed
@@ -154,21 +155,39 @@ def test_scoreboard__compares_a_shadow_with_the_champion_on_the_same_pairs(store
     assert not (board.figures["candidate"] == "champion")[board.figures[c.ROLE] == "champion"].any()
 
 
-def test_scoreboard__judges_served_answers_and_says_whom_it_does_not_follow(store, tmp_path):
-    def served(prediction_id, entity_id, value, at):
-        told = {"predictor": "toy", "model_version": "1", "as_of": THEN, "entity_id": entity_id, "inputs_digest": "", "times": 1}
-        content = packed([(1, "mean", value, "full")])
-        return told | {"prediction_id": prediction_id, "content": content, "first_served_at": at, "last_served_at": at}
+def served(prediction_id: str, entity_id: str, value: float, at: pd.Timestamp, *, horizon: int = 1) -> dict[str, object]:
+    told = {"predictor": "toy", "model_version": "1", "as_of": THEN, "entity_id": entity_id, "inputs_digest": "", "times": 1}
+    content = packed([(horizon, "mean", value, "full")])
+    return told | {"prediction_id": prediction_id, "content": content, "first_served_at": at, "last_served_at": at}
 
+
+def test_scoreboard__of_many_entities_judges_a_part_the_same_for_all_and_every_answer(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(judged_module, "MOST_ENTITIES", 10)
+    frame = said(store, "1")
+    said(store, "2", role=Role.SHADOW)
+    out = left_out(frame[c.ENTITY_ID])
+    assert 20 <= len(out) <= 35
+    store.log_answers([served("a", out[0], 1.0, THEN)])
+    board = judged(store, tmp_path, months_later(store, 2.5))
+    for version, role in (("1", "champion"), ("2", "shadow")):
+        for candidate in ("model", "baseline"):
+            assert row(board, version=version, role=role, candidate=candidate)[c.N] == CUSTOMERS - len(out)
+    assert row(board, version="2", role="shadow", candidate="champion")["saved"] == 0
+    assert row(board, role="served")[c.N] == row(board, role="served", candidate="baseline")[c.N] == 1
+    assert board.pending.empty
+
+
+def test_scoreboard__judges_served_answers_and_says_whom_it_does_not_follow(store, tmp_path):
     later = THEN + pd.Timedelta(days=1)
     store.log_answers([served("a", "C001", 1.0, THEN), served("b", "C001", 90.0, later), served("c", "CRM-7", 5.0, THEN)])
+    store.log_answers([served("d", "C002", 1.0, THEN, horizon=7)])
     day = months_later(store, 1.0)
     board = judged(store, tmp_path, day)
     found = row(board, role="served")
     y = came(1)["C001"]
     assert (found[c.N], found["bias"]) == (1, pytest.approx(90.0 / y - 1))
     waits = board.pending.set_index(c.REASON)[c.N].to_dict()
-    assert waits == {NOT_FOLLOWED: 1, "a later answer about the same on that day counts": 1}
+    assert waits == {OTHER_HORIZON: 1, NOT_FOLLOWED: 1, "a later answer about the same on that day counts": 1}
 
 
 def test_scoreboard__judges_one_day_a_month_that_versions_share(store, tmp_path):
