@@ -32,9 +32,9 @@ RETRY_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class _Waiting:
-    """An answer that was given so many times since it was last written."""
+    """An answer that was given so many times since it was last written; `packed` it takes a tenth of the room."""
 
-    answer: dict[str, object]
+    answer: PredictionEnvelope | dict[str, object]
     first: pd.Timestamp
     last: pd.Timestamp
     times: int = 1
@@ -43,9 +43,14 @@ class _Waiting:
         """This one, and the same once more."""
         return replace(self, last=max(self.last, other.last), times=self.times + other.times)
 
+    def packed(self) -> _Waiting:
+        """As the store keeps it. The writing thread does that: it takes as long as the rest of logging."""
+        return self if isinstance(self.answer, dict) else replace(self, answer=_row(self.answer))
+
     @property
     def row(self) -> dict[str, object]:
-        """As the store keeps it."""
+        """The row of the store of one that is packed."""
+        assert isinstance(self.answer, dict)
         return self.answer | {"first_served_at": self.first, "last_served_at": self.last, "times": self.times}
 
 
@@ -98,27 +103,29 @@ class AnswerLog:
 
     def record(self, answers: Iterable[PredictionEnvelope], *, at: pd.Timestamp) -> None:
         """Put answers that are being given into the queue; ``at`` is now, in local time of the company."""
-        told = [(answer.prediction_id, _Waiting(_row(answer), at, at)) for answer in answers]
         with self._lock:
-            for prediction_id, waiting in told:
-                self._put(prediction_id, waiting)
+            for answer in answers:
+                self._put(answer.prediction_id, _Waiting(answer, at, at))
 
-    def write(self) -> PredictKpiError | BaseException | None:
+    def write(self) -> BaseException | None:
         """Write everything that waits; what failed, if anything did: then all that was not written waits again."""
         with self._lock:
             taken, self._waiting = self._waiting, {}
-        error: BaseException | None = None
-        ids = list(taken)
         with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-log") as pool:
-            for start in range(0, len(ids), ROWS_A_TRANSACTION):
-                chunk = ids[start : start + ROWS_A_TRANSACTION]
-                error = pool.submit(self._store.log_answers, [taken[prediction_id].row for prediction_id in chunk]).exception()
-                if error is not None:
-                    break
-                for prediction_id in chunk:
-                    del taken[prediction_id]
+            error = pool.submit(self._send, taken).exception()
         self._settle(error, taken)
         return error
+
+    def _send(self, taken: dict[str, _Waiting]) -> None:
+        """Take out what is written, as it is written."""
+        for prediction_id, waiting in taken.items():
+            taken[prediction_id] = waiting.packed()
+        ids = list(taken)
+        for start in range(0, len(ids), ROWS_A_TRANSACTION):
+            chunk = ids[start : start + ROWS_A_TRANSACTION]
+            self._store.log_answers([taken[prediction_id].row for prediction_id in chunk])
+            for prediction_id in chunk:
+                del taken[prediction_id]
 
     def _settle(self, error: BaseException | None, left: dict[str, _Waiting]) -> None:
         with self._lock:

@@ -66,7 +66,7 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
     deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
     event_rows = [_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)]
     activities = [_activity_row(activity, view, f"{row_id}@activity{number}") for number, activity in enumerate(payload.activities)]
-    said = json.dumps([deal, event_rows, own, activities], default=str).replace(row_id, "")
+    said = json.dumps([deal, event_rows, own, activities], default=_plain).replace(row_id, "")
     return PreparedDeal(
         row_id=row_id,
         entity_id=payload.deal_id or f"request-{index}",
@@ -120,6 +120,11 @@ def predict(
         ).model_copy(update={"reasons": reasons.get(deal.row_id)})
         for deal, answer in zip(prepared, answers, strict=True)
     ]
+
+
+def _plain(value: object) -> int | str:
+    """An instant by its count of nanoseconds: what it is called takes ten times as long to write."""
+    return value.value if isinstance(value, pd.Timestamp) else str(value)
 
 
 def _created(payload: DealIn, history: Sequence[DealEventIn], view: View) -> pd.Timestamp:
