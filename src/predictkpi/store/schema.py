@@ -192,3 +192,15 @@ SCOREBOARDS = sa.Table(
     sa.Column("made_at", Instant(), nullable=False),
     sa.Column("content", sa.Text, nullable=False),
 )
+
+AUDIT = sa.Table(
+    "audit_log",
+    METADATA,
+    sa.Column("audit_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index(None, "subject"),
+)
