@@ -23,6 +23,7 @@ from predictkpi.cli import (
     serve,
     sync,
     targets,
+    tune,
 )
 
 _debug = False
@@ -69,6 +70,7 @@ for command, panel in (
     (alerts.alerts, DATA),
     (lifecycle.train, MODELS),
     (lifecycle.evaluate, MODELS),
+    (tune.tune, MODELS),
     (lifecycle.models, MODELS),
     (promotion.promote, MODELS),
     (promotion.rollback, MODELS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,9 @@ def train(
         str | None,
         typer.Option(metavar="RUN_ID", help="Train again as that run did, from the store as it was then, and compare. Registers nothing."),
     ] = None,
+    upload: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Register a training that was kept in a folder while the registry was away.")
+    ] = None,
 ) -> None:
     """Test on the past against the baselines, learn from everything, register, and promote what is better.
 
@@ -44,6 +48,9 @@ def train(
 
     if reproduce is not None:
         show_reproduction(reproduce, read_settings())
+        return
+    if upload is not None:
+        show_upload(upload, read_settings())
         return
     names = list(dict.fromkeys(predictor or predictor_names()))
     for name in names:
@@ -76,6 +83,19 @@ def show_reproduction(run_id: str, settings: Settings) -> None:
     if not all(one.is_equal for one in found):
         console.print(f"[red]not the same[/]: a prediction differs by more than {TOLERANCE:g}")
         raise typer.Exit(1)
+
+
+def show_upload(folder: Path, settings: Settings) -> None:
+    """What became of a training that was kept."""
+    import pandas as pd
+
+    from predictkpi.cli.render import out
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.registering import upload
+
+    found = upload(open_store(settings), open_registry(settings), folder, now=pd.Timestamp.now())
+    made = f"version {found.challenger.version} is the challenger; " if found.challenger else ""
+    out().print(f"{found.champion.predictor}: {made}version [bold]{found.champion.version}[/] ({found.champion.kind}) serves")
 
 
 def _say_if_defaults_rule(settings: Settings) -> None:

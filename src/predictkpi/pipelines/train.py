@@ -16,12 +16,13 @@ from predictkpi.backtest.cutoffs import Cutoffs, FoldRule, choose_cutoffs
 from predictkpi.backtest.gate import decide
 from predictkpi.backtest.run import run_backtest
 from predictkpi.core.types import ModelRef, Readiness, Status
-from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError
+from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, RegistryError
 from predictkpi.pipelines.candidates import fold_rule, gate_rule, make_model
+from predictkpi.pipelines.registering import register
 from predictkpi.pipelines.training_record import training_record
 from predictkpi.pipelines.trial import Trial, candidates_beside, segments_of
 from predictkpi.protocol import Predictor
-from predictkpi.registry import CHALLENGER, CHAMPION, Registry
+from predictkpi.registry import CHAMPION, KeptTraining, Registry, keep
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -123,11 +124,12 @@ class _Training:
         started = time.monotonic()
         readiness = self.model().readiness(self.snapshot)
         ground = self.baseline().readiness(self.snapshot)
+        serving = self.serving()
         trial = self.test(readiness)
         if ground.status is Status.INSUFFICIENT_DATA:
             self.tell("done", 1, 1)
             return TrainReport(self.name, ground.status, ground.reason, readiness, trial, time.monotonic() - started)
-        kept = self.kept_champion(trial)
+        kept = serving if serving and serving.kind == "model" and self.may_stay(trial) else None
         status = readiness.status if trial.is_passed or kept else Status.BASELINE
         reason = self.why(readiness, trial, kept)
         self.tell("learn from all data")
@@ -135,13 +137,29 @@ class _Training:
         if readiness.status in LEARNS:
             fitted["model"] = self.fit(self.model())
         self.tell("write to the registry")
-        run_name = f"{self.name} {self.now:%Y-%m-%d %H:%M}"
         settings = fitted.get("model", self.model())
-        record = training_record(settings, self.snapshot, trial, rule=self.rule, status=status, reason=reason, newest_load=self.newest_load)
-        run_id = self.registry.log_training(self.name, record, run_name=run_name)
-        champion, challenger = self.register(fitted, trial, readiness, reason, run_id, kept)
+        training = KeptTraining(
+            predictor=self.name,
+            run_name=f"{self.name} {self.now:%Y-%m-%d %H:%M}",
+            record=training_record(
+                settings, self.snapshot, trial, rule=self.rule, status=status, reason=reason, newest_load=self.newest_load
+            ),
+            fitted=fitted,
+            inputs={kind: predictor.inputs(self.snapshot) for kind, predictor in fitted.items()},
+            status={"baseline": Status.BASELINE.value} | ({"model": readiness.status.value} if "model" in fitted else {}),
+            reason=reason,
+            as_of=self.snapshot.as_of.isoformat(),
+            beside=serving.version if serving else "",
+            is_passed=trial.is_passed,
+        )
+        try:
+            written = register(self.registry, training, stays=self.newer_champion() or kept)
+        except RegistryError as error:
+            folder = keep(training, self.registry.kept_root)
+            raise RegistryError(f"{error}. Nothing is lost: `predictkpi train --upload {folder}` registers it later") from error
         self.tell("done", 1, 1)
-        return TrainReport(self.name, status, reason, readiness, trial, time.monotonic() - started, run_id, champion, challenger)
+        seconds = time.monotonic() - started
+        return TrainReport(self.name, status, reason, readiness, trial, seconds, written.run_id, written.champion, written.challenger)
 
     def test(self, readiness: Readiness) -> Trial:
         """Backtest and gate; nothing where the model cannot learn or no past cutoff can be judged."""
@@ -181,33 +199,13 @@ class _Training:
             return readiness.reason
         return f"No past cutoff to test the model on ({trial.cutoffs.note.rstrip('.')}): the baseline serves until there is one."
 
-    def register(
-        self, fitted: dict[str, Predictor], trial: Trial, readiness: Readiness, reason: str, run_id: str, kept: ModelRef | None
-    ) -> tuple[ModelRef, ModelRef | None]:
-        """Champion and challenger. A served baseline becomes a version of its own: serving always loads from the registry."""
-        as_of = self.snapshot.as_of.isoformat()
+    def may_stay(self, trial: Trial) -> bool:
+        """Whether a model that serves goes on, though stale: the new one did not pass, and the baseline is not clearly better either."""
+        return trial.decision is not None and not trial.is_passed and not trial.decision.is_clearly_worse
 
-        def put(kind: str, status: Status) -> ModelRef:
-            inputs = fitted[kind].inputs(self.snapshot)
-            return self.registry.register(fitted[kind], run_id=run_id, inputs=inputs, status=status.value, reason=reason, as_of=as_of)
-
-        model = put("model", readiness.status) if "model" in fitted else None
-        stays = self.newer_champion() or kept
-        if stays or not trial.is_passed:
-            champion = stays or self.registry.promote(self.name, put("baseline", Status.BASELINE).version)
-            if model:
-                self.registry.promote(self.name, model.version, alias=CHALLENGER)
-            return champion, model
-        assert model is not None  # a trial that was passed is that of a model
-        return self.registry.promote(self.name, model.version), None
-
-    def kept_champion(self, trial: Trial) -> ModelRef | None:
-        """The model that goes on serving, though stale, because the new one did not pass and the baseline is not clearly better either."""
-        if trial.is_passed or trial.decision is None or trial.decision.is_clearly_worse:
-            return None
-        return next(
-            (self.ref(row) for row in self.registry.versions(self.name) if CHAMPION in row["aliases"] and row["kind"] == "model"), None
-        )
+    def serving(self) -> ModelRef | None:
+        """The version that holds the alias champion."""
+        return next((self.ref(row) for row in self.registry.versions(self.name) if CHAMPION in row["aliases"]), None)
 
     def newer_champion(self) -> ModelRef | None:
         """The champion that must stay, because this training looks at a past day and it has learnt from later ones."""

@@ -19,6 +19,7 @@ from predictkpi.registry.connection import Connection
 from predictkpi.registry.provenance import requirements
 from predictkpi.registry.records import RunRecord, TrainingRecord
 from predictkpi.registry.runs import PARENT, TAG, write_run
+from predictkpi.registry.search_runs import SearchRuns
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -45,6 +46,11 @@ class Registry:
         self._artifact_root = artifact_root
         self._connection = Connection(tracking_uri)
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
+
+    @property
+    def kept_root(self) -> Path:
+        """Folder of trainings that wait for the registry to come back."""
+        return self._artifact_root.parent / "kept"
 
     def check(self) -> None:
         """Raise `RegistryError` now, before hours of work, if MLflow cannot be reached."""
@@ -244,6 +250,11 @@ class Registry:
         if self._connection.is_server:
             return client.create_experiment(name)
         return client.create_experiment(name, artifact_location=(self._artifact_root.resolve() / predictor).as_uri())
+
+    def search_runs(self, predictor: str) -> SearchRuns:
+        """Where a search for better settings of this predictor is written down."""
+        with self._connection.speaking(f"look for the experiment of {predictor}"):
+            return SearchRuns(self._connection, self._experiment(predictor))
 
 
 def _own_tags(run: Run) -> dict[str, str]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
-from predictkpi.errors import NotFoundError, SettingsError, UnknownNameError
+from predictkpi.errors import ArtifactError, NotFoundError, RegistryError, SettingsError, UnknownNameError
 from predictkpi.pipelines.promote import promote, rollback
+from predictkpi.pipelines.registering import upload
 from predictkpi.pipelines.reproduce import reproduce
 from predictkpi.pipelines.train import train
 from predictkpi.pipelines.training_record import CARD, CARD_DATA, GATE, settings_json
-from predictkpi.registry import TrainingRecord
+from predictkpi.registry import Registry, TrainingRecord
 from predictkpi.store import Store
 from toy import company
+from toy.model import Toy
 
 NOW = pd.Timestamp("2024-01-03 09:00")
 pytestmark = pytest.mark.usefixtures("catalogue", "no_champion")
@@ -201,3 +205,43 @@ def test_two_promotions_at_once__leave_one_champion_and_a_way_back(store, regist
     assert moved == versions[:2]
     assert registry.champion_version("toy") in versions[:2]
     assert rollback(store, registry, "toy", now=NOW).version in versions
+
+
+class GoneAtTheEnd(Registry):
+    """A registry whose server goes away while the model learns."""
+
+    def log_training(self, *arguments, **named):
+        raise RegistryError("cannot log a training of toy: the server is gone")
+
+
+def test_training__that_mlflow_cannot_take_is_kept_and_registered_later(store, registry, models_dir):
+    away = GoneAtTheEnd(registry.tracking_uri, models_dir / "mlflow" / "artifacts")
+    with pytest.raises(RegistryError, match=r"the server is gone\. Nothing is lost: `predictkpi train --upload (\S+)`") as error:
+        run(store, away, models_dir)
+    folder = Path(re.search(r"--upload (\S+)`", str(error.value))[1])
+    assert folder.is_relative_to(models_dir)
+    found = upload(store, registry, folder, now=NOW)
+    assert found.champion.kind == "model"
+    assert registry.champion_version("toy") == found.champion.version
+    snapshot = store.snapshot()
+    expected = Toy().fit(Toy().training_table(snapshot)).predict(snapshot)
+    pd.testing.assert_frame_equal(registry.champion("toy")[0].predict(snapshot), expected)
+    assert json.loads(registry.read_text(found.run_id, GATE))["promote"] is True
+    assert {file.name for file in (folder / "figures").iterdir()} == {"loss_by_horizon.png", "deciles.png", "lorenz.png"}
+    assert store.audit(subject="toy")["action"].tolist() == ["upload"]
+
+
+def test_upload__of_what_was_compared_with_another_champion_becomes_the_challenger(store, registry, models_dir):
+    away = GoneAtTheEnd(registry.tracking_uri, models_dir / "mlflow" / "artifacts")
+    with pytest.raises(RegistryError):
+        run(store, away, models_dir)
+    newer = run(store, registry, models_dir)
+    (folder,) = (models_dir / "mlflow" / "kept").iterdir()
+    found = upload(store, registry, folder, now=NOW)
+    assert found.champion.version == newer.champion.version
+    assert registry.champion_version("toy", alias="challenger") == found.challenger.version
+
+
+def test_upload__of_anything_else_says_so(store, registry, tmp_path):
+    with pytest.raises(ArtifactError, match="holds no training that was kept"):
+        upload(store, registry, tmp_path, now=NOW)
