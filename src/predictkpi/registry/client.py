@@ -203,6 +203,22 @@ class Registry:
         with self._connection.speaking(f"keep former champions of {predictor}") as client:
             client.set_registered_model_tag(predictor, FORMER, json.dumps(versions[-MOST_FORMER:]))
 
+    def log_scores(self, predictor: str, version: str, figures: Mapping[str, float], *, as_of: pd.Timestamp) -> None:
+        """Write what came of a version's predictions to its own run, as metrics ``scoreboard.v<version>.<name>``; the step counts days.
+
+        A run may have made more than one version, hence its name. Raises `NotFoundError` for a version that is not registered.
+        """
+        known = {row["version"]: row for row in self.versions(predictor)}
+        if version not in known:
+            raise NotFoundError(f"{predictor} has no version {version!r}; there are: {', '.join(known) or 'none'}")
+        step, at = (as_of - pd.Timestamp(0)).days, int(as_of.as_unit("ms").asm8.view("int64"))
+        with self._connection.speaking(f"log the scoreboard of {predictor} {version}") as client:
+            from mlflow.entities import Metric
+
+            metrics = [Metric(f"scoreboard.v{version}.{name}", value, at, step) for name, value in figures.items()]
+            for start in range(0, len(metrics), 500):
+                client.log_batch(known[version]["run_id"], metrics=metrics[start : start + 500])
+
     def _aliased(self, predictor: str, alias: str) -> ModelVersion:
         with self._connection.speaking(f"look up the {alias} of {predictor}") as client:
             from mlflow.exceptions import MlflowException
