@@ -97,6 +97,15 @@ def test_gate__stops_a_model_whose_intervals_do_not_hold(noise, spread, told):
     assert re.search(told, decision.reason), decision.reason
 
 
+def test_gate__does_not_hold_against_a_model_what_the_calendar_did_to_all(noise):
+    result = simulated({"model": 5 * noise, "baseline": 60 * noise}, {"model": 1.5, "baseline": 9})
+    checks = {check.name: check for check in gate.decide(result).checks}
+    check = checks["calibration: coverage 80%"]
+    assert check.figures["high"] < 0.75
+    assert check.is_passed == (check.figures["value"] >= check.figures["reference"])
+    assert check.is_passed
+
+
 def test_gate__stops_a_model_that_is_not_clearly_better_than_the_champion(noise):
     other = np.random.default_rng(6).standard_normal(len(noise))
     spread = {"model": 5.0, "champion": 5.0, "baseline": 9.0}
