@@ -31,7 +31,7 @@ class GateRule(BaseModel):
     promise_tolerance: float = Field(
         0.15, gt=0, lt=1, description="how far the expected number or amount may lie from what came true, as a share"
     )
-    slowest_ms: float = Field(250.0, gt=0, description="milliseconds a prediction may take, per entity, in the backtest")
+    slowest_ms: float = Field(1000.0, gt=0, description="milliseconds a prediction may take, per entity, in the backtest")
     times_champion: float = Field(3.0, ge=1, description="how many times the champion's time a prediction may take")
 
 

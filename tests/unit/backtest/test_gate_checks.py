@@ -136,9 +136,9 @@ def test_gate__expects_totals_and_wins_to_come_true():
 def test_gate__stops_a_slow_model():
     result = run_backtest({"model": Toy, "baseline": ToyBaseline}, company.snapshot(company.orders(60)), CUTOFFS)
     assert set(result.milliseconds) == {"model", "baseline"}
-    slow = type(result)(**{**vars(result), "milliseconds": {"model": 300.0, "baseline": 1.0}})
+    slow = type(result)(**{**vars(result), "milliseconds": {"model": 1300.0, "baseline": 1.0}})
     assert [check.name for check in gate.decide(slow).failed] == ["speed"]
-    assert gate.decide(slow, rule=GateRule(slowest_ms=400)).promote
+    assert gate.decide(slow, rule=GateRule(slowest_ms=1400)).promote
     beside = {"model": 30.0, "champion": 5.0, "baseline": 1.0}
     slower = type(result)(**{**vars(result), "milliseconds": beside})
     assert [check.name for check in gate.decide(slower).failed] == ["speed"]
