@@ -21,6 +21,7 @@ from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.engine import open_engine, reading, writing
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame, read_versions
 from predictkpi.store.loading import Counts, Load, open_load, read_company
+from predictkpi.store.lock import holding
 from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
 from predictkpi.store.rejects import count_rejects, read_rejects
 from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, PREDICTIONS, RECORD, REJECT_FIELDS, REJECT_ID
@@ -218,6 +219,12 @@ class Store:
         with reading(self._engine) as connection:
             found = connection.execute(statement).scalar()
         return None if found is None else str(found)
+
+    @contextmanager
+    def lock(self, work: str, *, holder: str) -> Iterator[None]:
+        """Do that work alone, on whatever machine; raises `LockedError`, which names the holder, at once where another process does it."""
+        with holding(self._engine, work, holder=holder):
+            yield
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
