@@ -21,9 +21,9 @@ class Message:
     data: Mapping[str, Any]
 
     @classmethod
-    def about(cls, type_: str, data: Mapping[str, Any], *, timestamp: pd.Timestamp) -> Self:
-        """A message whose id follows from type and data alone: told again, it is the same message."""
-        digest = hashlib.sha256(_canonical({"type": type_, "data": data})).hexdigest()
+    def about(cls, type_: str, data: Mapping[str, Any], *, timestamp: pd.Timestamp, identity: Mapping[str, Any] | None = None) -> Self:
+        """A message whose id follows from its type and ``identity`` (by default the data): told again, it is the same message."""
+        digest = hashlib.sha256(_canonical({"type": type_, "data": data if identity is None else identity})).hexdigest()
         return cls(type_, f"msg_{digest[:32]}", timestamp, data)
 
     def body(self) -> bytes:

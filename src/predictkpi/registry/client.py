@@ -219,6 +219,16 @@ class Registry:
             if record.tables or record.figures:
                 self._connection.client.log_artifacts(run_id, folder, "backtest")
 
+    def fold_metrics(self, run_id: str, candidate: str) -> pd.DataFrame:
+        """One candidate's metrics in each fold of a run's backtest: ``fold, metric, value``; empty where it had none."""
+        prefix = f"fold.{candidate}."
+        with self._connection.speaking(f"read the folds of run {run_id}") as client:
+            names = [name for name in client.get_run(run_id).data.metrics if name.startswith(prefix)]
+            rows = [
+                (point.step, name.removeprefix(prefix), point.value) for name in names for point in client.get_metric_history(run_id, name)
+            ]
+        return pd.DataFrame(rows, columns=["fold", "metric", c.VALUE])
+
 
 def _sample(inputs: pd.DataFrame) -> pd.DataFrame:
     """All rows of the first entities: an entity may have several (a series' months)."""

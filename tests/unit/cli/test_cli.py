@@ -33,6 +33,8 @@ COMMANDS = [
     "evaluate",
     "models",
     "promote",
+    "monitor",
+    "retrain",
     "forecast",
     "pipeline",
     "changes",
