@@ -59,8 +59,10 @@ def distance(reference: pd.Series, current: pd.Series) -> float:
         return float("nan")
     if reference.dtype.kind in "fiubmM" and current.dtype.kind in "fiubmM":
         return _largest_gap(_ordered(reference), _ordered(current))
-    shares = [values.astype("str").value_counts(normalize=True) for values in (reference, current)]
-    return float(shares[0].sub(shares[1], fill_value=0.0).abs().sum() / 2)
+    values, n = np.concatenate([reference.to_numpy(dtype=object), current.to_numpy(dtype=object)]), len(reference)
+    codes, _ = pd.factorize(values, use_na_sentinel=False)
+    counts = [np.bincount(part, minlength=int(codes.max()) + 1) for part in (codes[:n], codes[n:])]
+    return float(np.abs(counts[0] / n - counts[1] / len(current)).sum() / 2)
 
 
 def largest_change(names: Sequence[str], now: npt.ArrayLike, past: npt.ArrayLike, *, level: float, noise: float, signed: bool) -> DriftTest:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from predictkpi.core.types import Status
 from predictkpi.delivery import Message
-from predictkpi.errors import ArtifactError, NoChampionError
+from predictkpi.errors import ArtifactError, PredictKpiError
 from predictkpi.pipelines.findings import MONITOR, Finding, MonitorRule, Severity
 from predictkpi.pipelines.rules import read_rule
 from predictkpi.pipelines.watch_drift import INPUTS, Cohorts, drift
 from predictkpi.pipelines.watch_errors import judge_error, since_training
 from predictkpi.pipelines.watch_fields import FIELDS, watch_fields
 from predictkpi.pipelines.watch_sources import FRESHNESS, VOLUME, watch_sources
+from predictkpi.predictors import predictor_class
 from predictkpi.registry import CHAMPION, Registry
 from predictkpi.snapshot import Snapshot
 
@@ -67,8 +69,8 @@ def monitor(
 ) -> MonitorReport:
     """Check the sources and each named predictor's champion on what was known before ``as_of`` (default: everything).
 
-    ``now`` is the company's local time, against which the age of rows and champions counts. Raises `DataError` where the store is empty,
-    `RegistryError` where the registry cannot be reached: nothing was watched then, which is no reason to be at ease.
+    ``now`` is the company's local time, against which the age of rows and champions counts. A champion that cannot be watched, whatever
+    the reason, is an alarm. Raises `DataError` where the store is empty.
     """
     rule = read_rule(MonitorRule, models_dir / MONITOR)
     snapshot = store.snapshot(as_of)
@@ -78,7 +80,11 @@ def monitor(
     level = rule.drift_level / (2 * max(len(predictors), 1))
     for done, name in enumerate(predictors, start=1):
         tell(name, done, len(predictors) + 1)
-        found += watch_champion(registry, name, snapshot, now=now, rule=rule, drift_level=level)
+        try:
+            found += watch_champion(registry, name, snapshot, now=now, rule=rule, drift_level=level)
+        except PredictKpiError as error:
+            # The registry is away, the artifact is damaged, or the model asks for what the store does not have: the rest is still watched.
+            found.append(Finding(AGE, name, Severity.ALARM, f"could not be watched: {error}", f"`predictkpi models {name}` tells more"))
     tell("", len(predictors) + 1, len(predictors) + 1)
     order = list(Severity)
     return MonitorReport(snapshot.company.name, snapshot.as_of, tuple(sorted(found, key=lambda finding: order.index(finding.severity))))
@@ -91,15 +97,12 @@ def watch_champion(
     versions = registry.versions(name)
     row = next((row for row in versions if CHAMPION in row["aliases"]), None)
     if row is None:
-        return [Finding(AGE, name, Severity.WARNING, "nothing serves: it has no champion", f"`predictkpi train {name}`")]
+        return [_without_champion(name, snapshot)]
     try:
         champion, model = registry.champion(name)
-    except (ArtifactError, NoChampionError) as error:
-        return [
-            Finding(
-                AGE, name, Severity.ALARM, f"the champion cannot be read: {error}", f"promote another version of `predictkpi models {name}`"
-            )
-        ]
+    except ArtifactError as error:
+        way_out = f"promote another version of `predictkpi models {name}`, or `predictkpi retrain {name}`"
+        return [Finding(AGE, name, Severity.ALARM, f"the champion cannot be read: {error}", way_out)]
     trained = pd.Timestamp(row["as_of"])
     found = [_age(name, trained, versions, now, rule)]
     if trained > snapshot.as_of:
@@ -121,6 +124,13 @@ def concerning(findings: Sequence[Finding], predictor: str) -> list[Finding]:
 def of_sources(findings: Sequence[Finding]) -> list[Finding]:
     """What is wrong with the tables."""
     return [finding for finding in findings if finding.severity is Severity.ALARM and finding.check in OF_TABLES]
+
+
+def _without_champion(name: str, snapshot: Snapshot) -> Finding:
+    ground = predictor_class(name)().baseline().readiness(snapshot)
+    if ground.status is Status.INSUFFICIENT_DATA:
+        return Finding(AGE, name, Severity.NOTE, f"nothing serves, and there is too little to learn from: {ground.reason}")
+    return Finding(AGE, name, Severity.WARNING, "nothing serves: it has no champion", f"`predictkpi train {name}`")
 
 
 def _age(name: str, trained: pd.Timestamp, versions: Sequence[dict[str, Any]], now: pd.Timestamp, rule: MonitorRule) -> Finding:

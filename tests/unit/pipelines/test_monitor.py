@@ -13,6 +13,7 @@ from predictkpi.cli import main
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.delivery import verify
+from predictkpi.errors import ArtifactError, RegistryError
 from predictkpi.pipelines.findings import MonitorRule, Severity
 from predictkpi.pipelines.monitor import AGE, ALARM, monitor
 from predictkpi.pipelines.train import train
@@ -74,18 +75,44 @@ def test_monitor__sources_that_stopped_and_a_stale_champion_are_found_worst_firs
     assert all(finding.way_out for finding in report.wrong)
 
 
-def test_monitor__a_predictor_without_a_champion_is_found(books, watch, tmp_path, registry):
-    folder, store, _ = books
-    empty = monitor(store, _Without(registry), predictors=["toy"], now=NOW, models_dir=folder / "models")
-    assert "it has no champion" in empty.wrong[0].reason
+class Without:
+    """A registry in which that fails, or which has nothing."""
 
-
-class _Without:
-    def __init__(self, registry):
-        self._registry = registry
+    def __init__(self, registry, error=None, *, at="versions"):
+        self._registry, self._error, self._at = registry, error, at
 
     def versions(self, predictor):
-        return []
+        if self._at == "versions" and self._error:
+            raise self._error
+        return [] if self._error is None else self._registry.versions(predictor)
+
+    def champion(self, predictor):
+        raise self._error
+
+
+def test_monitor__a_predictor_without_a_champion_is_found_if_it_could_have_one(books, watch):
+    folder, store, registry = books
+    options = {"predictors": ["toy"], "now": NOW, "models_dir": folder / "models"}
+    report = monitor(store, Without(registry), **options)
+    assert [finding.reason for finding in report.wrong] == ["nothing serves: it has no champion"]
+    early = pd.Timestamp("2022-01-05")
+    report = monitor(store, Without(registry), **options | {"as_of": early, "now": early})
+    assert report.wrong == ()
+    assert "too little to learn from: 0 orders of 20" in report.findings[0].reason
+
+
+@pytest.mark.parametrize(
+    ("error", "at", "words"),
+    [
+        (RegistryError("MLflow is away"), "versions", "could not be watched: MLflow is away"),
+        (ArtifactError("a flipped byte"), "champion", "the champion cannot be read: a flipped byte"),
+    ],
+)
+def test_monitor__what_cannot_be_watched_is_an_alarm_and_the_rest_is_watched(books, watch, error, at, words):
+    folder, store, registry = books
+    report = monitor(store, Without(registry, error, at=at), predictors=["toy"], now=NOW, models_dir=folder / "models")
+    assert [(finding.severity, finding.reason) for finding in report.wrong] == [(Severity.ALARM, words)]
+    assert FRESHNESS in {finding.check for finding in report.findings}
 
 
 def test_monitor__as_of_a_day_before_the_training_compares_nothing(watch):

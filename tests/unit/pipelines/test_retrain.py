@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from predictkpi.cli import main
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import LockedError
@@ -159,6 +160,41 @@ def test_retrain__one_process_at_a_time(store, registry, models_dir):
     with store.lock(WORK, holder="host-b, process 7"), pytest.raises(LockedError, match="host-b, process 7"):
         run(store, registry, models_dir)
     assert registry.versions("toy") == []
+
+
+@pytest.fixture
+def cli(store, registry, models_dir, monkeypatch, capsys):
+    monkeypatch.chdir(models_dir)
+    for name, value in {
+        "PREDICTKPI_DATABASE_URL": str(store.url),
+        "MLFLOW_TRACKING_URI": registry.tracking_uri,
+        "PREDICTKPI_ARTIFACT_ROOT": str(models_dir / "artifacts"),
+        "PREDICTKPI_MODELS_DIR": str(models_dir),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["predictkpi", "retrain", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_command__says_what_it_decided_and_the_second_at_once_who_is_at_it(store, registry, cli):
+    load(store, before=FIRST)
+    with store.lock(WORK, holder="host-b, process 7"):
+        code, out, err = cli("--if-needed")
+    assert (code, out) == (5, "")
+    assert "retrain is being done by host-b, process 7 just now" in " ".join(err.split())
+    code, out, _ = cli("--if-needed", "toy")
+    assert code == 0
+    assert out.startswith("toy: train: no champion yet\n")
+    assert registry.champion_version("toy") in out
+    code, out, _ = cli("--if-needed")
+    assert (code, out) == (0, "toy: leave: trained on all that is known, up to 2023-08-11\n")
 
 
 NURSERY = """
