@@ -24,7 +24,7 @@ _LONGEST = 18
 class Competition:
     """Series of one period: ``history`` by id, ``actual`` (n, h) in the same order, and the forecasts (n, h) of each published method.
 
-    A method that left a series out has NaN there.
+    A method that left a series out has NaN there. ``kind`` of each series in the competition's words: MICRO, INDUSTRY, ...
     """
 
     name: str
@@ -32,6 +32,7 @@ class Competition:
     history: dict[str, Floats]
     actual: Floats
     published: dict[str, Floats]
+    kind: list[str]
 
     @property
     def horizon(self) -> int:
@@ -65,7 +66,7 @@ def load_m3(root: Path, period: str, *, season: int) -> Competition:
     forecasts = pd.read_parquet(folder / "m3_method_forecasts.parquet")
     steps = [f"h{step}" for step in range(1, _LONGEST + 1)][:horizon]
     published = {str(name): part.set_index("id")[steps].reindex(ids).to_numpy(float) for name, part in forecasts.groupby("method")}
-    return Competition(f"M3 {period.lower()}", season, history, actual, published)
+    return Competition(f"M3 {period.lower()}", season, history, actual, published, info["type"].tolist())
 
 
 def load_hierarchy(root: Path, name: str) -> Hierarchy:

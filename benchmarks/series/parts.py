@@ -1,4 +1,4 @@
-"""The three parts of the benchmark: the M3 competition, two retail hierarchies, and intervals on whole and short histories."""
+"""The parts of the benchmark: the M3 competition, its business series beside AutoGluon, two retail hierarchies, short histories."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ import numpy as np
 
 from series import judging as j
 from series.datasets import RETAIL_FOLDERS, Competition, Hierarchy, load_hierarchy, load_m3
-from series.ours import Floats, points, sample_paths
-from series.peers import AUTO, PROPHET, Timed, has_prophet, own_interval, prophet, seasonal_naive, statsforecast_model, timed
+from series.ours import Floats, company_points, points, sample_paths
+from series.peers import (
+    AUTO,
+    AUTOGLUON,
+    PROPHET,
+    Timed,
+    autogluon,
+    has_prophet,
+    own_interval,
+    prophet,
+    seasonal_naive,
+    statsforecast_model,
+    timed,
+    timed_together,
+)
 
 Tell = Callable[[str], None]
 Row = dict[str, object]
 OURS, SUM_OF_AUTO = "ours", "+".join(AUTO)
+ALONE = "ours, each series alone"
 RECONCILED = "ours, made to add up"
 PERIODS = {"MONTHLY": 12, "QUARTERLY": 4}
 ORIGINS, HORIZON = 6, 12
 SHORT = (None, 36, 24)
 # A company of so many series: what they share in learning their errors.
 COMPANY = 60
-_SLOW_NODES = 24
+_SLOW_NODES = 12
+BUSINESS, BUSINESS_SERIES = ("MICRO", "INDUSTRY"), 150
 
 
 @dataclass(frozen=True)
@@ -56,8 +71,9 @@ def _competition(data: Competition, options: Options) -> list[Row]:
     kept = options.some(len(data.actual))
     histories = [list(data.history.values())[k] for k in kept]
     actual, scale = data.actual[kept], j.scales(histories, data.season)
-    here = {OURS: points, "seasonal naive": seasonal_naive} | {name: statsforecast_model(name) for name in AUTO}
-    found: dict[str, Timed] = {}
+    here = {ALONE: points, "seasonal naive": seasonal_naive} | {name: statsforecast_model(name) for name in AUTO}
+    told = options.counted(f"{data.name}: {OURS}", len(kept))
+    found: dict[str, Timed] = {OURS: timed_together(company_points, histories, data.horizon, data.season, told)}
     for name, forecast in here.items():
         found[name] = timed(forecast, histories, data.horizon, data.season, options.counted(f"{data.name}: {name}", len(kept)))
     answers = {name: (each.paths, 1000 * each.cpu_seconds / len(kept)) for name, each in found.items()}
@@ -76,6 +92,33 @@ def _competition(data: Competition, options: Options) -> list[Row]:
     return sorted(rows, key=lambda row: float(str(row["mase"])))
 
 
+def business(options: Options) -> list[Row]:
+    """One row a method on 150 monthly business series of M3: sMAPE, MASE, coverage of the 80 % interval of a month, CPU seconds.
+
+    Raises `FileNotFoundError` where the data or AutoGluon are not at hand.
+    """
+    data = load_m3(options.root, "MONTHLY", season=12)
+    of_kind = np.flatnonzero(np.isin(data.kind, BUSINESS))
+    kept = of_kind[np.linspace(0, len(of_kind) - 1, BUSINESS_SERIES // (5 if options.quick else 1)).astype(int)]
+    histories = [list(data.history.values())[k] for k in kept]
+    actual, scale = data.actual[kept], j.scales(histories, data.season)
+    options.tell(f"{data.name}: {AUTOGLUON}")
+    peer = autogluon(histories, data.horizon)
+    ours = timed_together(company_points, histories, data.horizon, data.season, options.counted(f"{data.name}: ours", len(kept)))
+    covers = float(np.mean((actual >= peer["low"]) & (actual <= peer["high"])))
+    rows: list[Row] = []
+    for name, paths, cpu in ((OURS, ours.paths, ours.cpu_seconds), (AUTOGLUON, peer["mean"], float(peer["cpu_seconds"]))):
+        smape, mase = j.smape_each(actual, paths), j.mase_each(actual, paths, scale)
+        row: Row = {"data": f"{data.name}, business", "model": name, "series": len(kept), "cpu_per_1000": 1000 * cpu / len(kept)}
+        row |= {"smape": float(np.nanmean(smape)), "mase": float(np.nanmean(mase))}
+        if name == AUTOGLUON:
+            row["smape_gain"] = j.gain(j.smape_each(actual, ours.paths), smape, resamples=options.resamples)
+            row["mase_gain"] = j.gain(j.mase_each(actual, ours.paths, scale), mase, resamples=options.resamples)
+            row["covers_80"] = covers
+        rows.append(row)
+    return sorted(rows, key=lambda row: float(str(row["mase"])))
+
+
 def hierarchy(options: Options, name: str) -> list[Row]:
     """One row a model and level: mean MASE over nodes and origins twelve months apart, and what ours gains on the same nodes.
 
@@ -84,10 +127,15 @@ def hierarchy(options: Options, name: str) -> list[Row]:
     """
     data = load_hierarchy(options.root, name)
     everyone = options.some(len(data.ids))
-    models = {OURS: points, "seasonal naive": seasonal_naive} | {peer: statsforecast_model(peer) for peer in AUTO}
+    models = {ALONE: points, "seasonal naive": seasonal_naive} | {peer: statsforecast_model(peer) for peer in AUTO}
     slow = {"AutoARIMA": statsforecast_model("AutoARIMA")} | ({PROPHET: prophet} if has_prophet() else {})
     origins = range(1, (2 if options.quick else ORIGINS) + 1)
-    mase: dict[str, Floats] = {}
+    mase: dict[str, Floats] = {OURS: np.full((len(origins), len(data.ids)), np.nan)}
+    for row, back in enumerate(origins):
+        cut = data.y.shape[1] - back * HORIZON
+        histories = [data.y[node, :cut] for node in everyone]
+        paths = company_points(histories, HORIZON, 12, options.counted(f"{name}: {OURS}, origin {back}", len(everyone)))
+        mase[OURS][row, everyone] = j.mase_each(data.y[everyone, cut : cut + HORIZON], paths, j.scales(histories, 12))
     for model, forecast in (models | slow).items():
         nodes = everyone if model in models else _spread_over_levels(data, everyone)
         mase[model] = np.full((len(origins), len(data.ids)), np.nan)

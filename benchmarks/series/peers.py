@@ -1,14 +1,17 @@
-"""The other forecasters: statsforecast's automatic models on the same series, seasonal naive, and Prophet where it is installed."""
+"""The other forecasters: statsforecast's automatic models on the same series, seasonal naive; Prophet and AutoGluon where installed."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
@@ -21,6 +24,8 @@ Forecast = Callable[[Floats, int, int], Floats]
 
 AUTO = ("AutoETS", "AutoCES", "DynamicOptimizedTheta")
 PROPHET = "Prophet"
+AUTOGLUON = "AutoGluon, statistical models"
+_AUTOGLUON_ENVIRONMENT = Path(__file__).parents[2] / ".venv-autogluon" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,36 @@ def prophet(y: Floats, horizon: int, season: int) -> Floats:
 
 def has_prophet() -> bool:
     return importlib.util.find_spec("prophet") is not None
+
+
+def autogluon(histories: list[Floats], horizon: int) -> dict[str, Floats]:
+    """Mean, 10 % and 90 % quantile ``(n, h)`` of AutoGluon-TimeSeries and its CPU seconds; see `autogluon_peer`.
+
+    Raises `FileNotFoundError` where it has no environment.
+    """
+    if not _AUTOGLUON_ENVIRONMENT.exists():
+        raise FileNotFoundError("AutoGluon has no environment; benchmarks/README.md says how to make .venv-autogluon")
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder, "asked.npz"), Path(folder, "answered.npz")
+        np.savez(asked, allow_pickle=False, horizon=horizon, **{f"s{k:04d}": y for k, y in enumerate(histories)})
+        script = Path(__file__).with_name("autogluon_peer.py")
+        subprocess.run([_AUTOGLUON_ENVIRONMENT, script, asked, answered], check=True, stderr=subprocess.DEVNULL)
+        with np.load(answered) as found:
+            return dict(found)
+
+
+def timed_together(
+    forecast: Callable[[list[Floats], int, int, Callable[[int], None]], Floats],
+    histories: list[Floats],
+    horizon: int,
+    season: int,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Timed:
+    """Of a forecaster that takes all series at once; compiled on the longest before the clock starts."""
+    forecast([max(histories, key=len)], horizon, season, lambda done: None)
+    started = time.process_time()
+    paths = forecast(histories, horizon, season, tell)
+    return Timed(paths, time.process_time() - started)
 
 
 def timed(forecast: Forecast, histories: list[Floats], horizon: int, season: int, tell: Callable[[int], None] = lambda done: None) -> Timed:

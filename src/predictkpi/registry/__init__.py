@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry, TrainingRecord
-from predictkpi.registry.provenance import DataDigest, code_version, data_digest
+from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
+from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
+from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
 
-__all__ = ["CHALLENGER", "CHAMPION", "DataDigest", "Registry", "TrainingRecord", "code_version", "data_digest"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "ChildRecord",
+    "DataDigest",
+    "DatasetRecord",
+    "Registry",
+    "RunRecord",
+    "TrainingRecord",
+    "code_version",
+    "data_digest",
+    "environment",
+]

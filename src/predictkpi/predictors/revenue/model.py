@@ -32,6 +32,7 @@ from predictkpi.predictors.revenue.point import (
 from predictkpi.predictors.revenue.reconcile import error_covariance
 from predictkpi.predictors.revenue.running import Booked
 from predictkpi.predictors.revenue.scopes import CROSSED, Crossed, checked_pairs
+from predictkpi.predictors.revenue.shared import SharedMember
 from predictkpi.predictors.revenue.table import DAY_FACTOR
 from predictkpi.predictors.revenue.together import pulled, shared_revenue
 from predictkpi.protocol import Predictor, worst
@@ -52,8 +53,8 @@ _LARGEST_FACTOR = 10.0
 
 
 class RevenueForecaster(SeriesForecaster):
-    """Mean of SA2, optimised Theta and the learnt member from 24 months on, Theta and ETS without season from 12 on, damped mean below.
-    Paths from `ErrorModel`.
+    """Mean of SA2, optimised Theta and the learnt member from 24 months on, Theta and ETS without season from 12 on, damped mean below;
+    beside it the `SharedMember` of all series where it proved itself. Paths from `ErrorModel`.
 
     Parameters: ``draws`` sample paths a series; ``origins`` months to look back for backtest errors; ``pool_series`` the most series
     (the largest) whose errors are pooled; ``prior_weight`` the weight of the expected error covariance against that of all backtests;
@@ -61,7 +62,7 @@ class RevenueForecaster(SeriesForecaster):
     crossed members are series too; ``events`` what is known of single months, see `Event`.
     """
 
-    format = "predictkpi.revenue.model/3"
+    format = "predictkpi.revenue.model/4"
 
     def __init__(
         self,
@@ -93,6 +94,19 @@ class RevenueForecaster(SeriesForecaster):
         """Seasonal naive with the same number of paths."""
         return RevenueBaseline(draws=self.draws, origins=self.origins, crossed=self.crossed, random_state=self.random_state)
 
+    @property
+    def purpose(self) -> str:
+        """See `Predictor.purpose`."""
+        return "How revenue will go on, for the company and its parts, for plans and for the chance to hit a target."
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """See `Predictor.limits`."""
+        return (
+            "A break that no month of the past has seen, as in 2020, lies outside its intervals.",
+            "Small series are told with the company's errors, not with their own.",
+        )
+
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Steps from the level of the last year to the mean of each month; see `STEPS` in `explain`."""
         rows = []
@@ -102,6 +116,7 @@ class RevenueForecaster(SeriesForecaster):
                 history=part.history,
                 days=series.days_ahead,
                 events=ahead / series.days_ahead,
+                shared=self.shared_,
                 drawn=part.drawn,
                 completed=part.answer.paths.mean(axis=0),
                 final=answer.paths.mean(axis=0),
@@ -140,6 +155,9 @@ class RevenueForecaster(SeriesForecaster):
         """`fit` on series already told apart: entity_id to as_of to ``y``, indexed by month as known then."""
         newest = {entity_id: versions[max(versions)] for entity_id, versions in by_origin.items()}
         largest = sorted(newest, key=lambda entity_id: (-float(newest[entity_id].abs().sum()), entity_id))[: self.pool_series]
+        self.shared_ = SharedMember.learn(
+            [prepare(y.to_numpy(dtype=float)) for y in newest.values()], horizon=HORIZON, seed=self.random_state
+        )
         pool = [backtest_errors(entity_id, by_origin[entity_id], alone=len(largest) == 1) for entity_id in largest]
         self.errors_ = ErrorModel.fit(pool, prior_weight=self.prior_weight, freedom=self.freedom)
         self.together_ = _together(
@@ -167,7 +185,9 @@ class RevenueForecaster(SeriesForecaster):
             entity_id, variances, draws=self.draws, horizon=HORIZON, seed=self.random_state
         )
         size = np.sqrt(np.diag(self.errors_.covariance(variances, HORIZON)))
-        return _spread(series, point_path(series, HORIZON), errors, size), status, "; ".join(reasons)
+        if self.shared_.hears(series):  # the errors were those of each series alone
+            errors, size = errors * (1 - self.shared_.saved), size * (1 - self.shared_.saved)
+        return _spread(series, self.shared_.blended(series, point_path(series, HORIZON)), errors, size), status, "; ".join(reasons)
 
     def _carried(self, history: Floats) -> float:
         covariance = self.errors_.covariance(_variances(prepare(history)), 2) if len(history) else np.eye(2)
@@ -183,10 +203,11 @@ class RevenueForecaster(SeriesForecaster):
         return {name: getattr(self, name) for name in names}
 
     def _learned(self) -> dict[str, Any]:
-        return self.errors_.to_json() | {"together": self.together_}
+        return self.errors_.to_json() | {"together": self.together_, "shared": self.shared_.to_json()}
 
     def _restore(self, learned: dict[str, Any]) -> None:
         self.errors_ = ErrorModel.from_json(learned)
+        self.shared_ = SharedMember.from_json(learned["shared"])
         self.together_ = [[float(value) for value in row] for row in learned["together"]]
 
 
