@@ -103,6 +103,9 @@ def watch_champion(
     except ArtifactError as error:
         way_out = f"promote another version of `predictkpi models {name}`, or `predictkpi retrain {name}`"
         return [Finding(AGE, name, Severity.ALARM, f"the champion cannot be read: {error}", way_out)]
+    if not row["as_of"]:
+        reason = f"version {row['version']} does not say up to when it has learnt: its age and drift cannot be told"
+        return [Finding(AGE, name, Severity.WARNING, reason, f"`predictkpi retrain {name}`")]
     trained = pd.Timestamp(row["as_of"])
     found = [_age(name, trained, versions, now, rule)]
     if trained > snapshot.as_of:

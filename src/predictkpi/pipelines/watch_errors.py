@@ -22,9 +22,12 @@ ERROR = "matured error"
 
 _MOST_ORIGINS = 6
 _DAYS_APART = 7
-# Folds are few: their spread is pulled towards this one of a log error, which counts for so many of them (Smyth, 2004, Linear models and
-# empirical Bayes methods: a moderated t-statistic).
-_USUAL_SPREAD, _ITS_WEIGHT = 0.2, 4.0
+# Folds are few: their spread is pulled towards a usual one of log errors, or of log ratios of predicted to actual totals, which counts for
+# so many of them (Smyth, 2004, Linear models and empirical Bayes methods: a moderated t-statistic).
+_ITS_WEIGHT = 4.0
+_USUAL_SPREAD, _USUAL_SPREAD_OF_TOTALS = 0.2, 0.1
+_OF_TOTALS = ("total_bias", "portfolio_error_30")
+"""Metrics that are predicted over actual total, minus 1: too low is as wrong as too high."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def scored(spec: Spec, predictions: pd.DataFrame, outcomes: pd.DataFrame, scales
         result = assemble(spec, (MODEL,), predictions.assign(**{CANDIDATE: MODEL}), outcomes, scales)
     except InsufficientDataError:
         return None
-    by_horizon = {name: value for name, value in result.metrics[MODEL].items() if _is_of_horizon(name)}
-    return Matured(by_horizon, result.n_outcomes, len(result.cutoffs))
+    judged = {name: value for name, value in result.metrics[MODEL].items() if _is_of_horizon(name) or name in _OF_TOTALS}
+    return Matured({name: value for name, value in judged.items() if np.isfinite(value)}, result.n_outcomes, len(result.cutoffs))
 
 
 def origins(spec: Spec, trained: pd.Timestamp, now: pd.Timestamp) -> list[pd.Timestamp]:
@@ -92,28 +95,37 @@ def judge_error(name: str, matured: Matured | None, folds: pd.DataFrame, rule: M
     common = [metric for metric in matured.metrics if len(by_metric.get(metric, ())) >= 2]
     if not common:
         return Finding(ERROR, name, Severity.NOTE, "its backtest had fewer than two folds to compare with")
-    limits = {metric: _limit(by_metric[metric], rule.error_level / len(common)) for metric in common}
-    worst = max(common, key=lambda metric: matured.metrics[metric] / limits[metric])
-    value, limit, usual = matured.metrics[worst], limits[worst], _middle(by_metric[worst])
-    figures: dict[str, float | str] = {"metric": worst, "error": value, "expected": usual}
+    level = rule.error_level / len(common)
+    scores = {metric: _score(metric, matured.metrics[metric], by_metric[metric], level) for metric in common}
+    worst = max(common, key=lambda metric: scores[metric][0])
+    score, usual, low, high = scores[worst]
+    value = matured.metrics[worst]
+    is_low = worst in _OF_TOTALS and value < usual
+    limit = low if is_low else high
+    figures: dict[str, float | str] = {"metric": worst, "error": value, "expected": usual, "low": low, "high": high}
     figures |= {"outcomes": float(matured.outcomes), "days_judged": float(matured.origins)}
-    if value <= limit:
+    if score <= 1:
         return Finding(ERROR, name, Severity.NOTE, f"{worst} {value:.4g}, as the backtest let expect", figures=figures, threshold=limit)
-    reason = f"{worst} is {value:.4g} on {matured.outcomes} outcomes since the training; its backtest: {usual:.4g}, {limit:.4g} at most"
+    reason = (
+        f"{worst} is {value:.4g} on {matured.outcomes} outcomes since the training; its backtest let expect {usual:.4g}, "
+        f"{'at least' if is_low else 'at most'} {limit:.4g}"
+    )
     way_out = f"look at drift and sources first; then `predictkpi retrain {name}`: a new model serves only if it is better"
     return Finding(ERROR, name, Severity.ALARM, reason, way_out, figures, limit)
 
 
-def _limit(errors: np.ndarray, level: float) -> float:
-    logs = np.log(np.maximum(errors, 1e-9))
-    n = len(logs)
+def _score(metric: str, value: float, folds: np.ndarray, level: float) -> tuple[float, float, float, float]:
+    """How far off, where above 1 is too far, and what was to be expected, at least and at most."""
+    of_total = metric in _OF_TOTALS
+    usual = _USUAL_SPREAD_OF_TOTALS if of_total else _USUAL_SPREAD
+    offset = 1.0 if of_total else 0.0
+    logs, n = np.log(np.maximum(folds + offset, 1e-9)), len(folds)
     freedom = n - 1 + _ITS_WEIGHT
-    spread = np.sqrt(((n - 1) * logs.var(ddof=1) + _ITS_WEIGHT * _USUAL_SPREAD**2) / freedom)
-    return float(np.exp(logs.mean() + stats.t.ppf(1 - level, freedom) * spread * np.sqrt(1 + 1 / n)))
-
-
-def _middle(errors: np.ndarray) -> float:
-    return float(np.exp(np.log(np.maximum(errors, 1e-9)).mean()))
+    spread = np.sqrt(((n - 1) * logs.var(ddof=1) + _ITS_WEIGHT * usual**2) / freedom)
+    reach = float(stats.t.ppf(1 - level / (2 if of_total else 1), freedom) * spread * np.sqrt(1 + 1 / n))
+    middle, off = float(logs.mean()), float(np.log(max(value + offset, 1e-9)) - logs.mean())
+    low, high = (float(np.exp(middle + side * reach)) - offset for side in (-1, 1))
+    return (abs(off) if of_total else off) / reach, float(np.exp(middle)) - offset, low if of_total else 0.0, high
 
 
 def _is_of_horizon(name: str) -> bool:

@@ -101,6 +101,14 @@ def test_monitor__a_predictor_without_a_champion_is_found_if_it_could_have_one(b
     assert "too little to learn from: 0 orders of 20" in report.findings[0].reason
 
 
+def test_monitor__a_version_that_does_not_say_what_it_knows_is_a_warning(books, watch, monkeypatch):
+    folder, store, registry = books
+    silent = [row | {"as_of": ""} for row in registry.versions("toy")]
+    monkeypatch.setattr(registry, "versions", lambda predictor: silent)
+    report = monitor(store, registry, predictors=["toy"], now=NOW, models_dir=folder / "models")
+    assert [(finding.check, finding.severity) for finding in report.wrong] == [(AGE, Severity.WARNING)]
+
+
 @pytest.mark.parametrize(
     ("error", "at", "words"),
     [

@@ -40,6 +40,16 @@ def test_error__keeps_its_level_on_folds_like_any_other():
     assert alarms / 2000 < 0.02
 
 
+@pytest.mark.parametrize(("bias", "is_wrong"), [(0.1, False), (-0.1, False), (-0.6, True), (1.5, True)])
+def test_error__of_totals_is_wrong_on_either_side(bias, is_wrong):
+    matured = Matured({"total_bias": bias}, 100, 3)
+    finding = judge_error("toy", matured, folds([0.02, -0.05, 0.08, 0.0], metric="total_bias"), RULE)
+    assert finding.is_wrong is is_wrong
+    assert finding.figures["low"] < 0 < finding.figures["high"]
+    if is_wrong:
+        assert ("at least" if bias < 0 else "at most") in finding.reason
+
+
 def _split(values):
     return float(values[0]), values[1:]
 
@@ -63,7 +73,7 @@ def test_since_training__scores_what_came_true_and_nothing_else():
     now = pd.Timestamp("2023-10-01")
     matured = since_training(champion, company.snapshot(as_of=now), trained=TRAINED)
     assert (matured.origins, matured.outcomes) == (3, 120)
-    assert set(matured.metrics) == {"tweedie_deviance_h1", "tweedie_deviance_h2"}
+    assert set(matured.metrics) == {"tweedie_deviance_h1", "tweedie_deviance_h2", "total_bias"}
     worse = company.orders()
     worse.loc[worse[c.DS] >= TRAINED, c.AMOUNT] *= 5
     after = since_training(champion, company.snapshot(worse, as_of=now), trained=TRAINED)
