@@ -258,6 +258,16 @@ class Registry:
         with self._connection.speaking(f"look for the experiment of {predictor}"):
             return SearchRuns(self._connection, self._experiment(predictor))
 
+    def fold_metrics(self, run_id: str, candidate: str) -> pd.DataFrame:
+        """One candidate's metrics in each fold of a run's backtest: ``fold, metric, value``; empty where it had none."""
+        prefix = f"fold.{candidate}."
+        with self._connection.speaking(f"read the folds of run {run_id}") as client:
+            names = [name for name in client.get_run(run_id).data.metrics if name.startswith(prefix)]
+            rows = [
+                (point.step, name.removeprefix(prefix), point.value) for name in names for point in client.get_metric_history(run_id, name)
+            ]
+        return pd.DataFrame(rows, columns=["fold", "metric", c.VALUE])
+
 
 def _own_tags(run: Run) -> dict[str, str]:
     return {key.removeprefix(TAG): str(value) for key, value in run.data.tags.items() if key.startswith(TAG)}

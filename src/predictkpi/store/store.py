@@ -22,6 +22,7 @@ from predictkpi.store.audit import read_entries, write_entry
 from predictkpi.store.engine import open_engine, reading, writing
 from predictkpi.store.frames import read_frame, read_versions
 from predictkpi.store.loading import Counts, Load, open_load, read_company
+from predictkpi.store.lock import holding
 from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
 from predictkpi.store.predictions import (
     log_answers,
@@ -265,6 +266,12 @@ class Store:
             if connection is None:
                 return pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"])
             return read_entries(connection, subject=subject, limit=limit)
+
+    @contextmanager
+    def lock(self, work: str, *, holder: str) -> Iterator[None]:
+        """Do that work alone, on whatever machine; raises `LockedError`, which names the holder, at once where another process does it."""
+        with holding(self._engine, work, holder=holder):
+            yield
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:

@@ -35,6 +35,8 @@ COMMANDS = [
     "models",
     "promote",
     "scoreboard",
+    "monitor",
+    "retrain",
     "forecast",
     "pipeline",
     "changes",
