@@ -36,7 +36,8 @@ ORIGINS, HORIZON = 6, 12
 SHORT = (None, 36, 24)
 # A company of so many series: what they share in learning their errors.
 COMPANY = 60
-_SLOW_NODES = 12
+# Nodes that the automatic models, and those that take seconds a series, are run on, spread over the levels.
+_PEER_NODES, _SLOW_NODES = 36, 12
 BUSINESS, BUSINESS_SERIES = ("MICRO", "INDUSTRY"), 150
 
 
@@ -122,12 +123,13 @@ def business(options: Options) -> list[Row]:
 def hierarchy(options: Options, name: str) -> list[Row]:
     """One row a model and level: mean MASE over nodes and origins twelve months apart, and what ours gains on the same nodes.
 
-    Ours also as the mean of its paths made to add up, where the nodes do: learnt from all nodes, also if only some are judged.
-    AutoARIMA, and Prophet if it is installed, take every so many nodes of each level only, since they take seconds a series.
+    Ours also as the mean of its paths made to add up, where the nodes do: learnt from all nodes, also if only some are judged. The
+    automatic models take some nodes of each level only, and AutoARIMA and Prophet, which take seconds a series, fewer: see `_PEER_NODES`.
     """
     data = load_hierarchy(options.root, name)
     everyone = options.some(len(data.ids))
-    models = {ALONE: points, "seasonal naive": seasonal_naive} | {peer: statsforecast_model(peer) for peer in AUTO}
+    models = {ALONE: points, "seasonal naive": seasonal_naive}
+    automatic = {peer: statsforecast_model(peer) for peer in AUTO}
     slow = {"AutoARIMA": statsforecast_model("AutoARIMA")} | ({PROPHET: prophet} if has_prophet() else {})
     origins = range(1, (2 if options.quick else ORIGINS) + 1)
     mase: dict[str, Floats] = {OURS: np.full((len(origins), len(data.ids)), np.nan)}
@@ -136,8 +138,9 @@ def hierarchy(options: Options, name: str) -> list[Row]:
         histories = [data.y[node, :cut] for node in everyone]
         paths = company_points(histories, HORIZON, 12, options.counted(f"{name}: {OURS}, origin {back}", len(everyone)))
         mase[OURS][row, everyone] = j.mase_each(data.y[everyone, cut : cut + HORIZON], paths, j.scales(histories, 12))
-    for model, forecast in (models | slow).items():
-        nodes = everyone if model in models else _spread_over_levels(data, everyone)
+    for model, forecast in (models | automatic | slow).items():
+        most = len(everyone) if model in models else _PEER_NODES if model in automatic else _SLOW_NODES
+        nodes = _spread_over_levels(data, everyone, most)
         mase[model] = np.full((len(origins), len(data.ids)), np.nan)
         for row, back in enumerate(origins):
             cut = data.y.shape[1] - back * HORIZON
@@ -157,13 +160,15 @@ def hierarchy(options: Options, name: str) -> list[Row]:
     return [row for model in mase for row in _by_level(data, model, mase, options)]
 
 
-def _spread_over_levels(data: Hierarchy, nodes: list[int]) -> list[int]:
-    """About `_SLOW_NODES` of the nodes, from every level."""
+def _spread_over_levels(data: Hierarchy, nodes: list[int], most: int) -> list[int]:
+    """About so many of the nodes, from every level; all where that is no fewer."""
+    if most >= len(nodes):
+        return nodes
     levels = sorted(set(data.level))
     chosen = []
     for level in levels:
         of_level = [node for node in nodes if data.level[node] == level]
-        chosen += of_level[:: max(1, len(of_level) * len(levels) // _SLOW_NODES)]
+        chosen += of_level[:: max(1, len(of_level) * len(levels) // most)]
     return sorted(chosen)
 
 

@@ -131,6 +131,20 @@ class Predictor(ABC):
         """
         return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"])
 
+    @property
+    def purpose(self) -> str:
+        """What its predictions are for, in one sentence of the model card."""
+        return f"{self.spec.title['en']}: {self.spec.headline} of each {self.spec.entity}, {self.spec.horizons_in_words} ahead."
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What it must not be relied on for, a sentence each, for the model card."""
+        return ()
+
+    def fields_barred(self) -> dict[str, str]:
+        """The company's own fields that a fitted model did not learn from, and why."""
+        return {}
+
     def reason_title(self, feature: str, language: str = "en") -> str:
         """A ``feature`` of `explain` in plain words, in English or German."""
         return feature

@@ -52,7 +52,14 @@ def test_kpi_page__says_of_each_kpi_what_its_class_says(name):
 
 
 def test_models_folder__has_one_file_a_predictor_and_the_rules():
-    assert {path.stem for path in (ROOT / "models").glob("*.yaml")} == {*predictor_names(), "evaluation", "targets", "alerts", "outlook"}
+    assert {path.stem for path in (ROOT / "models").glob("*.yaml")} == {
+        *predictor_names(),
+        "evaluation",
+        "search",
+        "targets",
+        "alerts",
+        "outlook",
+    }
 
 
 def test_decisions__are_numbered_without_gaps():

@@ -65,7 +65,7 @@ def odd(tmp_path_factory) -> Iterator:
     registry = open_registry(settings)
     for report in train(store, registry, predictors=["clv", "revenue"], as_of=None, models_dir=settings.models_dir, now=END):
         if report.challenger:  # whatever the gate says of so small a company: the model's answers are asked for
-            promote(registry, report.predictor, report.challenger.version)
+            promote(store, registry, report.predictor, report.challenger.version, now=END)
     with running(settings) as service:
         service.wait_until_ready()
         yield service

@@ -6,12 +6,23 @@ import pytest
 
 import predictkpi.predictors
 from predictkpi.registry import Registry
+from predictkpi.registry.client import FORMER
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     return Registry(f"sqlite:///{folder}/made/on/the/way/tracking.db", folder / "artifacts")
+
+
+@pytest.fixture
+def no_champion(registry):
+    """Nothing serves yet, whatever other tests have left in the registry of the session."""
+    with registry._connection.speaking("clear") as client:
+        for model in client.search_registered_models("name = 'toy'"):
+            for alias in model.aliases:
+                client.delete_registered_model_alias("toy", alias)
+            client.set_registered_model_tag("toy", FORMER, "[]")
 
 
 @pytest.fixture

@@ -26,10 +26,14 @@ BINS = 10
 
 
 def figures(result: BacktestResult) -> dict[str, bytes]:
-    """File name -> PNG: the loss by horizon, and the picture of the predictor's score family."""
-    family = {"quantiles": ("fan.png", _fan), "mean": ("deciles.png", _deciles), "cumulative_incidence": ("reliability.png", _reliability)}
-    name, draw = family[result.spec.score]
-    return {"loss_by_horizon.png": _png(result, _loss_by_horizon), name: _png(result, draw)}
+    """File name -> PNG: the loss by horizon, and the pictures of the predictor's score family."""
+    family: dict[str, dict[str, Callable[[BacktestResult, Axes], None]]] = {
+        "quantiles": {"fan.png": _fan},
+        "mean": {"deciles.png": _deciles, "lorenz.png": _lorenz},
+        "cumulative_incidence": {"reliability.png": _reliability, "cumulative_incidence.png": _incidence},
+    }
+    drawn = {"loss_by_horizon.png": _loss_by_horizon, **family[result.spec.score]}
+    return {name: _png(result, draw) for name, draw in drawn.items()}
 
 
 def _png(result: BacktestResult, draw: Callable[[BacktestResult, Axes], None]) -> bytes:
@@ -113,6 +117,56 @@ def _deciles(result: BacktestResult, axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     title = f"{result.spec.title['en']}: mean per customer over {horizon} {result.spec.time_unit}s"
     axes.set(title=title, xlabel="decile of the prediction (10 = highest)")
+
+
+def _lorenz(result: BacktestResult, axes: Axes) -> None:
+    """Share of all revenue that the customers ranked highest brought, at the middle horizon, beside the best ranking there could be."""
+    horizons = sorted(result.losses[c.HORIZON].unique())
+    horizon = horizons[len(horizons) // 2]
+    for number, (name, pairs) in enumerate(_paired(result, horizon).items()):
+        amounts = pairs["actual"].clip(lower=0.0)
+        share = np.linspace(0, 1, len(pairs) + 1)
+        if not number:
+            axes.plot(
+                share, _cumulated(amounts.sort_values(ascending=False)), color=INK, linewidth=1, linestyle="--", label="best possible"
+            )
+        ranked = amounts.loc[pairs["predicted"].sort_values(ascending=False, kind="stable").index]
+        axes.plot(share, _cumulated(ranked), color=_colour(result, name), linewidth=1.6, label=name)
+    axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.2)
+    axes.set(
+        title=f"{result.spec.title['en']}: share of revenue from the customers ranked highest, {horizon} {result.spec.time_unit}s",
+        xlabel="share of customers, highest prediction first",
+        ylabel="share of revenue",
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:.0%}")
+
+
+def _cumulated(amounts: pd.Series) -> np.ndarray:
+    total = float(amounts.sum())
+    return np.concatenate([[0.0], np.cumsum(amounts.to_numpy(float)) / total if total > 0 else np.zeros(len(amounts))])
+
+
+def _incidence(result: BacktestResult, axes: Axes) -> None:
+    """Mean promised share of deals won and lost by each horizon, with the share that was (all deals of a fold are known that long)."""
+    keys = [c.AS_OF, c.ENTITY_ID, c.HORIZON]
+    scored = result.losses.loc[result.losses[CANDIDATE] == "model", keys]
+    actual = result.outcomes.set_index([*keys, c.STATISTIC])[c.VALUE].unstack(c.STATISTIC).reindex(pd.MultiIndex.from_frame(scored))
+    for statistic, style, word in (("cif_won", "-", "won"), ("cif_lost", "--", "lost")):
+        if statistic not in actual:
+            continue
+        came = actual[statistic].groupby(level=c.HORIZON).mean()
+        axes.plot(came.index, came, color=INK, linestyle=style, linewidth=1.8, marker="o", markersize=3, label=f"{word}: came true")
+        for name in result.metrics:
+            said = result.predictions[(result.predictions[CANDIDATE] == name) & (result.predictions[c.STATISTIC] == statistic)]
+            mean = said.merge(scored, on=keys).groupby(c.HORIZON)[c.VALUE].mean()
+            if len(mean):
+                axes.plot(mean.index, mean, color=_colour(result, name), linestyle=style, linewidth=1.4, label=f"{word}: {name}")
+    axes.set(
+        title=f"{result.spec.title['en']}: deals won and lost by then, promised and kept",
+        xlabel=f"{result.spec.time_unit}s after the cutoff",
+        ylabel="share of open deals",
+    )
 
 
 def _reliability(result: BacktestResult, axes: Axes) -> None:

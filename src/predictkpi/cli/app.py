@@ -17,10 +17,12 @@ from predictkpi.cli import (
     lifecycle,
     outlook,
     pipeline,
+    promotion,
     reasons,
     serve,
     sync,
     targets,
+    tune,
 )
 
 _debug = False
@@ -67,8 +69,11 @@ for command, panel in (
     (alerts.alerts, DATA),
     (lifecycle.train, MODELS),
     (lifecycle.evaluate, MODELS),
+    (tune.tune, MODELS),
     (lifecycle.models, MODELS),
-    (lifecycle.promote, MODELS),
+    (promotion.promote, MODELS),
+    (promotion.rollback, MODELS),
+    (promotion.audit, MODELS),
     (forecasts.forecast, ANSWERS),
     (outlook.outlook, ANSWERS),
     (pipeline.pipeline, ANSWERS),

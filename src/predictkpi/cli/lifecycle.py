@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,20 +23,35 @@ if TYPE_CHECKING:
 def train(
     predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
     as_of: AsOf = None,
+    reproduce: Annotated[
+        str | None,
+        typer.Option(metavar="RUN_ID", help="Train again as that run did, from the store as it was then, and compare. Registers nothing."),
+    ] = None,
+    upload: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Register a training that was kept in a folder while the registry was away.")
+    ] = None,
 ) -> None:
     """Test on the past against the baselines, learn from everything, register, and promote what is better.
 
-    The model serves only if it beats its baseline by more than chance explains; otherwise the baseline serves, and says so. With revenue
-    and close_time both trained, the company's past months are replayed with and without its open deals, which decides how far the outlook
+    The model serves only if it beats its baseline, and the champion's settings where they differ, by more than chance explains, keeps its
+    promises, and no segment pays for it. Otherwise the former model goes on serving, or the baseline, and it says so. With revenue and
+    close_time both trained, the company's past months are replayed with and without its open deals, which decides how far the outlook
     listens to them.
 
-    Examples: [bold]predictkpi train[/bold] · [bold]predictkpi train revenue --as-of 2024-07-01[/bold]
+    Examples: [bold]predictkpi train[/bold] · [bold]predictkpi train revenue --as-of 2024-07-01[/bold] ·
+    [bold]predictkpi train --reproduce 5f0c...[/bold]
     """
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.outlook import NEEDS
     from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
 
+    if reproduce is not None:
+        show_reproduction(reproduce, read_settings())
+        return
+    if upload is not None:
+        show_upload(upload, read_settings())
+        return
     names = list(dict.fromkeys(predictor or predictor_names()))
     for name in names:
         predictor_class(name)
@@ -46,6 +62,40 @@ def train(
     show_training(run_training(store, registry, names, settings, instant(as_of, store)))
     if set(NEEDS) <= set(names):
         show_replay(run_replay(store, registry, settings, instant(as_of, store)))
+
+
+def show_reproduction(run_id: str, settings: Settings) -> None:
+    """A row for each version of the run; exit code 1 where a prediction is not the same."""
+    from predictkpi.cli.render import out, table
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.reproduce import TOLERANCE, reproduce
+
+    found = reproduce(open_store(settings), open_registry(settings), run_id)
+    names = [("predictor", "left"), ("version", "left"), ("predictions", "right"), ("largest difference", "right"), ("same data", "left")]
+    rows = [
+        [one.predictor, f"{one.kind} v{one.version}", f"{one.predictions:,}", f"{one.difference:.1e}", "yes" if one.is_same_data else "no"]
+        for one in found
+    ]
+    console = out()
+    console.print(table(f"Run {run_id}, trained again", names, rows))
+    for note in found[0].notes:
+        console.print(note, highlight=False)
+    if not all(one.is_equal for one in found):
+        console.print(f"[red]not the same[/]: a prediction differs by more than {TOLERANCE:g}")
+        raise typer.Exit(1)
+
+
+def show_upload(folder: Path, settings: Settings) -> None:
+    """What became of a training that was kept."""
+    import pandas as pd
+
+    from predictkpi.cli.render import out
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.registering import upload
+
+    found = upload(open_store(settings), open_registry(settings), folder, now=pd.Timestamp.now())
+    made = f"version {found.challenger.version} is the challenger; " if found.challenger else ""
+    out().print(f"{found.champion.predictor}: {made}version [bold]{found.champion.version}[/] ({found.champion.kind}) serves")
 
 
 def _say_if_defaults_rule(settings: Settings) -> None:
@@ -210,20 +260,3 @@ def models(
     for row in rows:
         if row["aliases"] and row["reason"]:
             console.print(f"{row['predictor']} {row['version']}: {row['reason']}", highlight=False, markup=False)
-
-
-def promote(
-    predictor: Annotated[str, typer.Argument(help="revenue, clv or close_time.")],
-    version: Annotated[str, typer.Argument(help="A version that `predictkpi models` lists.")],
-) -> None:
-    """Let another version serve; promote the former one again to roll back. Running services pick it up by themselves.
-
-    Example: [bold]predictkpi promote revenue 3[/bold]
-    """
-    from predictkpi.cli.render import out
-    from predictkpi.pipelines.open_store import open_registry
-    from predictkpi.pipelines.promote import promote as move
-    from predictkpi.settings import read_settings
-
-    found = move(open_registry(read_settings()), predictor, version)
-    out().print(f"{predictor}: version [bold]{found.version}[/] ({found.kind}) is the champion now")

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from predictkpi.backtest.checks import GateRule
 from predictkpi.backtest.cutoffs import FoldRule
 from predictkpi.core.types import Spec
 from predictkpi.errors import SettingsError
@@ -60,6 +61,16 @@ def fold_rule(spec: Spec, models_dir: Path) -> FoldRule:
         return FoldRule.model_validate(rules[spec.name])
     except ValidationError as error:
         lines = [f"{spec.name}.{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
+        raise SettingsError(f"{path}: {'; '.join(lines)}") from error
+
+
+def gate_rule(models_dir: Path) -> GateRule:
+    """What ``gate`` of ``evaluation.yaml`` asks of a model, or the default."""
+    path = models_dir / EVALUATION
+    try:
+        return GateRule.model_validate(read_yaml(path).get("gate", {}))
+    except ValidationError as error:
+        lines = [f"gate.{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
         raise SettingsError(f"{path}: {'; '.join(lines)}") from error
 
 

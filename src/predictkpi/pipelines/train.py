@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from predictkpi.backtest.checks import GateRule
 from predictkpi.backtest.cutoffs import Cutoffs, FoldRule, choose_cutoffs
-from predictkpi.backtest.gate import GateDecision, decide
-from predictkpi.backtest.report import figures
-from predictkpi.backtest.run import CANDIDATE, BacktestResult, run_backtest
-from predictkpi.core import columns as c
+from predictkpi.backtest.gate import decide
+from predictkpi.backtest.run import run_backtest
 from predictkpi.core.types import ModelRef, Readiness, Status
-from predictkpi.errors import InsufficientDataError
-from predictkpi.pipelines.candidates import fold_rule, hyperparameters, make_candidates, make_model
+from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, RegistryError
+from predictkpi.pipelines.candidates import fold_rule, gate_rule, make_model
+from predictkpi.pipelines.registering import register
+from predictkpi.pipelines.training_record import training_record
+from predictkpi.pipelines.trial import Trial, candidates_beside, segments_of
 from predictkpi.protocol import Predictor
-from predictkpi.registry import CHALLENGER, CHAMPION, Registry, TrainingRecord, code_version, data_digest
+from predictkpi.registry import CHAMPION, KeptTraining, Registry, keep
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
 
+log = logging.getLogger(__name__)
+
 LEARNS = (Status.FULL, Status.LIMITED)
 Progress = Callable[[str, str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The test on the past; ``result`` and ``decision`` are None where no past cutoff could be judged, and ``cutoffs.note`` says why."""
-
-    cutoffs: Cutoffs
-    result: BacktestResult | None = None
-    decision: GateDecision | None = None
-
-    @property
-    def is_passed(self) -> bool:
-        """Whether the model may serve."""
-        return self.decision is not None and self.decision.promote
 
 
 @dataclass(frozen=True)
@@ -81,13 +72,28 @@ def train(
     """
     models = {name: make_model(name, models_dir) for name in predictors}
     rules = {name: fold_rule(model.spec, models_dir) for name, model in models.items()}
+    gate = gate_rule(models_dir)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     registry.check()
-    snapshot = store.snapshot(as_of)
+    newest_load, snapshot = store.newest_load, store.snapshot(as_of)
     tell = on_progress or (lambda predictor, step, done, total: None)
     in_the_past = as_of is not None
-    return [_Training(name, models_dir, rules[name], snapshot, registry, now, in_the_past, tell).run() for name in models]
+    reports = []
+    for name in models:
+        training = _Training(name, models_dir, rules[name], gate, snapshot, newest_load, registry, now, in_the_past, tell)
+        reports.append(training.run())
+        _keep_decision(store, reports[-1], now)
+    return reports
+
+
+def _keep_decision(store: Store, report: TrainReport, now: pd.Timestamp) -> None:
+    """What the gate decided, and what serves since, in the audit log."""
+    serves = report.champion.version if report.champion else ""
+    detail: dict[str, Any] = {"status": report.status.value, "reason": report.reason, "run_id": report.run_id, "champion": serves}
+    if report.trial.decision:
+        detail |= {"gate": report.trial.decision.as_dict()}
+    store.write_audit(now, "train", report.predictor, detail)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,9 @@ class _Training:
     name: str
     models_dir: Path
     rule: FoldRule
+    gate: GateRule
     snapshot: Snapshot
+    newest_load: int
     registry: Registry
     now: pd.Timestamp
     in_the_past: bool
@@ -116,22 +124,42 @@ class _Training:
         started = time.monotonic()
         readiness = self.model().readiness(self.snapshot)
         ground = self.baseline().readiness(self.snapshot)
+        serving = self.serving()
         trial = self.test(readiness)
         if ground.status is Status.INSUFFICIENT_DATA:
             self.tell("done", 1, 1)
             return TrainReport(self.name, ground.status, ground.reason, readiness, trial, time.monotonic() - started)
-        status = readiness.status if trial.is_passed else Status.BASELINE
-        reason = self.why(readiness, trial)
+        kept = serving if serving and serving.kind == "model" and self.may_stay(trial) else None
+        status = readiness.status if trial.is_passed or kept else Status.BASELINE
+        reason = self.why(readiness, trial, kept)
         self.tell("learn from all data")
         fitted = {"baseline": self.fit(self.baseline())}
         if readiness.status in LEARNS:
             fitted["model"] = self.fit(self.model())
         self.tell("write to the registry")
-        run_name = f"{self.name} {self.now:%Y-%m-%d %H:%M}"
-        run_id = self.registry.log_training(self.name, self.record(status, reason, trial), run_name=run_name)
-        champion, challenger = self.register(fitted, trial, readiness, reason, run_id)
+        settings = fitted.get("model", self.model())
+        training = KeptTraining(
+            predictor=self.name,
+            run_name=f"{self.name} {self.now:%Y-%m-%d %H:%M}",
+            record=training_record(
+                settings, self.snapshot, trial, rule=self.rule, status=status, reason=reason, newest_load=self.newest_load
+            ),
+            fitted=fitted,
+            inputs={kind: predictor.inputs(self.snapshot) for kind, predictor in fitted.items()},
+            status={"baseline": Status.BASELINE.value} | ({"model": readiness.status.value} if "model" in fitted else {}),
+            reason=reason,
+            as_of=self.snapshot.as_of.isoformat(),
+            beside=serving.version if serving else "",
+            is_passed=trial.is_passed,
+        )
+        try:
+            written = register(self.registry, training, stays=self.newer_champion() or kept)
+        except RegistryError as error:
+            folder = keep(training, self.registry.kept_root)
+            raise RegistryError(f"{error}. Nothing is lost: `predictkpi train --upload {folder}` registers it later") from error
         self.tell("done", 1, 1)
-        return TrainReport(self.name, status, reason, readiness, trial, time.monotonic() - started, run_id, champion, challenger)
+        seconds = time.monotonic() - started
+        return TrainReport(self.name, status, reason, readiness, trial, seconds, written.run_id, written.champion, written.challenger)
 
     def test(self, readiness: Readiness) -> Trial:
         """Backtest and gate; nothing where the model cannot learn or no past cutoff can be judged."""
@@ -142,46 +170,42 @@ class _Training:
         cutoffs = choose_cutoffs(self.rule, model.spec, self.snapshot, is_usable=lambda past: model.readiness(past).status in LEARNS)
         if not cutoffs.dates:
             return Trial(cutoffs)
-        candidates = make_candidates(self.name, self.models_dir)
+        candidates = candidates_beside(self.champion(), self.name, self.models_dir)
         try:
             result = run_backtest(candidates, self.snapshot, cutoffs.dates, lambda done, total: self.tell("backtest", done, total))
         except InsufficientDataError as error:
             return Trial(Cutoffs((), cutoffs.gap, str(error)))
-        return Trial(cutoffs, result, decide(result))
+        segments = segments_of(model.spec, result, self.snapshot)
+        return Trial(cutoffs, result, decide(result, rule=self.gate, segments=segments))
+
+    def champion(self) -> Predictor | None:
+        """The model that serves; None where none does, or where what serves cannot be read any more."""
+        try:
+            return self.registry.champion(self.name)[0]
+        except (NoChampionError, ArtifactError) as error:
+            log.info("%s: no champion to compare with: %s", self.name, error)
+            return None
 
     def fit(self, predictor: Predictor) -> Predictor:
         return predictor.fit(predictor.training_table(self.snapshot))
 
-    def why(self, readiness: Readiness, trial: Trial) -> str:
+    def why(self, readiness: Readiness, trial: Trial, kept: ModelRef | None) -> str:
         """One sentence on why this candidate serves."""
+        if trial.decision and kept:
+            return f"{trial.decision.reason} Version {kept.version} goes on serving."
         if trial.decision:
             return trial.decision.reason
         if readiness.status not in LEARNS:
             return readiness.reason
         return f"No past cutoff to test the model on ({trial.cutoffs.note.rstrip('.')}): the baseline serves until there is one."
 
-    def register(
-        self, fitted: dict[str, Predictor], trial: Trial, readiness: Readiness, reason: str, run_id: str
-    ) -> tuple[ModelRef, ModelRef | None]:
-        """Champion and challenger. A served baseline becomes a version of its own: serving always loads from the registry."""
-        as_of = self.snapshot.as_of.isoformat()
+    def may_stay(self, trial: Trial) -> bool:
+        """Whether a model that serves goes on, though stale: the new one did not pass, and the baseline is not clearly better either."""
+        return trial.decision is not None and not trial.is_passed and not trial.decision.is_clearly_worse
 
-        def put(kind: str, status: Status) -> ModelRef:
-            inputs = fitted[kind].inputs(self.snapshot)
-            return self.registry.register(fitted[kind], run_id=run_id, inputs=inputs, status=status.value, reason=reason, as_of=as_of)
-
-        model = put("model", readiness.status) if "model" in fitted else None
-        knows_more = self.newer_champion()
-        if knows_more:
-            if model:
-                self.registry.promote(self.name, model.version, alias=CHALLENGER)
-            return knows_more, model
-        if model and trial.is_passed:
-            return self.registry.promote(self.name, model.version), None
-        baseline = put("baseline", Status.BASELINE)
-        if model:
-            self.registry.promote(self.name, model.version, alias=CHALLENGER)
-        return self.registry.promote(self.name, baseline.version), model
+    def serving(self) -> ModelRef | None:
+        """The version that holds the alias champion."""
+        return next((self.ref(row) for row in self.registry.versions(self.name) if CHAMPION in row["aliases"]), None)
 
     def newer_champion(self) -> ModelRef | None:
         """The champion that must stay, because this training looks at a past day and it has learnt from later ones."""
@@ -189,41 +213,9 @@ class _Training:
             return None
         for row in self.registry.versions(self.name):
             if CHAMPION in row["aliases"] and pd.Timestamp(row["as_of"] or 0) > self.snapshot.as_of:
-                return ModelRef(predictor=self.name, version=row["version"], run_id=row["run_id"], kind=row["kind"], reason=row["reason"])
+                return self.ref(row)
         return None
 
-    def record(self, status: Status, reason: str, trial: Trial) -> TrainingRecord:
-        """What is logged: settings, data and code it comes from, and how the test went."""
-        digest, code = data_digest(self.snapshot), code_version()
-        params = {
-            **hyperparameters(self.model()),
-            "as_of": self.snapshot.as_of.isoformat(),
-            **{f"backtest.{key}": value for key, value in self.rule.model_dump().items()},
-            "backtest.cutoffs": " ".join(f"{date:%Y-%m-%d}" for date in trial.cutoffs.dates),
-        }
-        tags = {
-            "data.sha256": digest.sha256,
-            **{f"data.rows.{table}": rows for table, rows in digest.rows.items()},
-            **{f"code.{key}": value for key, value in asdict(code).items()},
-            "status": status.value,
-            "reason": reason,
-            "note": trial.cutoffs.note,
-        }
-        if not trial.result or not trial.decision:
-            return TrainingRecord(params=params, tags=tags)
-        gate = {f"gate.{key}": float(getattr(trial.decision, key)) for key in ("promote", "improvement", "low", "high", "n_outcomes")}
-        folds = trial.result.fold_metrics
-        return TrainingRecord(
-            params=params,
-            metrics=flat_metrics(trial.result) | gate,
-            fold_metrics=folds.assign(metric=folds[CANDIDATE] + "." + folds["metric"])[[c.AS_OF, "metric", c.VALUE]],
-            tags=tags,
-            tables={"fold_metrics.csv": folds, "unscored.csv": trial.result.unscored},
-            figures=figures(trial.result),
-        )
-
-
-def flat_metrics(result: BacktestResult) -> dict[str, float]:
-    """``model.crps_scaled``, ``baseline.crps_scaled``, ... and the number of pairs that could not be scored."""
-    flat = {f"{candidate}.{name}": value for candidate, metrics in result.metrics.items() for name, value in metrics.items()}
-    return flat | {"unscored": float(result.unscored[c.N].sum())}
+    def ref(self, row: Mapping[str, Any]) -> ModelRef:
+        """A row of `Registry.versions` as it stands beside predictions."""
+        return ModelRef(predictor=self.name, version=row["version"], run_id=row["run_id"], kind=row["kind"], reason=row["reason"])

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry, TrainingRecord
-from predictkpi.registry.provenance import DataDigest, code_version, data_digest
+from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
+from predictkpi.registry.kept import KeptTraining, keep, read_kept
+from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
+from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
+from predictkpi.registry.search_runs import SearchRuns, State
 
-__all__ = ["CHALLENGER", "CHAMPION", "DataDigest", "Registry", "TrainingRecord", "code_version", "data_digest"]
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "ChildRecord",
+    "DataDigest",
+    "DatasetRecord",
+    "KeptTraining",
+    "Registry",
+    "RunRecord",
+    "SearchRuns",
+    "State",
+    "TrainingRecord",
+    "code_version",
+    "data_digest",
+    "environment",
+    "keep",
+    "read_kept",
+]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,30 +17,22 @@ from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
 from predictkpi.registry.connection import Connection
 from predictkpi.registry.provenance import requirements
+from predictkpi.registry.records import RunRecord, TrainingRecord
+from predictkpi.registry.runs import PARENT, TAG, write_run
+from predictkpi.registry.search_runs import SearchRuns
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 LOADER = "predictkpi.registry.pyfunc"
 SAMPLE_ENTITIES = 2
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What is written down about one training.
-
-    ``params`` and ``tags`` are shown as text. ``fold_metrics`` has columns ``as_of, metric, value`` and is logged by fold number.
-    ``tables`` (file name -> frame, kept as CSV) and ``figures`` (file name -> PNG bytes) become artifacts.
-    """
-
-    params: Mapping[str, object]
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    fold_metrics: pd.DataFrame | None = None
-    tags: Mapping[str, object] = field(default_factory=dict)
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    figures: Mapping[str, bytes] = field(default_factory=dict)
+EXPERIMENT = "predictkpi-"
+FORMER, MOST_FORMER = "former_champions", 20
+# MLflow's error codes, as it writes them.
+RESOURCE_ABSENT, INVALID = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 
 
 class Registry:
@@ -55,6 +47,11 @@ class Registry:
         self._connection = Connection(tracking_uri)
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
 
+    @property
+    def kept_root(self) -> Path:
+        """Folder of trainings that wait for the registry to come back."""
+        return self._artifact_root.parent / "kept"
+
     def check(self) -> None:
         """Raise `RegistryError` now, before hours of work, if MLflow cannot be reached."""
         with self._connection.speaking("look for experiments") as client:
@@ -63,24 +60,7 @@ class Registry:
     def log_training(self, predictor: str, record: TrainingRecord, *, run_name: str) -> str:
         """Write one run into the predictor's experiment; returns its id."""
         with self._connection.speaking(f"log a training of {predictor}") as client:
-            from mlflow.entities import Metric, Param, RunTag
-
-            run = client.create_run(self._experiment(predictor), run_name=run_name)
-            run_id, now = run.info.run_id, run.info.start_time
-            metrics = [Metric(name, float(value), now, 0) for name, value in record.metrics.items() if pd.notna(value)]
-            if record.fold_metrics is not None and len(record.fold_metrics):
-                fold = record.fold_metrics[c.AS_OF].rank(method="dense").astype(int)
-                rows = zip(record.fold_metrics["metric"], record.fold_metrics[c.VALUE], fold, strict=True)
-                metrics += [Metric(f"fold.{name}", float(value), now, step) for name, value, step in rows if pd.notna(value)]
-            params = [Param(name, str(value)) for name, value in record.params.items()]
-            tags = [RunTag(f"predictkpi.{name}", str(value)) for name, value in record.tags.items()]
-            for start in range(0, max(len(metrics), 1), 500):
-                client.log_batch(
-                    run_id, metrics=metrics[start : start + 500], params=params if not start else [], tags=tags if not start else []
-                )
-            self._log_files(run_id, record)
-            client.set_terminated(run_id)
-        return run_id
+            return write_run(client, self._experiment(predictor), record, run_name=run_name)
 
     def register(
         self, predictor: Predictor, *, run_id: str, inputs: pd.DataFrame, status: str = "full", reason: str = "", as_of: str = ""
@@ -101,6 +81,7 @@ class Registry:
                         data_path=str(data),
                         pip_requirements=requirements(),
                         signature=mlflow.models.infer_signature(sample, predictor.predict_inputs(sample)) if len(sample) else None,
+                        input_example=sample if len(sample) else None,
                     )
                 tags = {"kind": predictor.kind, "status": status, "reason": reason, "as_of": as_of}
                 if not client.search_registered_models(f"name = '{name}'"):
@@ -115,8 +96,11 @@ class Registry:
         if version not in known:
             there = ", ".join(known) or "none"
             raise NotFoundError(f"{predictor} has no version {version!r}; there are: {there}")
+        held = next((row["version"] for row in known.values() if alias in row["aliases"]), None)
         with self._connection.speaking(f"promote {predictor} {version}") as client:
             client.set_registered_model_alias(predictor, alias, version)
+        if alias == CHAMPION and held not in (None, version):
+            self._keep_former(predictor, [*self.former_champions(predictor), held])
         return _ref(predictor, version, known[version]["run_id"], known[version])
 
     def champion_version(self, predictor: str, *, alias: str = CHAMPION) -> str:
@@ -165,25 +149,66 @@ class Registry:
 
     def tags_of_runs(self, name: str) -> list[dict[str, str]]:
         """Tags of an experiment's finished runs, newest first, as `log_training` was given them; none where nothing was logged."""
-        prefix = "predictkpi."
         with self._connection.speaking(f"look for runs of {name}") as client:
-            found = client.get_experiment_by_name(f"predictkpi-{name}")
+            found = client.get_experiment_by_name(f"{EXPERIMENT}{name}")
             if found is None:
                 return []
             runs = client.search_runs([found.experiment_id], "attributes.status = 'FINISHED'", order_by=["attributes.start_time DESC"])
-            return [
-                {key.removeprefix(prefix): str(value) for key, value in run.data.tags.items() if key.startswith(prefix)} for run in runs
-            ]
+            return [_own_tags(run) for run in runs if PARENT not in run.data.tags]
+
+    def run(self, run_id: str) -> RunRecord:
+        """A training's run; `NotFoundError` where there is none of that id."""
+        from mlflow.exceptions import MlflowException
+
+        with self._connection.speaking(f"read run {run_id}") as client:
+            try:
+                found = client.get_run(run_id)
+                experiment = client.get_experiment(found.info.experiment_id).name
+            except MlflowException as error:
+                if error.error_code not in (RESOURCE_ABSENT, INVALID):
+                    raise
+                raise NotFoundError(f"no run {run_id!r}; `predictkpi models --format json` lists the runs of the versions") from error
+        return RunRecord(run_id, experiment.removeprefix(EXPERIMENT), dict(found.data.params), _own_tags(found))
+
+    def read_text(self, run_id: str, path: str) -> str | None:
+        """A text file of a run; None where it has none of that name."""
+        with (
+            tempfile.TemporaryDirectory(prefix="predictkpi-") as folder,
+            self._connection.speaking(f"read {path} of run {run_id}") as client,
+        ):
+            names = [file.path for file in client.list_artifacts(run_id, str(Path(path).parent) if "/" in path else None)]
+            if path not in names:
+                return None
+            return Path(client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+
+    def rollback(self, predictor: str) -> ModelRef:
+        """Give the alias back to the version that held it before; `NotFoundError` where none did."""
+        known = {row["version"] for row in self.versions(predictor)}
+        before = [version for version in self.former_champions(predictor) if version in known]
+        if not before:
+            raise NotFoundError(f"{predictor} has no champion before this one; `predictkpi promote {predictor} VERSION` takes any version")
+        ref = self.promote(predictor, before[-1])
+        self._keep_former(predictor, before[:-1])
+        return ref
+
+    def former_champions(self, predictor: str) -> list[str]:
+        """Versions that held the alias champion before the one that does, oldest first."""
+        with self._connection.speaking(f"look up former champions of {predictor}") as client:
+            found = client.search_registered_models(f"name = '{predictor}'")
+            return json.loads(found[0].tags.get(FORMER, "[]")) if found else []
+
+    def _keep_former(self, predictor: str, versions: list[str]) -> None:
+        with self._connection.speaking(f"keep former champions of {predictor}") as client:
+            client.set_registered_model_tag(predictor, FORMER, json.dumps(versions[-MOST_FORMER:]))
 
     def _aliased(self, predictor: str, alias: str) -> ModelVersion:
         with self._connection.speaking(f"look up the {alias} of {predictor}") as client:
             from mlflow.exceptions import MlflowException
-            from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
             try:
                 return client.get_model_version_by_alias(predictor, alias)
             except MlflowException as error:
-                if error.error_code not in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
+                if error.error_code not in (RESOURCE_ABSENT, INVALID):
                     raise
         raise NoChampionError(f"no {alias} of {predictor} yet: train it with `predictkpi train {predictor}`")
 
@@ -201,7 +226,7 @@ class Registry:
 
     def _experiment(self, predictor: str) -> str:
         """Id of the predictor's experiment, created on first use."""
-        name = f"predictkpi-{predictor}"
+        name = f"{EXPERIMENT}{predictor}"
         client = self._connection.client
         found = client.get_experiment_by_name(name)
         if found:
@@ -210,14 +235,14 @@ class Registry:
             return client.create_experiment(name)
         return client.create_experiment(name, artifact_location=(self._artifact_root.resolve() / predictor).as_uri())
 
-    def _log_files(self, run_id: str, record: TrainingRecord) -> None:
-        with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:
-            for name, table in record.tables.items():
-                table.to_csv(Path(folder) / name, index=False)
-            for name, png in record.figures.items():
-                (Path(folder) / name).write_bytes(png)
-            if record.tables or record.figures:
-                self._connection.client.log_artifacts(run_id, folder, "backtest")
+    def search_runs(self, predictor: str) -> SearchRuns:
+        """Where a search for better settings of this predictor is written down."""
+        with self._connection.speaking(f"look for the experiment of {predictor}"):
+            return SearchRuns(self._connection, self._experiment(predictor))
+
+
+def _own_tags(run: Run) -> dict[str, str]:
+    return {key.removeprefix(TAG): str(value) for key, value in run.data.tags.items() if key.startswith(TAG)}
 
 
 def _sample(inputs: pd.DataFrame) -> pd.DataFrame:

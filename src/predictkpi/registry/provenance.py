@@ -6,7 +6,8 @@ import hashlib
 import platform
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,18 @@ def _git(folder: Path, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+@cache
+def environment() -> dict[str, object]:
+    """What a training ran in: Python, system and the versions of every installed distribution."""
+    packages = {str(each.metadata["Name"]).lower(): each.version for each in distributions()}
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "packages": dict(sorted(packages.items())),
+    }
 
 
 def requirements() -> list[str]:

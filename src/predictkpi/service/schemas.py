@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SkipValidation, WithJsonSchema
 
 from predictkpi.core.types import Status
+from predictkpi.pipelines.card import ModelCard
 from predictkpi.service.instants import IsoInstant
 
 Unit = Literal["currency", "probability", "days", "months", "count", "share", "ratio"]
@@ -282,6 +283,14 @@ class PredictorModels(Answer):
     entity: Literal["series", "customer", "deal"]
     champion: Model | None = Field(description="what is served; null before the first training")
     versions: list[ModelVersion] = Field(description="newest first")
+
+
+class ModelCardOut(Answer):
+    """A registered version and its model card."""
+
+    predictor: str
+    version: ModelVersion
+    card: ModelCard | None = Field(description="null for a version whose training wrote none")
 
 
 class ModelList(Answer):

@@ -154,3 +154,15 @@ PREDICTIONS = sa.Table(
     sa.Column(c.REASON, sa.Text, nullable=False),
     sa.UniqueConstraint(c.PREDICTOR, c.MODEL_VERSION, c.AS_OF, c.ENTITY_ID, c.HORIZON, c.STATISTIC, name="uq_predictions_statement"),
 )
+
+AUDIT = sa.Table(
+    "audit_log",
+    METADATA,
+    sa.Column("audit_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index(None, "subject"),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import DataError, SchemaError
 from predictkpi.snapshot import Facts, Snapshot
+from predictkpi.store.audit import read_entries, write_entry
 from predictkpi.store.engine import open_engine, reading, writing
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame, read_versions
 from predictkpi.store.loading import Counts, Load, open_load, read_company
@@ -135,14 +136,20 @@ class Store:
         with writing(self._engine) as connection:
             write_marks(connection, source, marks)
 
-    def facts(self) -> Facts:
-        """All versions of all facts that have been loaded by now; raises `DataError` on an empty store."""
+    @property
+    def newest_load(self) -> int:
+        """Number of the newest load; 0 where nothing was loaded."""
+        with self._reading() as connection:
+            return 0 if connection is None else int(connection.execute(sa.select(sa.func.max(LOADS.c[LOAD_ID]))).scalar() or 0)
+
+    def facts(self, *, loaded_by: int | None = None) -> Facts:
+        """All versions of all facts that were loaded by now, or by the load of that number; raises `DataError` on an empty store."""
         with self._reading() as connection:
             company = read_company(connection) if connection is not None else None
             if connection is None or company is None:
                 raise DataError(f"{self!r} holds no facts yet: load some with `predictkpi ingest` or `predictkpi demo`")
             newest_load = connection.execute(sa.select(sa.func.max(LOADS.c[LOAD_ID]))).scalar_one()
-        return _StoredFacts(self._engine, company, newest_load)
+        return _StoredFacts(self._engine, company, newest_load if loaded_by is None else min(newest_load, loaded_by))
 
     def default_as_of(self) -> pd.Timestamp:
         """The first midnight after everything that happened became known; raises `DataError` on an empty store.
@@ -156,9 +163,9 @@ class Store:
             raise DataError(f"{self!r} of {facts.company.name} holds no customers, orders, deals or spend: there is no day to look from")
         return newest.normalize() + pd.Timedelta(days=1)
 
-    def snapshot(self, as_of: pd.Timestamp | None = None) -> Snapshot:
-        """Everything known before ``as_of``, by default before `default_as_of`."""
-        return Snapshot(self.facts(), self.default_as_of() if as_of is None else as_of)
+    def snapshot(self, as_of: pd.Timestamp | None = None, *, loaded_by: int | None = None) -> Snapshot:
+        """Everything known before ``as_of``, by default before `default_as_of`; ``loaded_by``: without what later loads brought."""
+        return Snapshot(self.facts(loaded_by=loaded_by), self.default_as_of() if as_of is None else as_of)
 
     @contextmanager
     def begin_load(
@@ -218,6 +225,18 @@ class Store:
         with reading(self._engine) as connection:
             found = connection.execute(statement).scalar()
         return None if found is None else str(found)
+
+    def write_audit(self, at: pd.Timestamp, action: str, subject: str, detail: Mapping[str, Any], *, actor: str = "") -> None:
+        """Add to the audit log: ``action`` on ``subject`` (a predictor, a key, ...); without an ``actor``, the user of this process."""
+        with writing(self._engine) as connection:
+            write_entry(connection, at, action, subject, detail, actor)
+
+    def audit(self, *, subject: str | None = None, limit: int = 100) -> pd.DataFrame:
+        """The audit log, newest first: ``at, actor, action, subject, detail`` (JSON)."""
+        with self._reading() as connection:
+            if connection is None:
+                return pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"])
+            return read_entries(connection, subject=subject, limit=limit)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:

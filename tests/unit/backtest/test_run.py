@@ -115,5 +115,5 @@ def test_series_scale__is_the_seasonal_naive_error_of_each_series():
 
 def test_figures__are_png_for_the_family_of_the_predictor():
     drawn = figures(run_backtest(CANDIDATES, company.snapshot(), CUTOFFS))
-    assert set(drawn) == {"loss_by_horizon.png", "deciles.png"}
+    assert set(drawn) == {"loss_by_horizon.png", "deciles.png", "lorenz.png"}
     assert all(png.startswith(b"\x89PNG") and len(png) > 5000 for png in drawn.values())

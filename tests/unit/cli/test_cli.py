@@ -31,6 +31,7 @@ COMMANDS = [
     "alerts",
     "train",
     "evaluate",
+    "tune",
     "models",
     "promote",
     "forecast",

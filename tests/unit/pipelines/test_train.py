@@ -7,7 +7,6 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
 from predictkpi.errors import InsufficientDataError, NoChampionError, RegistryError, SettingsError, UnknownNameError
 from predictkpi.pipelines.evaluate import evaluate
-from predictkpi.pipelines.promote import promote
 from predictkpi.pipelines.score import score
 from predictkpi.pipelines.train import train
 from predictkpi.registry import Registry
@@ -18,7 +17,7 @@ from toy.model import Toy, ToyBaseline
 NOW = pd.Timestamp("2024-01-03 09:00")
 
 
-pytestmark = pytest.mark.usefixtures("catalogue")
+pytestmark = pytest.mark.usefixtures("catalogue", "no_champion")
 
 
 @pytest.fixture
@@ -156,16 +155,6 @@ def test_score__writes_the_champions_answers_once(tmp_path, registry, models_dir
     # the toy says "full" of itself; what serves is a baseline, and every row says so and why
     assert set(kept[c.STATUS]) == {"baseline"}
     assert set(kept[c.REASON]) == {trained.reason}
-
-
-def test_promote__moves_the_champion_and_back(tmp_path, registry, models_dir):
-    report = run(store_of(tmp_path, company.orders(spread=0.0)), registry, models_dir)
-    assert promote(registry, "toy", report.challenger.version).kind == "model"
-    assert registry.champion_version("toy") == report.challenger.version
-    promote(registry, "toy", report.champion.version)
-    assert registry.champion_version("toy") == report.champion.version
-    with pytest.raises(UnknownNameError):
-        promote(registry, "nope", "1")
 
 
 def test_score__without_champion_says_how_to_get_one(tmp_path, registry):

@@ -121,6 +121,24 @@ class CloseTimePredictor(IncidencePredictor):
             return curves
         return self.weight_ * mean_daily((self.hazard_, self.direct_), inputs) + (1.0 - self.weight_) * curves
 
+    @property
+    def purpose(self) -> str:
+        """See `Predictor.purpose`."""
+        return "When each open deal will close and whether it will be won, for planning, for ranking and for writing back to the CRM."
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """See `Predictor.limits`."""
+        return (
+            "Chances hold for many deals together: one deal of 70 % is lost three times in ten.",
+            "Nothing is promised beyond 180 days.",
+            "It judges deals, not people: do not use it to rate sales representatives.",
+        )
+
+    def fields_barred(self) -> dict[str, str]:
+        """See `Predictor.fields_barred`."""
+        return dict(self.hazard_.design.attributes.refused) if self.hazard_ else {}
+
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Why a deal's chance to be won within 90 days, and the median day of its win, differ from the usual deal's; see `Explainer`.
 

@@ -133,6 +133,20 @@ class ClvPredictor(Predictor):
             values[rows] = self._values(inputs.iloc[rows].reset_index(drop=True), days=horizon_days(pd.Timestamp(as_of)))
         return long_predictions(inputs, values, self._verdicts(inputs))
 
+    @property
+    def purpose(self) -> str:
+        """See `Predictor.purpose`."""
+        return "What each customer will still bring, for ranking, for budgets of retention and for customer value beside acquisition cost."
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """See `Predictor.limits`."""
+        return (
+            "Wide for one customer, narrow for many: decide on groups, not on a single account.",
+            "Business that a customer has never done is not foreseen.",
+            "Do not use it to deny service to a person.",
+        )
+
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Why the mean by 12 months differs from the usual customer's, in currency; see `explain`."""
         check_clv_columns(inputs)

@@ -94,6 +94,19 @@ class RevenueForecaster(SeriesForecaster):
         """Seasonal naive with the same number of paths."""
         return RevenueBaseline(draws=self.draws, origins=self.origins, crossed=self.crossed, random_state=self.random_state)
 
+    @property
+    def purpose(self) -> str:
+        """See `Predictor.purpose`."""
+        return "How revenue will go on, for the company and its parts, for plans and for the chance to hit a target."
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """See `Predictor.limits`."""
+        return (
+            "A break that no month of the past has seen, as in 2020, lies outside its intervals.",
+            "Small series are told with the company's errors, not with their own.",
+        )
+
     def explain(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Steps from the level of the last year to the mean of each month; see `STEPS` in `explain`."""
         rows = []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
 
+from fastapi import APIRouter, Path, Query
+
+from predictkpi.errors import NotFoundError
+from predictkpi.pipelines.card import ModelCard
+from predictkpi.pipelines.training_record import CARD_DATA
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.registry import CHAMPION
 from predictkpi.service.dependencies import ServingState, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.problems import NotReadyError
-from predictkpi.service.schemas import ModelList, ModelVersion, PredictorModels
+from predictkpi.service.schemas import ModelCardOut, ModelList, ModelVersion, PredictorModels
 from predictkpi.service.view import View
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -27,6 +32,24 @@ def list_models(serving: ServingState) -> ModelList:
         served = model_of(champion.ref) if champion else None
         items.append(PredictorModels(predictor=name, title=spec.title, entity=spec.entity, champion=served, versions=versions))
     return ModelList(items=items)
+
+
+@router.get("/{predictor}", responses=problems("unknown-entity", "unknown-name", "no-champion", "registry-unavailable"))
+def model_card(
+    predictor: Annotated[str, Path(description="revenue, clv or close_time", examples=["close_time"])],
+    serving: ServingState,
+    version: Annotated[str | None, Query(description="a registered version; by default the one that serves", examples=["3"])] = None,
+) -> ModelCardOut:
+    """The model card of a version: purpose, data, how good it was and for whom, limits, fields that were not learnt from."""
+    predictor_class(predictor)
+    registry = serving.registry
+    wanted = version or registry.champion_version(predictor)
+    rows = {row["version"]: row for row in registry.versions(predictor)}
+    if wanted not in rows:
+        raise NotFoundError(f"{predictor} has no version {wanted!r}; there are: {', '.join(rows) or 'none'}")
+    written = registry.read_text(rows[wanted]["run_id"], CARD_DATA) if rows[wanted]["run_id"] else None
+    card = ModelCard.model_validate_json(written) if written else None
+    return ModelCardOut(predictor=predictor, version=_version(rows[wanted]), card=card)
 
 
 def _version(row: dict[str, object]) -> ModelVersion:

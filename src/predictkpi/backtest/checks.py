@@ -1,0 +1,121 @@
+"""What a model must show beside its gain: that it keeps its promises, that no segment pays for the others, that it is not slow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from predictkpi.backtest.paired import improvement_interval, loss_tables, ratio_interval, sum_tables
+from predictkpi.backtest.run import CANDIDATE, KEY, BacktestResult
+from predictkpi.backtest.scores import CALIBRATION_HORIZON
+from predictkpi.core import columns as c
+from predictkpi.protocol import BASELINE, MODEL
+
+CHAMPION = "champion"
+"""Name of the serving model's recipe among the candidates."""
+_INTERVALS = {0.8: ("q10", "q90"), 0.95: ("q025", "q975")}
+
+
+class GateRule(BaseModel):
+    """What lets a model serve; models/evaluation.yaml may set these under ``gate``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fewest_outcomes: int = Field(30, ge=1, description="outcomes below which a person must confirm")
+    segment_outcomes: int = Field(30, ge=5, description="outcomes of a segment below which it is not judged")
+    coverage_tolerance: float = Field(0.05, gt=0, lt=0.5, description="how far from its level the share inside an interval may lie")
+    promise_tolerance: float = Field(
+        0.15, gt=0, lt=1, description="how far the expected number or amount may lie from what came true, as a share"
+    )
+    slowest_ms: float = Field(250.0, gt=0, description="milliseconds a prediction may take, per entity, in the backtest")
+    times_champion: float = Field(3.0, ge=1, description="how many times the champion's time a prediction may take")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing the gate looked at: ``reason`` in one clause, ``figures`` as measured."""
+
+    name: str
+    is_passed: bool
+    reason: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def against_baseline(result: BacktestResult, *, draws: int, random_state: int) -> tuple[float, float, float]:
+    """Share of the baseline's loss that the model saves, with its 95 % interval."""
+    return improvement_interval(loss_tables(result.losses, (MODEL, BASELINE)), draws=draws, random_state=random_state)
+
+
+def better_than_champion(result: BacktestResult, *, draws: int, random_state: int) -> Check | None:
+    """The champion's settings, learnt anew at each cutoff, on the same pairs; None where they were not among the candidates."""
+    if CHAMPION not in result.metrics:
+        return None
+    saved, low, high = improvement_interval(loss_tables(result.losses, (MODEL, CHAMPION)), draws=draws, random_state=random_state)
+    reason = f"saves {saved:+.1%} [{low:+.1%}, {high:+.1%}] of the champion's loss"
+    return Check(CHAMPION, low > 0, reason, {"improvement": saved, "low": low, "high": high})
+
+
+def keeps_promises(result: BacktestResult, rule: GateRule, *, draws: int, random_state: int) -> list[Check]:
+    """Whether intervals hold as often as they say, and expected numbers come true; fails where it clearly does not."""
+    predicted, actual = _wide(result, result.predictions[result.predictions[CANDIDATE] == MODEL]), _wide(result, result.outcomes)
+    y, checks = actual[result.spec.headline], []
+    for level, (low, high) in _INTERVALS.items():
+        if low in predicted and high in predicted:
+            inside = ((y >= predicted[low]) & (y <= predicted[high])).astype(float)
+            checks.append((f"coverage {level:.0%}", inside, pd.Series(1.0, y.index), level, rule.coverage_tolerance))
+    near = y.index.get_level_values(c.HORIZON) == CALIBRATION_HORIZON
+    if result.spec.score == "cumulative_incidence" and near.any():
+        checks.append(
+            (f"wins within {CALIBRATION_HORIZON} days", y[near], predicted.loc[near, result.spec.headline], 1.0, rule.promise_tolerance)
+        )
+    if result.spec.score == "mean":
+        checks.append(("total", y, predicted[result.spec.headline], 1.0, rule.promise_tolerance))
+    found = []
+    for name, kept, promised, right, tolerance in checks:
+        tables = sum_tables(pd.DataFrame({"kept": kept, "promised": promised}), ("kept", "promised"))
+        ratio, low_end, high_end = ratio_interval(tables, draws=draws, random_state=random_state)
+        is_off = low_end > right + tolerance or high_end < right - tolerance
+        reason = f"{name}: {ratio:.2f} [{low_end:.2f}, {high_end:.2f}] for {right:.2f}"
+        found.append(Check(f"calibration: {name}", not is_off, reason, {"value": ratio, "low": low_end, "high": high_end, "right": right}))
+    return found
+
+
+def segments_hold(result: BacktestResult, segments: pd.DataFrame, rule: GateRule, *, draws: int, random_state: int) -> list[Check]:
+    """Every segment with enough outcomes, against the champion where it was a candidate, else against the baseline.
+
+    ``segments``: entity_id, segment; an entity may have several. One fails where the model is clearly worse: its interval, at 95 % over
+    all segments together (Bonferroni), lies below 0.
+    """
+    reference = CHAMPION if CHAMPION in result.metrics else BASELINE
+    losses = result.losses.merge(segments.drop_duplicates(), on=c.ENTITY_ID)
+    unit = [c.AS_OF, c.HORIZON] if result.spec.entity == "series" else [c.AS_OF, c.ENTITY_ID]
+    counts = losses[losses[CANDIDATE] == MODEL].drop_duplicates(["segment", *unit]).groupby("segment").size()
+    judged = counts[counts >= rule.segment_outcomes]
+    checks = []
+    for segment, n in judged.items():
+        tables = loss_tables(losses[losses["segment"] == segment], (MODEL, reference))
+        level = 1 - 0.05 / len(judged)
+        saved, low, high = improvement_interval(tables, level=level, draws=draws, random_state=random_state)
+        reason = f"{segment}: {saved:+.1%} [{low:+.1%}, {high:+.1%}] of the {reference}'s loss on {n} outcomes"
+        figures = {"improvement": saved, "low": low, "high": high, "n": float(n)}
+        checks.append(Check(f"segment: {segment}", high >= 0, reason, figures))
+    return checks
+
+
+def fast_enough(result: BacktestResult, rule: GateRule) -> Check | None:
+    """Milliseconds a prediction took per entity; None where no time was taken."""
+    if MODEL not in result.milliseconds:
+        return None
+    ours, theirs = result.milliseconds[MODEL], result.milliseconds.get(CHAMPION, np.nan)
+    limit = float(np.fmin(rule.slowest_ms, max(rule.times_champion * theirs, 1.0) if theirs == theirs else np.inf))
+    reason = f"{ours:.2f} ms a prediction (limit {limit:.0f})"
+    return Check("speed", ours <= limit, reason, {"milliseconds": ours, "limit": limit})
+
+
+def _wide(result: BacktestResult, long: pd.DataFrame) -> pd.DataFrame:
+    """One row per scored pair, one column per statistic."""
+    return long.pivot(index=KEY, columns=c.STATISTIC, values=c.VALUE).reindex(result.scored[MODEL].losses.index)

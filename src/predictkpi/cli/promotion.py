@@ -1,0 +1,78 @@
+"""`predictkpi promote`, `rollback` and `audit`: who serves, and who decided so."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from predictkpi.cli.options import Format, FormatOption
+
+_Predictor = Annotated[str, typer.Argument(help="revenue, clv or close_time.")]
+
+
+def promote(
+    predictor: _Predictor,
+    version: Annotated[str, typer.Argument(help="A version that `predictkpi models` lists.")],
+) -> None:
+    """Let another version serve. Running services pick it up by themselves within seconds; the audit log keeps who did it.
+
+    Example: [bold]predictkpi promote revenue 3[/bold]
+    """
+    import pandas as pd
+
+    from predictkpi.cli.render import out
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.promote import promote as move
+    from predictkpi.settings import read_settings
+
+    settings = read_settings()
+    found = move(open_store(settings), open_registry(settings), predictor, version, now=pd.Timestamp.now())
+    out().print(f"{predictor}: version [bold]{found.version}[/] ({found.kind}) is the champion now")
+
+
+def rollback(predictor: _Predictor) -> None:
+    """Let the version serve that served before this one. Again, and the one before that serves.
+
+    Example: [bold]predictkpi rollback close_time[/bold]
+    """
+    import pandas as pd
+
+    from predictkpi.cli.render import out
+    from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.promote import rollback as back
+    from predictkpi.settings import read_settings
+
+    settings = read_settings()
+    found = back(open_store(settings), open_registry(settings), predictor, now=pd.Timestamp.now())
+    out().print(f"{predictor}: back to version [bold]{found.version}[/] ({found.kind})")
+
+
+def audit(
+    predictor: Annotated[str | None, typer.Argument(help="Only of this predictor.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    format_: FormatOption = Format.TABLE,
+) -> None:
+    """Show who trained, promoted and rolled back what, when, and the gate's reasons. JSON and CSV have every figure.
+
+    Example: [bold]predictkpi audit revenue --format json[/bold]
+    """
+    import json
+
+    from predictkpi.cli.render import machine, out, remarks, table
+    from predictkpi.pipelines.open_store import open_store
+    from predictkpi.settings import read_settings
+
+    found = open_store(read_settings()).audit(subject=predictor, limit=limit)
+    if format_ is not Format.TABLE:
+        machine(found, format_)
+        return
+    if not len(found):
+        remarks().print("nothing yet: trainings, promotions and rollbacks will be here")
+        return
+    rows = []
+    for row in found.itertuples():
+        detail = json.loads(row.detail)
+        told = detail.get("reason") or f"version {detail.get('from') or 'none'} to {detail.get('to')}"
+        rows.append([f"{row.at:%Y-%m-%d %H:%M}", row.actor, row.action, row.subject, told])
+    out().print(table("Audit log", [(name, "left") for name in ("at", "by", "action", "subject", "what")], rows))

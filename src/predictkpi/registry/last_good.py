@@ -1,0 +1,55 @@
+"""The champions as they were last served from this machine: what a service starts with while the registry is away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from predictkpi.core.types import ModelRef
+from predictkpi.errors import ArtifactError, NoChampionError
+from predictkpi.protocol import Predictor
+from predictkpi.registry.artifact import read_artifact, write_artifact
+
+_REF = "champion.json"
+
+
+class LastGood:
+    """Copies below one folder, ``<predictor>/<version>``; only the newest of each predictor is kept."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def remember(self, predictor: Predictor, ref: ModelRef) -> None:
+        """Keep a champion that was loaded; does nothing where that version is kept already. Raises OSError where it cannot be written."""
+        folder = self._root / ref.predictor
+        if (known := self._ref(folder)) is not None and known == ref:
+            return
+        version = folder / ref.version
+        making = folder / f"{ref.version}.{os.getpid()}"
+        write_artifact(predictor, making)
+        shutil.rmtree(version, ignore_errors=True)
+        making.rename(version)
+        told = folder / f"{_REF}.{os.getpid()}"
+        told.write_text(ref.model_dump_json(), encoding="utf-8")
+        told.replace(folder / _REF)
+        for other in folder.iterdir():
+            if other.is_dir() and other != version:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def read(self, predictor: str) -> tuple[Predictor, ModelRef]:
+        """What was served last; `NoChampionError` where nothing was kept, `ArtifactError` where it is damaged."""
+        ref = self._ref(self._root / predictor)
+        if ref is None:
+            raise NoChampionError(f"no champion of {predictor} was ever served from this machine")
+        return read_artifact(self._root / predictor / ref.version), ref
+
+    def _ref(self, folder: Path) -> ModelRef | None:
+        path = folder / _REF
+        if not path.is_file():
+            return None
+        try:
+            return ModelRef.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path}: cannot be read: {error}") from error

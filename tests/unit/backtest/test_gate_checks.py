@@ -1,0 +1,147 @@
+"""What the gate looks at beside the gain: the champion, promises, segments, speed."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictkpi.backtest import gate
+from predictkpi.backtest.checks import GateRule
+from predictkpi.backtest.paired import ratio_interval
+from predictkpi.backtest.run import assemble, run_backtest
+from predictkpi.core import columns as c
+from predictkpi.core.types import Spec, Statistic
+from toy import company
+from toy.model import SPEC, Toy, ToyBaseline
+
+CUTOFFS = tuple(pd.Timestamp(day) for day in ("2023-05-01", "2023-08-01", "2023-11-01"))
+QUANTILES = {"q025": -1.96, "q10": -1.2816, "q50": 0.0, "q90": 1.2816, "q975": 1.96}
+SERIES = Spec(
+    name="levels",
+    title={"en": "Levels", "de": "Niveaus"},
+    entity="customer",
+    horizons=(1,),
+    time_unit="month",
+    statistics=tuple(Statistic(name=name, unit="currency", description=name) for name in ("mean", *QUANTILES)),
+    headline="mean",
+    score="quantiles",
+)
+
+
+def simulated(errors: dict[str, np.ndarray], spread: dict[str, float], *, entities: int = 60, seed: int = 0):
+    """A backtest of candidates that err by normal ``errors`` and promise intervals of a standard deviation ``spread``."""
+    rng = np.random.default_rng(seed)
+    pairs = pd.MultiIndex.from_product([CUTOFFS, [f"e{k:02d}" for k in range(entities)], [1]], names=[c.AS_OF, c.ENTITY_ID, c.HORIZON])
+    actual = 100 + 10 * rng.standard_normal(len(pairs))
+    keys = pairs.to_frame(index=False)
+    outcomes = keys.assign(**{c.STATISTIC: "mean", c.VALUE: actual, c.IS_MATURE: True})
+    rows = []
+    for name, error in errors.items():
+        point = actual + error
+        for statistic, z in {"mean": 0.0, **QUANTILES}.items():
+            rows.append(keys.assign(candidate=name, **{c.STATISTIC: statistic, c.VALUE: point + z * spread[name]}))
+    scale = pd.Series(1.0, index=[f"e{k:02d}" for k in range(entities)])
+    return assemble(SERIES, tuple(errors), pd.concat(rows), outcomes, dict.fromkeys(CUTOFFS, scale))
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(5).standard_normal(60 * len(CUTOFFS))
+
+
+SEGMENTS = pd.DataFrame({c.ENTITY_ID: [f"e{k:02d}" for k in range(60)], "segment": ["region=EMEA"] * 45 + ["region=APAC"] * 15})
+
+
+def test_gate__lets_a_better_model_pass_that_is_honest_everywhere(noise):
+    result = simulated({"model": 5 * noise, "champion": 7 * noise, "baseline": 8 * noise}, {"model": 5, "champion": 7, "baseline": 8})
+    decision = gate.decide(result, segments=SEGMENTS)
+    assert decision.promote, decision.reason
+    assert {check.name for check in decision.checks} == {
+        "champion",
+        "calibration: coverage 80%",
+        "calibration: coverage 95%",
+        "segment: region=APAC",
+        "segment: region=EMEA",
+    }
+    assert decision.reason.startswith("The model beats the baseline: improvement +")
+
+
+def test_gate__stops_a_model_that_is_better_on_average_and_worse_in_one_segment(noise):
+    is_apac = np.tile(np.arange(60) >= 45, len(CUTOFFS))
+    ours = np.where(is_apac, 11 * noise, 2 * noise)
+    spread = {"model": 5.0, "baseline": 8.0}
+    decision = gate.decide(simulated({"model": ours, "baseline": 8 * noise}, spread), segments=SEGMENTS)
+    assert decision.low > 0, decision
+    assert not decision.promote
+    assert "segment: region=APAC" in [check.name for check in decision.failed]
+    assert "may not serve: " in decision.reason
+    assert "region=APAC: -" in decision.reason
+    assert gate.decide(simulated({"model": 3 * noise, "baseline": 8 * noise}, {"model": 3, "baseline": 8}), segments=SEGMENTS).promote
+
+
+def test_gate__leaves_a_segment_of_few_outcomes_alone(noise):
+    is_apac = np.tile(np.arange(60) >= 45, len(CUTOFFS))
+    result = simulated({"model": np.where(is_apac, 12 * noise, 3 * noise), "baseline": 8 * noise}, {"model": 5.0, "baseline": 8.0})
+    decision = gate.decide(result, segments=SEGMENTS, rule=GateRule(segment_outcomes=46))
+    assert [check.name for check in decision.checks if check.name.startswith("segment")] == ["segment: region=EMEA"]
+
+
+@pytest.mark.parametrize(("spread", "told"), [(1.5, r"coverage 80%: 0\.[2-4]"), (25.0, r"coverage 80%: (0\.9|1\.0)")])
+def test_gate__stops_a_model_whose_intervals_do_not_hold(noise, spread, told):
+    decision = gate.decide(simulated({"model": 5 * noise, "baseline": 60 * noise}, {"model": spread, "baseline": 60}))
+    assert decision.low > 0
+    assert not decision.promote
+    assert re.search(told, decision.reason), decision.reason
+
+
+def test_gate__stops_a_model_that_is_not_clearly_better_than_the_champion(noise):
+    other = np.random.default_rng(6).standard_normal(len(noise))
+    spread = {"model": 5.0, "champion": 5.0, "baseline": 9.0}
+    decision = gate.decide(simulated({"model": 5 * noise, "champion": 5 * other, "baseline": 9 * noise}, spread))
+    assert decision.low > 0
+    assert [check.name for check in decision.failed] == ["champion"]
+    assert "of the champion's loss" in decision.reason
+
+
+def test_gate__judges_segments_against_the_champion_where_there_is_one(noise):
+    spread = {"model": 5.0, "champion": 6.0, "baseline": 9.0}
+    decision = gate.decide(simulated({"model": 5 * noise, "champion": 6 * noise, "baseline": 9 * noise}, spread), segments=SEGMENTS)
+    assert all("of the champion's loss" in check.reason for check in decision.checks if check.name.startswith("segment"))
+
+
+def test_gate__expects_totals_and_wins_to_come_true():
+    class Cheap(Toy):
+        def rate(self, entity_id):
+            return super().rate(entity_id) * 0.6
+
+    result = run_backtest({"model": Cheap, "baseline": ToyBaseline}, company.snapshot(company.orders(60)), CUTOFFS)
+    decision = gate.decide(result)
+    assert decision.low > 0
+    assert [check.name for check in decision.failed] == ["calibration: total"]
+    assert SPEC.score == "mean"
+
+
+def test_gate__stops_a_slow_model():
+    result = run_backtest({"model": Toy, "baseline": ToyBaseline}, company.snapshot(company.orders(60)), CUTOFFS)
+    assert set(result.milliseconds) == {"model", "baseline"}
+    slow = type(result)(**{**vars(result), "milliseconds": {"model": 300.0, "baseline": 1.0}})
+    assert [check.name for check in gate.decide(slow).failed] == ["speed"]
+    assert gate.decide(slow, rule=GateRule(slowest_ms=400)).promote
+    beside = {"model": 30.0, "champion": 5.0, "baseline": 1.0}
+    slower = type(result)(**{**vars(result), "milliseconds": beside})
+    assert [check.name for check in gate.decide(slower).failed] == ["speed"]
+
+
+def test_decision__is_plain_data_for_the_log(noise):
+    decision = gate.decide(simulated({"model": 5 * noise, "baseline": 8 * noise}, {"model": 5, "baseline": 8}), segments=SEGMENTS)
+    found = decision.as_dict()
+    assert found["promote"] is True
+    assert {check["name"] for check in found["checks"]} >= {"segment: region=EMEA"}
+    assert all(isinstance(value, float) for check in found["checks"] for value in check["figures"].values())
+
+
+def test_ratio__is_nan_where_nothing_was_promised():
+    assert np.isnan(ratio_interval(np.zeros((2, 2, 3)))).all()
