@@ -141,6 +141,9 @@ def test_train__writes_run_artifacts_and_versions_to_the_server(registry, tracki
     run = client.get_run(report.run_id)
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/"), "artifacts go through the server"
     assert run.data.params["factor"] == "1.0"
+    assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["store"]
+    children = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{report.run_id}'")
+    assert {child.info.status for child in children} == {"FINISHED"}
     picture = next(file.path for file in client.list_artifacts(report.run_id, "backtest") if file.path.endswith(".png"))
     assert Path(client.download_artifacts(report.run_id, picture, str(tmp_path))).read_bytes().startswith(b"\x89PNG")
 
