@@ -153,6 +153,18 @@ def test_train__writes_run_artifacts_and_versions_to_the_server(registry, tracki
     pd.testing.assert_frame_equal(served.predict(snapshot), Toy().fit(Toy().training_table(snapshot)).predict(snapshot))
 
 
+def test_train__takes_a_fourth_predictor(registry, tracking_uri, sample_store, company, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictkpi.predictors, "__path__", [*predictkpi.predictors.__path__, str(ROOT / "examples")])
+    monkeypatch.setattr(predictkpi.predictors, "PREDICTORS", ("predictkpi.predictors.churn.model.ChurnPredictor",))
+    now = pd.Timestamp(company.end)
+    (report,) = train(sample_store, registry, predictors=["churn"], as_of=None, models_dir=tmp_path, now=now)
+    assert report.champion.kind == "model", report.reason
+    predictor, _ = Registry(tracking_uri, tmp_path).champion("churn")
+    inputs = predictor.inputs(sample_store.snapshot())
+    predicted = loaded(tracking_uri, "models:/churn@champion").predict(inputs)
+    pd.testing.assert_frame_equal(predicted, predictor.predict_inputs(inputs), check_dtype=False)
+
+
 def test_server__refuses_to_be_called_by_another_name(tracking_uri):
     url = f"{tracking_uri}/api/2.0/mlflow/experiments/search"
     refused = httpx.post(url, json={"max_results": 1}, headers={"Host": "elsewhere.example"})
