@@ -42,6 +42,10 @@ def tracking_uri(postgres, tmp_path_factory):
     command = replaced(command, workers=1)
     with answering(command, f"http://127.0.0.1:{port}/health", log=folder / "log", **SERVER["environment"] | database):
         yield f"http://127.0.0.1:{port}"
+    import mlflow
+
+    mlflow.set_tracking_uri("")  # it is an environment variable too, which later tests' processes would take for a server
+    mlflow.set_registry_uri("")
 
 
 @pytest.fixture
