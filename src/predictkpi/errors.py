@@ -13,10 +13,12 @@ PredictKpiError
 │   ├── UnknownNameError     a KPI, predictor, dimension or statistic that no catalogue lists
 │   └── NoChampionError      nothing has been promoted for this predictor yet
 ├── ConflictError            the request is sound but the state of things forbids it
-│   └── DealClosedError      a forecast was asked for a deal that is closed already
+│   ├── DealClosedError      a forecast was asked for a deal that is closed already
+│   └── LockedError          another process does this work just now
 ├── StoreError               the database cannot be reached or refused
 ├── ArtifactError            a saved model is damaged, foreign or of another format
-└── RegistryError            the model registry cannot be reached or refused
+├── RegistryError            the model registry cannot be reached or refused
+└── DeliveryError            a message to another system was not taken
 """
 
 from __future__ import annotations
@@ -90,6 +92,10 @@ class DealClosedError(ConflictError):
     """A forecast was asked for a deal that is closed already."""
 
 
+class LockedError(ConflictError):
+    """Another process does this work just now."""
+
+
 class StoreError(PredictKpiError):
     """The database cannot be reached or refused."""
 
@@ -100,3 +106,7 @@ class ArtifactError(PredictKpiError):
 
 class RegistryError(PredictKpiError):
     """The model registry cannot be reached or refused."""
+
+
+class DeliveryError(PredictKpiError):
+    """A message to another system was not taken."""

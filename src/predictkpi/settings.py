@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from predictkpi.errors import SettingsError
@@ -32,6 +33,8 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="folder of <predictor>.yaml hyperparameters and evaluation.yaml")
     host: str = Field("127.0.0.1", description="address the service listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the service listens on")
+    webhook_url: SecretStr | None = Field(None, description="where alarms are sent; kept secret, since some receivers have a token in it")
+    webhook_secret: SecretStr | None = Field(None, description="signs what is sent there: whsec_ and 24 to 64 random bytes in base64")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """As pydantic shows a model, but for the passwords in URLs."""
@@ -54,5 +57,10 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc']))}={_shown(e)!r}: {e['msg']}" for e in error.errors()]
         raise SettingsError("settings: " + "; ".join(lines)) from error
+
+
+def _shown(error: ErrorDetails) -> object:
+    """The value that is wrong, unless it is a secret."""
+    return "***" if str(error["loc"][0]).startswith("webhook") else error.get("input")

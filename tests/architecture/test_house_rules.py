@@ -26,6 +26,7 @@ CLOCK_FREE = (
     "registry",
     "store",
     "sources",
+    "delivery",
     "synthetic",
 )
 CLOCK_CALLS = {"now", "utcnow", "today", "time", "time_ns"}

@@ -15,9 +15,12 @@ from running_service import Served, running, settings_in
 from predictkpi.core import columns as c
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.predictors import predictor_names
+from predictkpi.registry import Registry
+from predictkpi.registry.connection import Connection
 from predictkpi.service.state import Serving
 
 PATIENCE_SECONDS = 30
+NOBODY = "http://127.0.0.1:1"
 
 
 def wait_until(is_true, service: Served):
@@ -137,6 +140,34 @@ def test_champion__that_cannot_be_loaded_leaves_the_last_good_one_in_service(own
     assert serving.view.champions["clv"].ref.version == good
     assert f"version {good} is still served" in serving.trouble
     assert serving.view.predict("clv", serving.view.champions["clv"].table.entity_ids[0]).model.version == good
+
+
+def test_registry__that_goes_away_leaves_the_champions_in_service_and_a_restart_finds_them(own_settings):
+    serving = Serving(open_store(own_settings), open_registry(own_settings))
+    serving.refresh()
+    good = {name: champion.ref for name, champion in serving.view.champions.items()}
+    serving.registry._connection = Connection(NOBODY)
+    serving.refresh()
+    assert {name: champion.ref for name, champion in serving.view.champions.items()} == good
+    assert "127.0.0.1:1" in serving.trouble
+
+    with running(own_settings.model_copy(update={"tracking_uri": NOBODY})) as service:
+        told = service.wait_until_ready().json()
+        assert {name: model["version"] for name, model in told["champions"].items()} == {name: ref.version for name, ref in good.items()}
+        assert f"version {good['clv'].version} is still served" in told["warning"]
+        assert "127.0.0.1:1" in told["warning"]
+        deal_id = serving.view.champions["close_time"].table.entity_ids[0]
+        answer = service.client.get(f"/v1/deals/{deal_id}/close-time")
+        assert answer.status_code == 200
+        assert answer.json()["model"]["version"] == good["close_time"].version
+        assert service.client.get("/").status_code == 200
+
+
+def test_registry__that_is_away_at_the_first_start_is_what_the_service_says(own_settings):
+    serving = Serving(open_store(own_settings), Registry(NOBODY, own_settings.artifact_root))
+    serving.refresh()
+    assert not serving.view.champions
+    assert all("127.0.0.1:1" in str(error) for error in serving.view.missing.values())
 
 
 def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail(served, caplog):

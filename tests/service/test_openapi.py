@@ -38,6 +38,7 @@ def test_document__lists_the_api(document):
         "/v1/deals/portfolio",
         "/v1/deals/{deal_id}/close-time/changes",
         "/v1/models",
+        "/v1/scoreboard",
         "/v1/models/{predictor}",
         "/health/live",
         "/health/ready",

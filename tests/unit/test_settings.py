@@ -29,3 +29,16 @@ def test_settings__leave_the_variables_of_the_tests_alone(monkeypatch):
     for name in FOR_TESTS:
         monkeypatch.setenv(name, "50")
     assert read_settings().port == 8000
+
+
+def test_settings__show_neither_webhook_nor_its_secret(monkeypatch):
+    monkeypatch.setenv("PREDICTKPI_WEBHOOK_URL", "https://example.com/t0ken")
+    monkeypatch.setenv("PREDICTKPI_WEBHOOK_SECRET", "whsec_abc")
+    settings = read_settings()
+    assert settings.webhook_url.get_secret_value() == "https://example.com/t0ken"
+    for shown in (repr(settings), str(settings), str(settings.model_dump())):
+        assert "t0ken" not in shown
+        assert "whsec_abc" not in shown
+    with pytest.raises(SettingsError, match="webhook_secret='\\*\\*\\*'") as caught:
+        read_settings(webhook_secret=["whsec_abc"])
+    assert "whsec_abc" not in str(caught.value)

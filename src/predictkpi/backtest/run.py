@@ -112,13 +112,13 @@ def assemble(
     scales: Mapping[pd.Timestamp, pd.Series],
 ) -> BacktestResult:
     """Pair predictions with outcomes and score them. Pure."""
-    actual = _wide(outcomes[outcomes[c.IS_MATURE].astype(bool)])
-    predicted = {name: _wide(predictions[predictions[CANDIDATE] == name]) for name in names}
+    actual = wide(outcomes[outcomes[c.IS_MATURE].astype(bool)])
+    predicted = {name: wide(predictions[predictions[CANDIDATE] == name]) for name in names}
     pairs, unscored = _common_pairs(spec, outcomes, actual, predicted)
     if not len(pairs):
         raise InsufficientDataError(f"{spec.name}: nothing to score at the cutoffs: {_counts(unscored)}")
     actual = actual.reindex(pairs)
-    scale = _scale_of(pairs, scales, actual[spec.headline])
+    scale = scale_of(pairs, scales, actual[spec.headline])
     scored = {name: score(spec, predicted[name].reindex(pairs), actual, scale) for name in names}
     folds = pairs.get_level_values(c.AS_OF)
     fold_rows = [
@@ -144,7 +144,7 @@ def _score_fold(spec: Spec, predicted: pd.DataFrame, actual: pd.DataFrame, scale
     return score(spec, predicted.reindex(actual.index[chosen]), actual[chosen], scale[chosen])
 
 
-def _wide(long: pd.DataFrame) -> pd.DataFrame:
+def wide(long: pd.DataFrame) -> pd.DataFrame:
     """One row per pair, one column per statistic."""
     return long.pivot(index=KEY, columns=c.STATISTIC, values=c.VALUE).sort_index()
 
@@ -169,7 +169,7 @@ def _common_pairs(
     return pairs[left].sort_values(), pd.DataFrame(rows, columns=[c.AS_OF, c.REASON, c.N])
 
 
-def _scale_of(pairs: pd.MultiIndex, scales: Mapping[pd.Timestamp, pd.Series], headline: pd.Series) -> pd.Series:
+def scale_of(pairs: pd.MultiIndex, scales: Mapping[pd.Timestamp, pd.Series], headline: pd.Series) -> pd.Series:
     """Scale per pair: of its own series as known at the cutoff, else the mean absolute outcome of the entity in the fold; never 0."""
     known = pd.concat(dict(scales)) if any(map(len, scales.values())) else pd.Series(dtype=float)
     by_entity = pairs.droplevel(c.HORIZON)

@@ -150,10 +150,16 @@ def _table(spec: Spec, found: pd.DataFrame, limit: int) -> Table:
 def score(
     predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
     as_of: AsOf = None,
+    with_shadow: Annotated[
+        bool, typer.Option("--shadow/--no-shadow", help="Also predict with each challenger, beside its champion and unseen.")
+    ] = True,
 ) -> None:
-    """Predict for everybody and keep the predictions in the store, for the dashboard and for export.
+    """Predict for everybody and keep the predictions in the store, for export and for the scoreboard.
 
-    Example: [bold]predictkpi score[/bold] (nightly, after ingest)
+    A challenger (the newest model that was not good enough, or one that waits for a person) predicts too, in the shadow: nothing shows
+    what it says, and [bold]predictkpi scoreboard[/bold] compares it with the champion on what came true.
+
+    Examples: [bold]predictkpi score[/bold] (nightly, after ingest) · [bold]predictkpi score close_time --no-shadow[/bold]
     """
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.predictors import predictor_class, predictor_names
@@ -164,7 +170,7 @@ def score(
     settings = read_settings()
     store, registry = open_store(settings), open_registry(settings)
     names = list(dict.fromkeys(predictor)) if predictor else with_champion(registry, predictor_names())
-    show_scoring(run_scoring(store, registry, names, instant(as_of, store)))
+    show_scoring(run_scoring(store, registry, names, instant(as_of, store), with_shadow=with_shadow))
 
 
 def with_champion(registry: Registry, names: Sequence[str]) -> list[str]:
@@ -186,10 +192,13 @@ def with_champion(registry: Registry, names: Sequence[str]) -> list[str]:
     return found
 
 
-def run_scoring(store: Store, registry: Registry, names: list[str], as_of: pd.Timestamp | None) -> list[ScoreReport]:
-    """Score with a progress display."""
-    from predictkpi.cli.render import progress
+def run_scoring(
+    store: Store, registry: Registry, names: list[str], as_of: pd.Timestamp | None, *, with_shadow: bool = False
+) -> list[ScoreReport]:
+    """Score with a progress display; the champions first. A challenger that fails is told of, and no error."""
+    from predictkpi.cli.render import progress, remarks
     from predictkpi.pipelines.score import score as run
+    from predictkpi.pipelines.score import shadow
 
     with progress() as display:
         task = display.add_task("score", total=None, step="")
@@ -197,7 +206,11 @@ def run_scoring(store: Store, registry: Registry, names: list[str], as_of: pd.Ti
         def show(name: str, done: int, total: int) -> None:
             display.update(task, step=name, completed=done, total=total)
 
-        return run(store, registry, predictors=names, as_of=as_of, on_progress=show)
+        reports = run(store, registry, predictors=names, as_of=as_of, on_progress=show)
+        shadows, troubles = shadow(store, registry, predictors=names, as_of=as_of, on_progress=show) if with_shadow else ([], [])
+    for trouble in troubles:
+        remarks().print(f"{trouble.predictor}: its challenger did not shadow: {trouble.reason}", highlight=False, markup=False)
+    return reports + shadows
 
 
 def show_scoring(reports: list[ScoreReport]) -> None:
@@ -208,11 +221,12 @@ def show_scoring(reports: list[ScoreReport]) -> None:
         [
             report.predictor,
             f"{report.model.kind} v{report.model.version}",
+            report.role.value,
             f"{report.as_of:%Y-%m-%d}",
             f"{report.entities:,}",
             f"{report.rows:,}",
         ]
         for report in reports
     ]
-    headings = [("predictor", "left"), ("by", "left"), ("as of", "left"), ("entities", "right"), ("predictions", "right")]
+    headings = [("predictor", "left"), ("by", "left"), ("as", "left"), ("as of", "left"), ("entities", "right"), ("predictions", "right")]
     out().print(table("Predicted", headings, rows))

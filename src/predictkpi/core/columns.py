@@ -64,6 +64,9 @@ MODEL_VERSION = "model_version"
 STATUS = "status"
 REASON = "reason"
 IS_MATURE = "is_mature"
+ROLE = "role"
+PREDICTION_ID = "prediction_id"
+INPUTS_DIGEST = "inputs_digest"
 
 # KPI series
 DIMENSION = "dimension"

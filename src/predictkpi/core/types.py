@@ -20,6 +20,14 @@ class Status(StrEnum):
     INSUFFICIENT_DATA = "insufficient_data"
 
 
+class Role(StrEnum):
+    """In which role something was predicted: for everybody and to be shown, as an answer to a question, or beside the champion, unseen."""
+
+    CHAMPION = "champion"
+    SERVED = "served"
+    SHADOW = "shadow"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

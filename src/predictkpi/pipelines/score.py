@@ -1,4 +1,4 @@
-"""Score: the champions' predictions for everybody, written to the store in one go, for the service and for export to read."""
+"""Score: the champions' predictions for everybody, written to the store in one go, and unseen beside them those of the challengers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import ModelRef, Status
-from predictkpi.errors import InsufficientDataError
+from predictkpi.core.digests import digest_of_inputs
+from predictkpi.core.types import ModelRef, Role, Status
+from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
 from predictkpi.protocol import Predictor, worst
-from predictkpi.registry import Registry
+from predictkpi.registry import CHALLENGER, Registry
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What was written for one predictor: entities and rows, by which version, as of when."""
+    """What was written for one predictor: entities and rows, by which version in which role, as of when."""
 
     predictor: str
     model: ModelRef
     as_of: pd.Timestamp
     entities: int
     rows: int
+    role: Role = Role.CHAMPION
+
+
+@dataclass(frozen=True)
+class ShadowTrouble:
+    """A challenger that could not shadow, and why; the champion's predictions are written all the same."""
+
+    predictor: str
+    reason: str
 
 
 def served(
@@ -42,14 +52,19 @@ def served(
 
     Where a baseline serves in place of a model, no row claims a rung above ``baseline``, and the reason is the registry's.
     """
-    frame = predictor.predict(snapshot, entity_ids=entity_ids, horizons=horizons).assign(**{c.MODEL_VERSION: model.version})
+    return stated(predictor.predict(snapshot, entity_ids=entity_ids, horizons=horizons), model)
+
+
+def stated(predictions: pd.DataFrame, model: ModelRef) -> pd.DataFrame:
+    """Predictions of a registered version as they may be told: see `served`."""
+    frame = predictions.assign(**{c.PREDICTOR: model.predictor, c.MODEL_VERSION: model.version})[c.PREDICTION_COLUMNS]
     if model.kind == "model":
         return frame
     lowered = {status.value: worst(status, Status.BASELINE).value for status in Status}
-    stated = frame[c.STATUS].astype(str)
-    is_lowered = stated != stated.map(lowered)
+    status = frame[c.STATUS].astype(str)
+    is_lowered = status != status.map(lowered)
     reason = frame[c.REASON].astype(object).where(~is_lowered, model.reason)
-    return frame.assign(**{c.STATUS: stated.map(lowered), c.REASON: reason.astype("str")})
+    return frame.assign(**{c.STATUS: status.map(lowered), c.REASON: reason.astype("str")})
 
 
 def score(
@@ -58,9 +73,10 @@ def score(
     *,
     predictors: Sequence[str],
     as_of: pd.Timestamp | None = None,
+    now: pd.Timestamp | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> list[ScoreReport]:
-    """Write the champions' predictions as of ``as_of`` (default: the end of the data) to the store.
+    """Write the champions' predictions as of ``as_of`` (default: the end of the data) to the store; ``now`` says when (default: now).
 
     Writing the same version and as_of again replaces equal rows by equal rows. Raises `NoChampionError` before anything is written,
     `InsufficientDataError` where the store is empty.
@@ -73,9 +89,47 @@ def score(
     for done, (predictor, model) in enumerate(champions):
         if on_progress:
             on_progress(model.predictor, done, len(champions))
-        frame = served(predictor, model, snapshot)
-        store.write_predictions(frame)
-        reports.append(ScoreReport(model.predictor, model, snapshot.as_of, frame[c.ENTITY_ID].nunique(), len(frame)))
+        reports.append(_write(store, predictor, model, snapshot, Role.CHAMPION, now))
     if on_progress:
         on_progress("", len(champions), len(champions))
     return reports
+
+
+def shadow(
+    store: Store,
+    registry: Registry,
+    *,
+    predictors: Sequence[str],
+    as_of: pd.Timestamp | None = None,
+    now: pd.Timestamp | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[list[ScoreReport], list[ShadowTrouble]]:
+    """Write what the challengers would say of everybody: kept for the scoreboard, and shown nowhere else.
+
+    A predictor without a challenger, or whose challenger is its champion, is passed over. One that cannot be loaded or fails is told of
+    and keeps the others from nothing.
+    """
+    snapshot = store.snapshot(as_of)
+    reports, troubles = [], []
+    for done, name in enumerate(predictors):
+        if on_progress:
+            on_progress(f"{name}, in the shadow", done, len(predictors))
+        try:
+            if registry.champion_version(name, alias=CHALLENGER) == registry.champion_version(name):
+                continue
+            predictor, model = registry.champion(name, alias=CHALLENGER)
+            reports.append(_write(store, predictor, model, snapshot, Role.SHADOW, now))
+        except NoChampionError:
+            continue
+        except PredictKpiError as error:
+            troubles.append(ShadowTrouble(name, str(error)))
+    if on_progress:
+        on_progress("", len(predictors), len(predictors))
+    return reports, troubles
+
+
+def _write(store: Store, predictor: Predictor, model: ModelRef, snapshot: Snapshot, role: Role, now: pd.Timestamp | None) -> ScoreReport:
+    inputs = predictor.inputs(snapshot)
+    frame = stated(predictor.predict_inputs(inputs), model)
+    store.write_predictions(frame, role=role, inputs_digest=digest_of_inputs(inputs), now=pd.Timestamp.now() if now is None else now)
+    return ScoreReport(model.predictor, model, snapshot.as_of, frame[c.ENTITY_ID].nunique(), len(frame), role)

@@ -16,6 +16,7 @@ from predictkpi.errors import NoChampionError, NotFoundError
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
 from predictkpi.registry.connection import Connection
+from predictkpi.registry.last_good import LastGood
 from predictkpi.registry.provenance import requirements
 from predictkpi.registry.records import RunRecord, TrainingRecord
 from predictkpi.registry.runs import PARENT, TAG, write_run
@@ -45,6 +46,7 @@ class Registry:
         self.tracking_uri = tracking_uri
         self._artifact_root = artifact_root
         self._connection = Connection(tracking_uri)
+        self.last_good = LastGood(artifact_root.parent / "served")
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
 
     @property
@@ -201,6 +203,22 @@ class Registry:
         with self._connection.speaking(f"keep former champions of {predictor}") as client:
             client.set_registered_model_tag(predictor, FORMER, json.dumps(versions[-MOST_FORMER:]))
 
+    def log_scores(self, predictor: str, version: str, figures: Mapping[str, float], *, as_of: pd.Timestamp) -> None:
+        """Write what came of a version's predictions to its own run, as metrics ``scoreboard.v<version>.<name>``; the step counts days.
+
+        A run may have made more than one version, hence its name. Raises `NotFoundError` for a version that is not registered.
+        """
+        known = {row["version"]: row for row in self.versions(predictor)}
+        if version not in known:
+            raise NotFoundError(f"{predictor} has no version {version!r}; there are: {', '.join(known) or 'none'}")
+        step, at = (as_of - pd.Timestamp(0)).days, int(as_of.as_unit("ms").asm8.view("int64"))
+        with self._connection.speaking(f"log the scoreboard of {predictor} {version}") as client:
+            from mlflow.entities import Metric
+
+            metrics = [Metric(f"scoreboard.v{version}.{name}", value, at, step) for name, value in figures.items()]
+            for start in range(0, len(metrics), 500):
+                client.log_batch(known[version]["run_id"], metrics=metrics[start : start + 500])
+
     def _aliased(self, predictor: str, alias: str) -> ModelVersion:
         with self._connection.speaking(f"look up the {alias} of {predictor}") as client:
             from mlflow.exceptions import MlflowException
@@ -239,6 +257,16 @@ class Registry:
         """Where a search for better settings of this predictor is written down."""
         with self._connection.speaking(f"look for the experiment of {predictor}"):
             return SearchRuns(self._connection, self._experiment(predictor))
+
+    def fold_metrics(self, run_id: str, candidate: str) -> pd.DataFrame:
+        """One candidate's metrics in each fold of a run's backtest: ``fold, metric, value``; empty where it had none."""
+        prefix = f"fold.{candidate}."
+        with self._connection.speaking(f"read the folds of run {run_id}") as client:
+            names = [name for name in client.get_run(run_id).data.metrics if name.startswith(prefix)]
+            rows = [
+                (point.step, name.removeprefix(prefix), point.value) for name in names for point in client.get_metric_history(run_id, name)
+            ]
+        return pd.DataFrame(rows, columns=["fold", "metric", c.VALUE])
 
 
 def _own_tags(run: Run) -> dict[str, str]:

@@ -13,6 +13,7 @@ from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.rules import ALERTS, read_rule
 from predictkpi.service import error_handlers, openapi
+from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.pages import router as pages
@@ -20,6 +21,10 @@ from predictkpi.service.dashboard.pages import warm
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.state import POLL_SECONDS, Serving
 from predictkpi.settings import Settings
+from predictkpi.store import Store
+
+LOG_WAIT_SECONDS = 2.0
+"""For a load that is under way: the log tries again later, and a service that stops need not wait for long."""
 
 
 def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> FastAPI:
@@ -33,12 +38,15 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         store, registry = open_store(settings), open_registry(settings)
         assets: Assets = app.state.assets
         app.state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
-        app.state.serving = Serving(store, registry, poll_seconds=poll_seconds, warm=lambda view: warm(view, assets))
+        own_door = Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
+        answers = AnswerLog(own_door)
+        app.state.serving = Serving(store, registry, poll_seconds=poll_seconds, warm=lambda view: warm(view, assets), answers=answers)
         app.state.serving.start()
         assets.start()
         yield
         app.state.serving.stop()
         store.close()
+        own_door.close()
 
     app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assets = Assets()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
+from predictkpi.service.schemas import PredictionEnvelope
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
 
@@ -29,6 +32,14 @@ def alert_rule_of(request: Request) -> AlertRule:
 
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
+
+
+def recorder(serving: ServingState, view: CurrentView) -> Callable[[Iterable[PredictionEnvelope]], None]:
+    """Puts predictions that a route answers with into the log of served answers."""
+    return lambda answers: serving.answers.record(answers, at=view.local(datetime.now(UTC)))
+
+
+Record = Annotated[Callable[[Iterable[PredictionEnvelope]], None], Depends(recorder)]
 CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 
 

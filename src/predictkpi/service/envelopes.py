@@ -9,6 +9,7 @@ from datetime import date
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.digests import digest
 from predictkpi.core.periods import horizon_end, shift
 from predictkpi.core.types import Company, ModelRef, Spec, Status
 from predictkpi.protocol import EntityAnswer, worst
@@ -33,13 +34,15 @@ def envelope(
     company: Company,
     entity_id: str,
     label: str,
+    inputs_digest: str,
     caveats: Sequence[str] = (),
     horizons: Sequence[int] | None = None,
     curve: Curve | None = None,
 ) -> PredictionEnvelope:
     """A predictor's answer for one entity as the service gives it.
 
-    Parameters: ``caveats`` about the question itself (an unknown stage) lower the status to ``limited``; ``horizons`` keeps only those.
+    Parameters: ``inputs_digest`` stands for what the predictor was given; ``caveats`` about the question itself (an unknown stage) lower
+    the status to ``limited``; ``horizons`` keeps only those.
 
     A horizon's status is that of the numbers it has. What is odd about one number alone (why it is missing, how it was counted) is a
     note on that number, and no reason of the whole answer.
@@ -81,7 +84,10 @@ def envelope(
         for horizon in sorted(values)
     ]
     present = {statistic for numbers in values.values() for statistic in numbers}
+    question = (spec.name, ref.version, as_of.isoformat(), entity_id, inputs_digest, " ".join(map(str, sorted(values))))
     return PredictionEnvelope(
+        prediction_id=digest(*question),
+        inputs_digest=inputs_digest,
         predictor=spec.name,
         entity_id=entity_id,
         entity=spec.entity,

@@ -43,9 +43,11 @@ ERROR_TYPES: dict[type[e.PredictKpiError], str] = {
     e.NoChampionError: "no-champion",
     e.ConflictError: "conflict",
     e.DealClosedError: "deal-closed",
+    e.LockedError: "conflict",
     e.StoreError: "store-unavailable",
     e.ArtifactError: "internal-error",
     e.RegistryError: "registry-unavailable",
+    e.DeliveryError: "internal-error",
     InvalidRequestError: "invalid-request",
     NotReadyError: "not-ready",
 }

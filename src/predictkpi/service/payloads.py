@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.digests import digest
 from predictkpi.errors import DealClosedError
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.own_fields import own_field_rows
@@ -35,6 +37,7 @@ class PreparedDeal:
     attributes: list[dict[str, Any]]
     activities: list[dict[str, Any]]
     caveats: tuple[str, ...]
+    inputs_digest: str
 
 
 def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") -> PreparedDeal:
@@ -61,15 +64,19 @@ def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") 
     events = history or [DealEventIn(at=created, stage=stage, amount=None, expected_close_on=None, owner=None)]
     deal = {name: getattr(payload, name, None) for name in table_schema("deals").column_names}
     deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
+    event_rows = [_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)]
+    activities = [_activity_row(activity, view, f"{row_id}@activity{number}") for number, activity in enumerate(payload.activities)]
+    said = json.dumps([deal, event_rows, own, activities], default=_plain).replace(row_id, "")
     return PreparedDeal(
         row_id=row_id,
         entity_id=payload.deal_id or f"request-{index}",
         label=payload.name or payload.deal_id or "deal in the request",
         deal=deal,
-        events=[_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)],
+        events=event_rows,
         attributes=own,
-        activities=[_activity_row(activity, view, f"{row_id}@activity{number}") for number, activity in enumerate(payload.activities)],
+        activities=activities,
         caveats=(*_caveats(payload, view.known_values), *news),
+        inputs_digest=digest(view.data_digest, said)[:16],  # the data says what its owner and its customer are like
     )
 
 
@@ -107,11 +114,17 @@ def predict(
             company=view.company,
             entity_id=deal.entity_id,
             label=deal.label,
+            inputs_digest=deal.inputs_digest,
             caveats=deal.caveats,
             curve=curves.get(deal.row_id),
         ).model_copy(update={"reasons": reasons.get(deal.row_id)})
         for deal, answer in zip(prepared, answers, strict=True)
     ]
+
+
+def _plain(value: object) -> int | str:
+    """An instant by its count of nanoseconds: what it is called takes ten times as long to write."""
+    return value.value if isinstance(value, pd.Timestamp) else str(value)
 
 
 def _created(payload: DealIn, history: Sequence[DealEventIn], view: View) -> pd.Timestamp:

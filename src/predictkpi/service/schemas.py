@@ -99,6 +99,15 @@ class Reason(Answer):
 class PredictionEnvelope(Answer):
     """The one shape of every prediction, whatever the predictor."""
 
+    prediction_id: str = Field(
+        description="names this answer in the log and on the scoreboard: the same question with the same inputs, asked of the same version "
+        "as of the same instant, has the same id",
+        examples=["9f2c4e0b7a51d3486c0e5d92b1f7a836"],
+    )
+    inputs_digest: str = Field(
+        description="stands for what the version was given to predict from; another one means that the data or the request has changed",
+        examples=["adaa78cdfc1d3f83"],
+    )
     predictor: str = Field(examples=["close_time"])
     entity_id: str = Field(description="deal, customer or series", examples=["D-1042"])
     entity: Literal["series", "customer", "deal"] = Field(examples=["deal"])

@@ -15,12 +15,16 @@ from dataclasses import replace
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import Status
+from predictkpi.core.digests import digests_by_entity
+from predictkpi.core.types import ModelRef, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
 from predictkpi.outlook import Trust
 from predictkpi.pipelines.outlook import known_trust
+from predictkpi.pipelines.scoreboard import kept_boards
 from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.protocol import Predictor
 from predictkpi.registry import Registry
+from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.view import Champion, Fingerprint, PredictionTable, View
 from predictkpi.snapshot import Snapshot
@@ -41,10 +45,18 @@ class Serving:
     """
 
     def __init__(
-        self, store: Store, registry: Registry, *, poll_seconds: float = POLL_SECONDS, warm: Callable[[View], object] | None = None
+        self,
+        store: Store,
+        registry: Registry,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        warm: Callable[[View], object] | None = None,
+        answers: AnswerLog | None = None,
     ) -> None:
         self.store = store
         self.registry = registry
+        self.answers = answers or AnswerLog(store)
+        """What was served; it is written while this is started."""
         self.poll_seconds = poll_seconds
         self._store_trouble: str | None = None
         self._registry_trouble: str | None = None
@@ -58,22 +70,25 @@ class Serving:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to look, in the background; returns at once."""
+        """Begin to look, and to log answers, in the background; returns at once."""
+        self.answers.start()
         self._thread = threading.Thread(target=self._keep_looking, name="predictkpi-view", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop looking; waits for a view being built."""
+        """Stop looking; waits for a view being built and for answers being logged."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+        self.answers.stop()
 
     @property
     def trouble(self) -> str | None:
-        """Why the view may be older than the data or the registry; None when all is well."""
+        """Why the view may be older than the data or the registry, or answers are not logged; None when all is well."""
         view = self._view
         loading = view.troubles if view is not None else []
-        return "; ".join(filter(None, [self._store_trouble, self._registry_trouble, self._warm_trouble, *loading])) or None
+        troubles = [self._store_trouble, self._registry_trouble, self._warm_trouble, *loading, self.answers.trouble]
+        return "; ".join(filter(None, troubles)) or None
 
     @property
     def view(self) -> View:
@@ -144,7 +159,7 @@ class Serving:
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
         counts = tuple(sorted(self.store.counts().items()))
-        found = Fingerprint((as_of, counts), tuple(versions.items()))
+        found = Fingerprint((as_of, counts), tuple(versions.items()), boards=self.store.scoreboards_made())
         try:
             found = replace(found, trust=self._trust(found))
         except RegistryError as error:
@@ -187,7 +202,8 @@ class Serving:
                         champions[name] = replace(before.champions[name], trouble=trouble)
                     else:
                         missing[name] = PredictKpiError(trouble)
-        return View(snapshot=snapshot, champions=champions, missing=missing, fingerprint=fingerprint)
+        boards = kept_boards(self.store) if fingerprint.boards else {}
+        return View(snapshot=snapshot, champions=champions, missing=missing, fingerprint=fingerprint, boards=boards)
 
     def _champion(self, name: str, snapshot: Snapshot, refusal: PredictKpiError | None) -> Champion:
         """The champion from the registry, or the one in service if the registry refuses or its newest artifact is damaged."""
@@ -199,16 +215,34 @@ class Serving:
             if refusal is not None:
                 raise refusal
             predictor, ref = self.registry.champion(name)
+            trouble = self._remember(predictor, ref)
         except (ArtifactError, RegistryError) as error:
-            if served is None:
-                raise
-            trouble = f"{name}: {error}; version {served.ref.version} is still served"
+            predictor, ref = (served.predictor, served.ref) if served is not None else self._last_good(name, error)
+            trouble = f"{name}: {error}; version {ref.version} is still served"
             log.error(trouble)
-            predictor, ref = served.predictor, served.ref
         if served is not None and served.ref == ref and self._view is not None and self._view.snapshot is snapshot:
             return replace(served, trouble=trouble)
-        predictions = predictor.predict(snapshot).assign(**{c.MODEL_VERSION: ref.version})
-        return Champion(predictor, ref, PredictionTable(predictions), trouble)
+        inputs = predictor.inputs(snapshot)
+        rows = predictor.predict_inputs(inputs).assign(**{c.PREDICTOR: name, c.MODEL_VERSION: ref.version})[c.PREDICTION_COLUMNS]
+        digests = digests_by_entity(inputs, together=predictor.spec.entity == "series")
+        return Champion(predictor, ref, PredictionTable(rows), trouble, digests)
+
+    def _remember(self, predictor: Predictor, ref: ModelRef) -> str:
+        """Keep a champion for a start without the registry; what keeps it from being kept, empty if nothing does."""
+        try:
+            self.registry.last_good.remember(predictor, ref)
+        except (ArtifactError, OSError) as error:
+            log.warning("version %s of %s cannot be kept on this machine: %s", ref.version, ref.predictor, error)
+            return f"{ref.predictor}: version {ref.version} cannot be kept for a start without the registry: {error}"
+        return ""
+
+    def _last_good(self, name: str, error: PredictKpiError) -> tuple[Predictor, ModelRef]:
+        """What was last served from this machine; raises ``error`` where nothing was."""
+        try:
+            return self.registry.last_good.read(name)
+        except (ArtifactError, NoChampionError) as absent:
+            log.warning("%s: nothing to serve without the registry: %s", name, absent)
+            raise error from absent
 
 
 def _why_absent(name: str, error: NoChampionError, snapshot: Snapshot) -> PredictKpiError:

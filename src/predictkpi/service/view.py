@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from predictkpi.backtest.board import Board
 from predictkpi.core import columns as c
+from predictkpi.core.digests import digest, digests_by_entity
 from predictkpi.core.periods import Freq
 from predictkpi.core.types import Company, ModelRef
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
@@ -69,24 +71,29 @@ class PredictionTable:
 
 @dataclass(frozen=True)
 class Champion:
-    """A served model version with its predictions for the whole cohort; ``trouble`` says why it is not the newest promoted one."""
+    """A served model version with its predictions for the whole cohort; ``trouble`` says why it is not the newest promoted one.
+
+    ``digests``: entity -> digest of its inputs.
+    """
 
     predictor: Predictor
     ref: ModelRef
     table: PredictionTable
     trouble: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Fingerprint:
     """What a view was made of: a view is renewed when this changes. ``data`` is as_of and the stored versions by table.
 
-    ``trust`` is what the replay taught of the open deals, or why that is not known.
+    ``trust`` is what the replay taught of the open deals, or why that is not known. ``boards``: which scoreboards there are, and of when.
     """
 
     data: tuple[pd.Timestamp, tuple[tuple[str, int], ...]]
     versions: tuple[tuple[str, str], ...]
     trust: Trust = NO_TRUST
+    boards: tuple[tuple[str, pd.Timestamp], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class View:
     champions: Mapping[str, Champion]
     missing: Mapping[str, PredictKpiError]
     fingerprint: Fingerprint
+    boards: Mapping[str, Board] = field(default_factory=dict)
     _series: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: dict[str, object] = field(default_factory=dict)
@@ -163,9 +171,20 @@ class View:
             company=self.company,
             entity_id=answer.entity_id,
             label=self.label(spec.entity, answer.entity_id),
+            inputs_digest=champion.digests.get(answer.entity_id) or self._digest(champion, answer.entity_id),
             horizons=horizons,
             curve=curve,
         )
+
+    def _digest(self, champion: Champion, entity_id: str) -> str:
+        """For an entity outside the cohort that can be asked for all the same."""
+        together = champion.predictor.spec.entity == "series"
+        return digests_by_entity(champion.predictor.inputs(self.snapshot, entity_ids=[entity_id]), together=together)[entity_id]
+
+    @cached_property
+    def data_digest(self) -> str:
+        """Stands for the state of the data."""
+        return digest(repr(self.fingerprint.data))
 
     def label(self, entity: str, entity_id: str) -> str:
         """A name for people."""

@@ -5,20 +5,16 @@ Only for requests that read (also by POST): a repeated one does no harm.
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
+from predictkpi.core.waiting import BUSY, LONGEST, Wait, backoff, retry_after
 from predictkpi.errors import SourceError
 
-Wait = Callable[[float], None]
-BUSY = {429, 500, 502, 503, 504}
-ATTEMPTS, LONGEST = 6, 300.0
+ATTEMPTS = 6
 _SECONDS = 60.0
 
 
@@ -55,7 +51,7 @@ class RetryingSession(requests.Session):
                     self._check_is_data(response)
                     return response
                 trouble = f"it answered {response.status_code} {response.reason}"
-                asked = _retry_after(response)
+                asked = retry_after(response.headers)
             if asked is not None and asked > self._longest:
                 raise SourceError(f"{self._source}: it asks to wait {asked:.0f} seconds before the next request; sync again after that")
             if attempt + 1 < self._attempts:
@@ -63,21 +59,3 @@ class RetryingSession(requests.Session):
         raise SourceError(
             f"{self._source}: {trouble}, {self._attempts} times in a row; what was loaded is kept: sync again later, and it goes on there"
         )
-
-
-def backoff(attempt: int, *, longest: float = LONGEST) -> float:
-    """Seconds to wait after that failed attempt (from 0): 1, 2, 4, 8, ... with jitter, at most ``longest``."""
-    return min(2.0**attempt, longest) * random.uniform(0.5, 1.0)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds to wait: stated as such, or as an instant beside the server's own ``Date``; None if neither can be read."""
-    stated = response.headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(stated))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(stated) - parsedate_to_datetime(response.headers["Date"])).total_seconds())
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -24,11 +24,12 @@ import pandas as pd
 import sqlalchemy as sa
 from pydantic import Field
 
+from predictkpi.core.waiting import Wait, backoff
 from predictkpi.errors import MappingError, SourceError
 from predictkpi.sources.base import Batch, Mark, Options, fed_objects, read_options, secret
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.mapping import near
-from predictkpi.sources.retrying import ATTEMPTS, Wait, backoff
+from predictkpi.sources.retrying import ATTEMPTS
 
 _SPELLINGS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 

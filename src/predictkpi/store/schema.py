@@ -142,7 +142,7 @@ WITHDRAWALS = sa.Table(
 PREDICTIONS = sa.Table(
     "predictions",
     METADATA,
-    sa.Column("prediction_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column(c.PREDICTION_ID, BIG_ID, primary_key=True, autoincrement=True),
     sa.Column(c.PREDICTOR, sa.Text, nullable=False),
     sa.Column(c.ENTITY_ID, sa.Text, nullable=False),
     sa.Column(c.AS_OF, Instant(), nullable=False),
@@ -153,6 +153,44 @@ PREDICTIONS = sa.Table(
     sa.Column(c.STATUS, sa.Text, nullable=False),
     sa.Column(c.REASON, sa.Text, nullable=False),
     sa.UniqueConstraint(c.PREDICTOR, c.MODEL_VERSION, c.AS_OF, c.ENTITY_ID, c.HORIZON, c.STATISTIC, name="uq_predictions_statement"),
+)
+
+SCORINGS = sa.Table(
+    "scorings",
+    METADATA,
+    sa.Column("scoring_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column(c.PREDICTOR, sa.Text, nullable=False),
+    sa.Column(c.MODEL_VERSION, sa.Text, nullable=False),
+    sa.Column(c.AS_OF, Instant(), nullable=False),
+    sa.Column(c.ROLE, sa.Text, nullable=False),
+    sa.Column(c.INPUTS_DIGEST, sa.Text),
+    sa.Column("scored_at", Instant()),
+    sa.UniqueConstraint(c.PREDICTOR, c.MODEL_VERSION, c.AS_OF),
+)
+
+ANSWERS = sa.Table(
+    "answers",
+    METADATA,
+    sa.Column(c.PREDICTION_ID, sa.Text, primary_key=True),
+    sa.Column(c.PREDICTOR, sa.Text, nullable=False),
+    sa.Column(c.MODEL_VERSION, sa.Text, nullable=False),
+    sa.Column(c.AS_OF, Instant(), nullable=False),
+    sa.Column(c.ENTITY_ID, sa.Text, nullable=False),
+    sa.Column(c.INPUTS_DIGEST, sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("first_served_at", Instant(), nullable=False),
+    sa.Column("last_served_at", Instant(), nullable=False),
+    sa.Column("times", sa.BigInteger, nullable=False),
+    sa.Index(None, c.PREDICTOR, c.MODEL_VERSION, c.AS_OF),
+)
+
+SCOREBOARDS = sa.Table(
+    "scoreboards",
+    METADATA,
+    sa.Column(c.PREDICTOR, sa.Text, primary_key=True),
+    sa.Column(c.AS_OF, Instant(), nullable=False),
+    sa.Column("made_at", Instant(), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
 )
 
 AUDIT = sa.Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -15,16 +15,25 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from predictkpi.core import columns as c
-from predictkpi.core.types import Company
+from predictkpi.core.types import Company, Role
 from predictkpi.errors import DataError, SchemaError
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.audit import read_entries, write_entry
 from predictkpi.store.engine import open_engine, reading, writing
-from predictkpi.store.frames import in_chunks, insert_frame, read_frame, read_versions
+from predictkpi.store.frames import read_frame, read_versions
 from predictkpi.store.loading import Counts, Load, open_load, read_company
+from predictkpi.store.lock import holding
 from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
+from predictkpi.store.predictions import (
+    log_answers,
+    predicted_days,
+    read_answers,
+    read_predictions,
+    scored_version,
+    write_predictions,
+)
 from predictkpi.store.rejects import count_rejects, read_rejects
-from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, PREDICTIONS, RECORD, REJECT_FIELDS, REJECT_ID
+from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, RECORD, REJECT_FIELDS, REJECT_ID, SCOREBOARDS
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
 from predictkpi.tables import table_schema
 
@@ -188,43 +197,63 @@ class Store:
             load.finish(sum(counts.values(), Counts()))
         return counts
 
-    def write_predictions(self, frame: pd.DataFrame) -> None:
-        """Keep predictions (`columns.PREDICTION_COLUMNS`), in place of any of the same predictor, version, as_of and entity."""
-        rows = frame[c.PREDICTION_COLUMNS]
+    def write_predictions(
+        self, frame: pd.DataFrame, *, role: Role = Role.CHAMPION, inputs_digest: str | None = None, now: pd.Timestamp | None = None
+    ) -> None:
+        """Keep predictions (`columns.PREDICTION_COLUMNS`), in place of any of the same predictor, version, as_of and entity.
+
+        What a version said as of an instant is of one role: once its champion's, always its champion's, for somebody may have seen it.
+        """
         with writing(self._engine) as connection:
-            for statement, group in rows.groupby([c.PREDICTOR, c.MODEL_VERSION, c.AS_OF]):
-                for entity_ids in in_chunks(group[c.ENTITY_ID].unique().tolist()):
-                    connection.execute(
-                        sa.delete(PREDICTIONS).where(
-                            *_of(*cast(tuple[str, str, pd.Timestamp], statement)), PREDICTIONS.c[c.ENTITY_ID].in_(entity_ids)
-                        )
-                    )
-            insert_frame(connection, PREDICTIONS, rows)
+            write_predictions(connection, frame, role=role, inputs_digest=inputs_digest, now=now)
 
     def read_predictions(
         self, *, predictor: str, model_version: str, as_of: pd.Timestamp, entity_ids: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """Stored predictions (`columns.PREDICTION_COLUMNS`) in the order they were written; empty where there are none."""
-        statement = sa.select(*(PREDICTIONS.c[name] for name in c.PREDICTION_COLUMNS)).where(*_of(predictor, model_version, as_of))
-        statement = statement.order_by(PREDICTIONS.c["prediction_id"])
         with reading(self._engine) as connection:
-            if entity_ids is None:
-                return read_frame(connection, statement)
-            chunks = in_chunks(list(entity_ids)) if len(entity_ids) else iter([[]])
-            found = [read_frame(connection, statement.where(PREDICTIONS.c[c.ENTITY_ID].in_(chunk))) for chunk in chunks]
-        return pd.concat(found, ignore_index=True)
+            return read_predictions(connection, predictor, model_version, as_of, entity_ids)
 
     def scored_version(self, predictor: str, *, until: pd.Timestamp) -> str | None:
-        """Model version that wrote the newest predictions with ``as_of <= until``; None where nothing was scored by then."""
-        statement = (
-            sa.select(PREDICTIONS.c[c.MODEL_VERSION])
-            .where(PREDICTIONS.c[c.PREDICTOR] == predictor, PREDICTIONS.c[c.AS_OF] <= until)
-            .order_by(PREDICTIONS.c[c.AS_OF].desc(), PREDICTIONS.c["prediction_id"].desc())
-            .limit(1)
-        )
+        """Version that wrote the newest predictions as champion with ``as_of <= until``; None where nothing was scored by then."""
         with reading(self._engine) as connection:
-            found = connection.execute(statement).scalar()
-        return None if found is None else str(found)
+            return scored_version(connection, predictor, until=until)
+
+    def predicted_days(self, predictor: str) -> pd.DataFrame:
+        """What was predicted, batches and served answers: ``model_version, role, as_of``, each once."""
+        with reading(self._engine) as connection:
+            return predicted_days(connection, predictor)
+
+    def log_answers(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Keep served answers (columns of `schema.ANSWERS`); of one that is there already only ``times`` and ``last_served_at`` move."""
+        with writing(self._engine) as connection:
+            log_answers(connection, rows)
+
+    def read_answers(self, predictor: str, *, model_version: str | None = None, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Served answers, one row each (columns of `schema.ANSWERS`), in the order in which they were last served."""
+        with reading(self._engine) as connection:
+            return read_answers(connection, predictor, model_version, as_of)
+
+    def write_scoreboard(self, predictor: str, content: str, *, as_of: pd.Timestamp, now: pd.Timestamp) -> None:
+        """Keep a predictor's newest scoreboard, as JSON, in place of the one before."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.delete(SCOREBOARDS).where(SCOREBOARDS.c[c.PREDICTOR] == predictor))
+            connection.execute(sa.insert(SCOREBOARDS).values(predictor=predictor, as_of=as_of, made_at=now, content=content))
+
+    def scoreboards_made(self) -> tuple[tuple[str, pd.Timestamp], ...]:
+        """Which predictors have a scoreboard, and when it was made."""
+        with reading(self._engine) as connection:
+            held = SCOREBOARDS.c
+            rows = connection.execute(sa.select(held[c.PREDICTOR], held["made_at"]).order_by(held[c.PREDICTOR]))
+            return tuple((str(name), made_at) for name, made_at in rows)
+
+    def read_scoreboards(self) -> dict[str, str]:
+        """The newest scoreboard of each predictor, as it was written."""
+        with self._reading() as connection:
+            if connection is None:
+                return {}
+            rows = connection.execute(sa.select(SCOREBOARDS.c[c.PREDICTOR], SCOREBOARDS.c["content"]).order_by(SCOREBOARDS.c[c.PREDICTOR]))
+            return {str(name): str(content) for name, content in rows}
 
     def write_audit(self, at: pd.Timestamp, action: str, subject: str, detail: Mapping[str, Any], *, actor: str = "") -> None:
         """Add to the audit log: ``action`` on ``subject`` (a predictor, a key, ...); without an ``actor``, the user of this process."""
@@ -237,6 +266,12 @@ class Store:
             if connection is None:
                 return pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"])
             return read_entries(connection, subject=subject, limit=limit)
+
+    @contextmanager
+    def lock(self, work: str, *, holder: str) -> Iterator[None]:
+        """Do that work alone, on whatever machine; raises `LockedError`, which names the holder, at once where another process does it."""
+        with holding(self._engine, work, holder=holder):
+            yield
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
@@ -278,8 +313,3 @@ def _load_frame(load: Load, name: str, frame: pd.DataFrame) -> Counts:
         raise SchemaError(f"{name}: {len(rejected)} rows cannot be kept; first: row {rejected.index[0]}: {rejected[c.REASON].iloc[0]}")
     load.write(name, offered, plan)
     return Counts.of(plan[OUTCOME])
-
-
-def _of(predictor: str, version: str, as_of: pd.Timestamp) -> tuple[sa.ColumnElement[bool], ...]:
-    held = PREDICTIONS.c
-    return (held[c.PREDICTOR] == predictor, held[c.MODEL_VERSION] == version, held[c.AS_OF] == pd.Timestamp(as_of))

@@ -97,6 +97,15 @@ def test_gate__stops_a_model_whose_intervals_do_not_hold(noise, spread, told):
     assert re.search(told, decision.reason), decision.reason
 
 
+def test_gate__does_not_hold_against_a_model_what_the_calendar_did_to_all(noise):
+    result = simulated({"model": 5 * noise, "baseline": 60 * noise}, {"model": 1.5, "baseline": 9})
+    checks = {check.name: check for check in gate.decide(result).checks}
+    check = checks["calibration: coverage 80%"]
+    assert check.figures["high"] < 0.75
+    assert check.is_passed == (check.figures["value"] >= check.figures["reference"])
+    assert check.is_passed
+
+
 def test_gate__stops_a_model_that_is_not_clearly_better_than_the_champion(noise):
     other = np.random.default_rng(6).standard_normal(len(noise))
     spread = {"model": 5.0, "champion": 5.0, "baseline": 9.0}
@@ -127,9 +136,9 @@ def test_gate__expects_totals_and_wins_to_come_true():
 def test_gate__stops_a_slow_model():
     result = run_backtest({"model": Toy, "baseline": ToyBaseline}, company.snapshot(company.orders(60)), CUTOFFS)
     assert set(result.milliseconds) == {"model", "baseline"}
-    slow = type(result)(**{**vars(result), "milliseconds": {"model": 300.0, "baseline": 1.0}})
+    slow = type(result)(**{**vars(result), "milliseconds": {"model": 1300.0, "baseline": 1.0}})
     assert [check.name for check in gate.decide(slow).failed] == ["speed"]
-    assert gate.decide(slow, rule=GateRule(slowest_ms=400)).promote
+    assert gate.decide(slow, rule=GateRule(slowest_ms=1400)).promote
     beside = {"model": 30.0, "champion": 5.0, "baseline": 1.0}
     slower = type(result)(**{**vars(result), "milliseconds": beside})
     assert [check.name for check in gate.decide(slower).failed] == ["speed"]

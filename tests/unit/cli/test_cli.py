@@ -34,6 +34,9 @@ COMMANDS = [
     "tune",
     "models",
     "promote",
+    "scoreboard",
+    "monitor",
+    "retrain",
     "forecast",
     "pipeline",
     "changes",
@@ -139,7 +142,7 @@ def test_version__is_printed_alone(cli):
     assert cli("version")[:2] == (0, "0.1.0\n")
 
 
-@pytest.mark.parametrize("arguments", [["kpis"], ["train", "clv"], ["score"], ["evaluate", "clv"]])
+@pytest.mark.parametrize("arguments", [["kpis"], ["train", "clv"], ["score"], ["scoreboard"], ["evaluate", "clv"]])
 def test_empty_store__says_how_to_fill_it(cli, arguments):
     code, out, err = cli(*arguments)
     assert (code, out) == (1, "")

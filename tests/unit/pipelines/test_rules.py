@@ -8,6 +8,7 @@ from predictkpi.errors import SettingsError
 from predictkpi.kpis import get_kpi
 from predictkpi.kpis.attainment import Bands
 from predictkpi.pipelines.alerts import AlertRule
+from predictkpi.pipelines.findings import MONITOR, MonitorRule
 from predictkpi.pipelines.rules import ALERTS, TARGETS, read_rule
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -16,6 +17,7 @@ MODELS = Path(__file__).resolve().parents[3] / "models"
 def test_rules__shipped_files_state_the_defaults():
     assert read_rule(Bands, MODELS / TARGETS) == Bands()
     assert read_rule(AlertRule, MODELS / ALERTS) == AlertRule()
+    assert read_rule(MonitorRule, MODELS / MONITOR) == MonitorRule()
 
 
 def test_rules__without_a_file_the_defaults_hold(tmp_path):

@@ -78,3 +78,28 @@ def test_migrations__keep_the_instants_of_a_store_that_held_them_as_text(databas
     again = store.load({"deals": deals.drop(columns="known_at")}, company=COMPANY, now=pd.Timestamp("2024-06-01"))["deals"]
     assert (again.accepted, again.unchanged) == (0, 3)
     store.close()
+
+
+def test_migrations__take_what_was_predicted_before_as_the_champions(database_url):
+    store = Store(database_url)
+    if store.url.get_backend_name() == "sqlite":
+        Path(store.url.database).parent.mkdir(exist_ok=True)
+    engine = sa.create_engine(store.url)
+    upgrade(engine, "0007")
+    row = "INSERT INTO predictions (predictor, entity_id, as_of, horizon, statistic, value, model_version, status, reason) VALUES "
+    days = {1: "2024-03-01", 2: "2024-03-02"}
+    at = {day: pd.Timestamp(text).value // 1000 if engine.dialect.name == "sqlite" else text for day, text in days.items()}
+    with engine.begin() as connection:
+        for entity, version, day in (("a", "2", 1), ("b", "2", 1), ("a", "1", 2), ("a", "3", 2)):
+            connection.execute(
+                sa.text(row + "('clv', :entity, :at, 12, 'mean', 1.5, :version, 'full', '')"),
+                {"entity": entity, "version": version, "at": at[day]},
+            )
+    engine.dispose()
+    store.migrate()
+    found = store.predicted_days("clv")
+    assert list(found.itertuples(index=False, name=None)) == [
+        (version, "champion", pd.Timestamp(days[day])) for version, day in (("2", 1), ("1", 2), ("3", 2))
+    ]
+    assert store.scored_version("clv", until=pd.Timestamp("2024-03-02")) == "3"
+    store.close()

@@ -234,3 +234,37 @@ def test_store__that_cannot_be_opened_says_so_in_one_line(tmp_path):
         Store(f"sqlite:///{tmp_path}").migrate()
     with pytest.raises(DataError, match="the folder of the database cannot be made"):
         Store(f"sqlite:///{tmp_path}/file/facts.db").migrate()
+
+
+def answers(*given: tuple[str, str, int]) -> list[dict[str, object]]:
+    fixed = {"predictor": "clv", "model_version": "1", "as_of": NOW, "inputs_digest": "00ff", "content": "[]", "times": 1}
+    at = [NOW + pd.Timedelta(hours=hour) for _, _, hour in given]
+    return [
+        fixed | {"prediction_id": name, "entity_id": entity, "first_served_at": when, "last_served_at": when}
+        for (name, entity, _), when in zip(given, at, strict=True)
+    ]
+
+
+def test_answers__are_kept_once_and_counted(store):
+    store.log_answers(answers(("i", "a", 1), ("j", "b", 2)))
+    store.log_answers(answers(("i", "a", 5)))
+    found = store.read_answers("clv")
+    hour = pd.Timedelta(hours=1)
+    assert found["prediction_id"].tolist() == ["j", "i"], "in the order in which they were last given"
+    assert found["times"].tolist() == [1, 2]
+    assert found["first_served_at"].tolist() == [NOW + 2 * hour, NOW + hour]
+    assert found["last_served_at"].tolist() == [NOW + 2 * hour, NOW + 5 * hour]
+    assert store.read_answers("clv", model_version="2").empty
+    assert store.read_answers("revenue").empty
+    assert store.predicted_days("clv").to_dict("records") == [{"model_version": "1", "role": "served", "as_of": NOW}]
+    assert store.scored_version("clv", until=NOW) is None
+
+
+def test_scoreboards__are_replaced_by_newer_ones(store):
+    assert store.read_scoreboards() == {}
+    assert store.scoreboards_made() == ()
+    for hour, text in ((1, "old"), (2, "new")):
+        store.write_scoreboard("clv", text, as_of=NOW, now=NOW + pd.Timedelta(hours=hour))
+    store.write_scoreboard("revenue", "other", as_of=NOW, now=NOW)
+    assert store.read_scoreboards() == {"clv": "new", "revenue": "other"}
+    assert store.scoreboards_made() == (("clv", NOW + pd.Timedelta(hours=2)), ("revenue", NOW))

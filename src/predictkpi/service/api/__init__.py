@@ -13,6 +13,7 @@ from predictkpi.service.api import (
     outlook,
     outlook_series,
     portfolio,
+    scoreboard,
     watch,
 )
 
@@ -29,5 +30,6 @@ ROUTERS = (
     portfolio.router,
     deals.router,
     models.router,
+    scoreboard.router,
     health.router,
 )

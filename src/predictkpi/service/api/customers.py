@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from predictkpi.service.api.customer_value import ranked
 from predictkpi.service.customer_schemas import CustomerEnvelope
-from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.dependencies import CurrentView, Record, problems
 from predictkpi.service.reasons import Language, WithReasons, with_reasons
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 def customer_clv(
     customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])],
     view: CurrentView,
+    record: Record,
     reasons: WithReasons = False,
     language: Language = "en",
 ) -> CustomerEnvelope:
@@ -29,4 +30,5 @@ def customer_clv(
     `rank` and `decile` say where the customer stands among all, by the mean over 12 months.
     """
     answer = view.predict("clv", customer_id)
+    record([answer])
     return ranked(with_reasons(answer, view, language=language) if reasons else answer, view)

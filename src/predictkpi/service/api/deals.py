@@ -12,7 +12,7 @@ from predictkpi.errors import PredictKpiError
 from predictkpi.pipelines.changes import week_change
 from predictkpi.predictors.close_time.changes import HORIZON, Week
 from predictkpi.service.deal_schemas import ChangeParts, DealChange
-from predictkpi.service.dependencies import CurrentView, ServingState, problems
+from predictkpi.service.dependencies import CurrentView, Record, ServingState, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
 from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
@@ -31,6 +31,7 @@ _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion
 def deal_close_time(
     deal_id: DealId,
     view: CurrentView,
+    record: Record,
     horizons: Horizons = None,
     curve: WithCurve = False,
     reasons: WithReasons = False,
@@ -39,6 +40,7 @@ def deal_close_time(
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
     wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
     answer = view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
+    record([answer])
     return with_reasons(answer, view, language=language) if reasons else answer
 
 
@@ -72,6 +74,7 @@ def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> D
 def payload_close_time(
     deal: DealIn,
     view: CurrentView,
+    record: Record,
     horizons: Horizons = None,
     curve: WithCurve = False,
     reasons: WithReasons = False,
@@ -80,11 +83,13 @@ def payload_close_time(
     """A deal in the request, which the store need not know. Only what the request says is used about it."""
     champion = view.champion("close_time")
     wanted = chosen_horizons(champion.predictor.spec, horizons)
-    return predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve, reasons_in=language if reasons else None)[0]
+    answers = predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve, reasons_in=language if reasons else None)
+    record(answers)
+    return answers[0]
 
 
 @router.post("/close-time/batch", responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")))
-def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request, horizons: Horizons = None) -> BatchOut:
+def batch_close_time(batch: DealBatchIn, view: CurrentView, record: Record, request: Request, horizons: Horizons = None) -> BatchOut:
     """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request."""
     champion = view.champion("close_time")
     wanted = chosen_horizons(champion.predictor.spec, horizons)
@@ -104,6 +109,7 @@ def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request, ho
 
     _predict_all(prepared, answer, answers)
     items = [answers.items[index] for index in range(len(batch.deals))]
+    record(item.prediction for item in items if item.prediction is not None)
     failed = sum(item.problem is not None for item in items)
     return BatchOut(as_of=view.as_of, succeeded=len(items) - failed, failed=failed, items=items)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from predictkpi.core import columns as c
 from predictkpi.predictors.revenue.scopes import dimensions_of, series_by
-from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.dependencies import CurrentView, Record, problems
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.schemas import PredictionList
 
@@ -18,6 +18,7 @@ router = APIRouter(prefix="/v1/forecasts", tags=["forecasts"])
 @router.get("/revenue", responses=problems("insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"))
 def forecast_revenue(
     view: CurrentView,
+    record: Record,
     horizon: Annotated[int | None, Query(ge=1, description="only the first so many months; all by default")] = None,
     by: Annotated[
         str | None,
@@ -34,6 +35,7 @@ def forecast_revenue(
         raise InvalidRequestError.parameter("horizon", f"must be at most {longest}, got {horizon}")
     wanted = None if horizon is None else range(1, horizon + 1)
     items = [view.envelope(champion, champion.table.answer(series), horizons=wanted) for series in _series(champion.table.entity_ids, by)]
+    record(items)
     return PredictionList(as_of=view.as_of, items=items)
 
 

@@ -14,6 +14,7 @@ from predictkpi.service.dashboard.cards import Card, cards
 from predictkpi.service.dashboard.number import Absent, Number, number
 from predictkpi.service.dashboard.outlook import Outlook, outlook
 from predictkpi.service.dashboard.rankings import Customers, Deals, customers, deals
+from predictkpi.service.dashboard.scoreboard import Scores, scores
 from predictkpi.service.view import View
 
 
@@ -58,6 +59,7 @@ class Overview:
     outlook: Outlook | None
     deals: Deals | None
     customers: Customers | None
+    scores: Scores | None
 
     @property
     def notices(self) -> list[ModelChip]:
@@ -85,6 +87,7 @@ def overview(view: View) -> Overview:
         outlook=outlook(view),
         deals=deals(view),
         customers=customers(view),
+        scores=scores(view),
     )
 
 

@@ -8,7 +8,7 @@ from alembic import op
 from predictkpi.store.schema import BIG_ID, Instant
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
