@@ -19,6 +19,8 @@ from predictkpi.protocol import Predictor
 FORMAT = 1
 MANIFEST = "predictor.json"
 STATE = "state"
+DATA = (".json", ".parquet", ".txt")
+"""Endings of the files that a predictor may hold: JSON, Parquet and LightGBM text."""
 
 
 class Manifest(BaseModel):
@@ -46,6 +48,9 @@ def read_artifact(folder: Path) -> Predictor:
     """The predictor that `write_artifact` saved; `ArtifactError` for a damaged, foreign or newer folder."""
     manifest = _read_manifest(folder)
     found = _checksums(folder / STATE)
+    foreign = sorted(name for name in found if not name.endswith(DATA))
+    if foreign:
+        raise ArtifactError(f"{folder}: holds what is no data ({', '.join(DATA)}): {', '.join(foreign)}")
     if found.keys() != manifest.files.keys():
         odd = sorted(found.keys() ^ manifest.files.keys())
         raise ArtifactError(f"{folder}: files differ from {MANIFEST}: {', '.join(odd)}")

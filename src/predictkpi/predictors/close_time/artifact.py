@@ -60,7 +60,7 @@ def read_booster(folder: Path, name: str) -> Booster:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{folder}: {file.name} cannot be read: {error}") from error
-    if not text.startswith("tree\n") or "end of trees" not in text:
+    if not text.startswith("tree\n") or "end of parameters" not in text:
         raise ArtifactError(f"{folder}: {file.name} is not a LightGBM model, or cut short")
     try:
         return lgb.Booster(model_str=text)

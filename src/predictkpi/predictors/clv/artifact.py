@@ -102,9 +102,13 @@ def _read_booster(path: Path) -> Booster:
     from lightgbm import Booster
     from lightgbm.basic import LightGBMError
 
-    if not path.is_file():
-        raise ArtifactError(f"{path}: missing")
     try:
-        return Booster(model_file=str(path))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: cannot be read: {error}") from error
+    if not text.startswith("tree\n") or "end of parameters" not in text:  # LightGBM reads what is left of a file cut short
+        raise ArtifactError(f"{path}: not a LightGBM model, or cut short")
+    try:
+        return Booster(model_str=text)
     except LightGBMError as error:
         raise ArtifactError(f"{path}: cannot be read as a LightGBM model: {error}") from error
