@@ -61,7 +61,7 @@ def better_than_champion(result: BacktestResult, *, draws: int, random_state: in
 
 @dataclass(frozen=True)
 class _Promise:
-    """What was promised and what was kept, by pair; their ratio should be ``right``, give or take ``tolerance``."""
+    """What was promised and what was kept, by pair; ``right`` times their ratio should be ``right``, give or take ``tolerance``."""
 
     name: str
     kept: pd.Series
@@ -69,9 +69,10 @@ class _Promise:
     right: float
     tolerance: float
 
-    def ratio(self, *, draws: int, random_state: int) -> tuple[float, float, float]:
+    def value(self, *, draws: int, random_state: int) -> tuple[float, float, float]:
         tables = sum_tables(pd.DataFrame({"kept": self.kept, "promised": self.promised}), ("kept", "promised"))
-        return ratio_interval(tables, draws=draws, random_state=random_state)
+        ratio, low, high = ratio_interval(tables, draws=draws, random_state=random_state)
+        return self.right * ratio, self.right * low, self.right * high
 
 
 def keeps_promises(result: BacktestResult, rule: GateRule, *, draws: int, random_state: int) -> list[Check]:
@@ -83,12 +84,12 @@ def keeps_promises(result: BacktestResult, rule: GateRule, *, draws: int, random
     theirs = {promise.name: promise for promise in _promises(result, _reference(result), rule)}
     found = []
     for promise in _promises(result, MODEL, rule):
-        ratio, low, high = promise.ratio(draws=draws, random_state=random_state)
+        value, low, high = promise.value(draws=draws, random_state=random_state)
         is_off = low > promise.right + promise.tolerance or high < promise.right - promise.tolerance
-        other = theirs[promise.name].ratio(draws=draws, random_state=random_state)[0] if promise.name in theirs else promise.right
-        is_further = abs(ratio - promise.right) > abs(other - promise.right)
-        reason = f"{promise.name}: {ratio:.2f} [{low:.2f}, {high:.2f}] for {promise.right:.2f}"
-        figures = {"value": ratio, "low": low, "high": high, "right": promise.right, "reference": other}
+        other = theirs[promise.name].value(draws=draws, random_state=random_state)[0] if promise.name in theirs else promise.right
+        is_further = abs(value - promise.right) > abs(other - promise.right)
+        reason = f"{promise.name}: {value:.2f} [{low:.2f}, {high:.2f}] for {promise.right:.2f}"
+        figures = {"value": value, "low": low, "high": high, "right": promise.right, "reference": other}
         found.append(Check(f"calibration: {promise.name}", not (is_off and is_further), reason, figures))
     return found
 
@@ -99,14 +100,24 @@ def _promises(result: BacktestResult, name: str, rule: GateRule) -> list[_Promis
     y, found = actual[result.spec.headline], []
     for level, (low, high) in _INTERVALS.items():
         if low in predicted and high in predicted:
-            inside = ((y >= predicted[low]) & (y <= predicted[high])).astype(float)
-            found.append(_Promise(f"coverage {level:.0%}", inside, pd.Series(1.0, y.index), level, rule.coverage_tolerance))
+            found.append(_coverage(level, y, predicted[low], predicted[high], rule.coverage_tolerance))
     expected, near = predicted[result.spec.headline], y.index.get_level_values(c.HORIZON) == CALIBRATION_HORIZON
     if result.spec.score == "cumulative_incidence" and near.any():
         found.append(_Promise(f"wins within {CALIBRATION_HORIZON} days", y[near], expected[near], 1.0, rule.promise_tolerance))
     if result.spec.score == "mean":
         found.append(_Promise("total", y, expected, 1.0, rule.promise_tolerance))
     return found
+
+
+def _coverage(level: float, y: pd.Series, low: pd.Series, high: pd.Series, tolerance: float) -> _Promise:
+    """Of a central interval. Where its low end is nothing at all, no outcome lies below: such a pair is inside more often than ``level``.
+
+    Pairs whose whole interval is nothing promise no share, and are left out.
+    """
+    told = high > low
+    inside = ((y >= low) & (y <= high)).astype(float)[told]
+    nominal = pd.Series(np.where(low > 0, level, (1 + level) / 2), y.index)[told]
+    return _Promise(f"coverage {level:.0%}", inside, nominal, float(nominal.mean()), tolerance)
 
 
 def _reference(result: BacktestResult) -> str:

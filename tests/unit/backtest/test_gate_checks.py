@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from predictkpi.backtest import gate
-from predictkpi.backtest.checks import GateRule
+from predictkpi.backtest.checks import GateRule, _coverage
 from predictkpi.backtest.paired import ratio_interval
 from predictkpi.backtest.run import assemble, run_backtest
 from predictkpi.core import columns as c
@@ -95,6 +95,16 @@ def test_gate__stops_a_model_whose_intervals_do_not_hold(noise, spread, told):
     assert decision.low > 0
     assert not decision.promote
     assert re.search(told, decision.reason), decision.reason
+
+
+def test_coverage__knows_that_nothing_lies_below_nothing():
+    index = pd.MultiIndex.from_product([CUTOFFS[:1], [f"e{k}" for k in range(4)], [1]], names=[c.AS_OF, c.ENTITY_ID, c.HORIZON])
+    y, low, high = (pd.Series(values, index) for values in ([0.0, 5.0, 30.0, 0.0], [0.0, 0.0, 10.0, 0.0], [9.0, 9.0, 20.0, 0.0]))
+    promise = _coverage(0.8, y, low, high, 0.05)
+    assert promise.kept.tolist() == [1, 1, 0]
+    assert promise.promised.tolist() == pytest.approx([0.9, 0.9, 0.8])
+    assert promise.right == pytest.approx(2.6 / 3)
+    assert promise.value(draws=50, random_state=0)[0] == pytest.approx(2 / 3)
 
 
 def test_gate__does_not_hold_against_a_model_what_the_calendar_did_to_all(noise):
