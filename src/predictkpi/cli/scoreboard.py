@@ -44,9 +44,10 @@ def scoreboard(
     for name in names:
         predictor_class(name)
     settings = read_settings()
-    store = open_store(settings)
-    boards = _judge(store, names, settings.models_dir, instant(as_of, store))
-    troubles = keep(store, open_registry(settings), boards) if as_of is None else []
+    store, registry = open_store(settings), open_registry(settings)
+    learnt, troubles = _learnt(registry, names)
+    boards = _judge(store, names, settings.models_dir, instant(as_of, store), learnt)
+    troubles += keep(store, registry, boards) if as_of is None else []
     if format_ is Format.JSON:
         typer.echo(as_json([board.as_dict() for board in boards]))
     elif format_ is Format.CSV:
@@ -58,7 +59,18 @@ def scoreboard(
         remarks().print(trouble, highlight=False, markup=False)
 
 
-def _judge(store: Any, names: list[str], models_dir: Any, as_of: pd.Timestamp | None) -> list[Board]:
+def _learnt(registry: Any, names: list[str]) -> tuple[Any, list[str]]:
+    """Until when each version has learnt; without the registry nobody knows, and it is said."""
+    from predictkpi.errors import RegistryError
+    from predictkpi.pipelines.scoreboard import learnt_until
+
+    try:
+        return learnt_until(registry, names), []
+    except RegistryError as error:
+        return {}, [f"{error}: versions that spoke of days before they learnt are judged like the others"]
+
+
+def _judge(store: Any, names: list[str], models_dir: Any, as_of: pd.Timestamp | None, learnt: Any) -> list[Board]:
     import pandas as pd
 
     from predictkpi.cli.render import progress
@@ -70,7 +82,7 @@ def _judge(store: Any, names: list[str], models_dir: Any, as_of: pd.Timestamp | 
         def show(name: str, done: int, total: int) -> None:
             display.update(task, step=f"{name} {done}/{total}", completed=done, total=total or None)
 
-        return run(store, predictors=names, models_dir=models_dir, now=pd.Timestamp.now(), as_of=as_of, on_progress=show)
+        return run(store, predictors=names, models_dir=models_dir, now=pd.Timestamp.now(), as_of=as_of, learnt=learnt, on_progress=show)
 
 
 def _show(board: Board) -> None:

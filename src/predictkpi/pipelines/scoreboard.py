@@ -42,6 +42,7 @@ JUDGED_STATISTICS = {*QUANTILES, "cif_lost", "close_q10", "close_q50", "close_q9
 _LONG = [c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, c.VALUE]
 _SUPERSEDED = "a later answer about the same on that day counts"
 Progress = Callable[[str, int, int], None]
+Learnt = Mapping[tuple[str, str], pd.Timestamp]
 
 
 @dataclass
@@ -63,9 +64,12 @@ def scoreboard(
     models_dir: Path,
     now: pd.Timestamp,
     as_of: pd.Timestamp | None = None,
+    learnt: Learnt | None = None,
     on_progress: Progress | None = None,
 ) -> list[Board]:
     """Judge what was predicted by what was known before ``as_of`` (default: everything); nothing is written.
+
+    ``learnt``: see `learnt_until`. What a version said of a day before it learnt is no forecast, and is not judged.
 
     One day a month, or week, is judged, see `choose_days`; of more than `judged.MOST_ENTITIES` entities a part stands for all, but every
     served answer counts.
@@ -76,7 +80,14 @@ def scoreboard(
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     snapshot = store.snapshot(as_of)
-    return [_board(store, model, snapshot, now, on_progress or (lambda predictor, done, total: None)) for model in models.values()]
+    tell = on_progress or (lambda predictor, done, total: None)
+    return [_board(store, model, snapshot, now, learnt or {}, tell) for model in models.values()]
+
+
+def learnt_until(registry: Registry, predictors: Sequence[str]) -> Learnt:
+    """(predictor, version) -> the instant before which everything was known that a registered version has learnt."""
+    rows = [row for name in predictors for row in registry.versions(name)]
+    return {(row["predictor"], row["version"]): pd.Timestamp(row["as_of"]) for row in rows if row["as_of"]}
 
 
 def keep(store: Store, registry: Registry, boards: Sequence[Board]) -> list[str]:
@@ -98,10 +109,13 @@ def kept_boards(store: Store) -> dict[str, Board]:
     return {name: Board.of(texts[name]) for name in predictor_names() if name in texts}
 
 
-def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp, on_progress: Progress) -> Board:
+def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp, learnt: Learnt, on_progress: Progress) -> Board:
     spec = model.spec
     every = store.predicted_days(spec.name)
-    days, left_out = choose_days(every[every[c.AS_OF] <= snapshot.as_of], spec)
+    every = every[every[c.AS_OF] <= snapshot.as_of]
+    knew = [learnt.get((spec.name, version), as_of) > as_of for version, as_of in zip(every[c.MODEL_VERSION], every[c.AS_OF], strict=True)]
+    is_forecast = ~np.array(knew, dtype=bool)
+    days, left_out = choose_days(every[is_forecast], spec)
     gathered, dates = _Gathered(), sorted(days[c.AS_OF].unique())
     for done, as_of in enumerate(dates):
         on_progress(spec.name, done, len(dates))
@@ -122,7 +136,7 @@ def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp
         now,
         _stacked(figures, FIGURE_COLUMNS),
         _stacked(waiting, PENDING_COLUMNS),
-        _notes(left_out, IN_WORDS[spec.time_unit], gathered),
+        _notes(left_out, IN_WORDS[spec.time_unit], int((~is_forecast).sum()), gathered),
     )
 
 
@@ -131,8 +145,12 @@ def _stacked(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
 
 
-def _notes(left_out: int, period: str, gathered: _Gathered) -> tuple[str, ...]:
+def _notes(left_out: int, period: str, knew: int, gathered: _Gathered) -> tuple[str, ...]:
     notes = []
+    if knew:
+        notes.append(
+            f"{knew} times a version spoke of a day before it learnt, knowing what came after: that is no forecast, and not judged"
+        )
     if left_out:
         notes.append(f"{left_out} more days were predicted: of each version one day a {period} is judged")
     if gathered.without_rivals:

@@ -236,3 +236,14 @@ def test_keep__gives_the_same_board_back_and_logs_its_figures_to_the_versions_ru
     assert metrics[f"scoreboard.v{version}.champion.baseline.saved"] == pytest.approx(
         row(board, version=version, candidate="baseline", horizon=ALL)["saved"]
     )
+
+
+def test_board__does_not_judge_what_was_said_of_days_before_the_version_learnt(store, tmp_path):
+    said(store, "1")
+    said(store, "2")
+    as_of = months_later(store, 3)
+    learnt = {("toy", "1"): THEN, ("toy", "2"): THEN + pd.Timedelta(days=1)}
+    (board,) = scoreboard(store, predictors=["toy"], models_dir=tmp_path, now=NOW, as_of=as_of, learnt=learnt)
+    assert set(board.figures[c.MODEL_VERSION]) == {"1"}
+    assert any("1 times a version spoke of a day before it learnt" in note for note in board.notes)
+    assert set(judged(store, tmp_path, as_of).figures[c.MODEL_VERSION]) == {"1", "2"}
