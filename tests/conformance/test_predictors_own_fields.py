@@ -65,3 +65,13 @@ def test_own_fields__corrected_later_change_no_earlier_answer(fitted, company, a
     later = as_of + pd.Timedelta(days=1)
     assert (fitted.inputs(Snapshot(corrected, later))["deal.fit"] == -5.0).any()
     pd.testing.assert_frame_equal(fitted.predict(Snapshot(company.facts, as_of)), fitted.predict(Snapshot(corrected, as_of)))
+
+
+def test_own_fields__that_the_store_no_longer_has_lower_the_status_and_are_named(candidate, fitted, company, as_of):  # noqa: F811
+    if candidate[1] == "baseline":
+        pytest.skip("a baseline learns from no own field")
+    now = fitted.predict(company.without("fit").snapshot(as_of))
+    assert len(now) == len(fitted.predict(company.snapshot(as_of)))
+    assert now[c.VALUE].notna().any()
+    assert (now[c.STATUS] != "full").all()
+    assert now[c.REASON].str.contains("deal.fit, which the model learnt from, is no longer known", regex=False).any()
