@@ -134,7 +134,8 @@ class Predictor(ABC):
     @property
     def purpose(self) -> str:
         """What its predictions are for, in one sentence of the model card."""
-        return f"{self.spec.title['en']}: {self.spec.headline} of each {self.spec.entity}, {self.spec.horizons_in_words} ahead."
+        ahead = ", ".join(map(str, self.spec.horizons))
+        return f"{self.spec.title['en']}: {self.spec.headline} of each {self.spec.entity}, {ahead} {self.spec.time_unit}s ahead."
 
     @property
     def limits(self) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ class GateRule(BaseModel):
     promise_tolerance: float = Field(
         0.15, gt=0, lt=1, description="how far the expected number or amount may lie from what came true, as a share"
     )
+    chance_tolerance: float = Field(
+        0.03, gt=0, lt=1, description="calibration error of chances to win, beyond what chance alone would show"
+    )
     slowest_ms: float = Field(1000.0, gt=0, description="milliseconds a prediction may take, per entity, in the backtest")
     times_champion: float = Field(3.0, ge=1, description="how many times the champion's time a prediction may take")
 
@@ -45,9 +48,9 @@ class Check:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-def against_baseline(result: BacktestResult, *, draws: int, random_state: int) -> tuple[float, float, float]:
-    """Share of the baseline's loss that the model saves, with its 95 % interval."""
-    return improvement_interval(loss_tables(result.losses, (MODEL, BASELINE)), draws=draws, random_state=random_state)
+def against_baseline(result: BacktestResult, name: str, *, draws: int, random_state: int) -> tuple[float, float, float]:
+    """Share of the baseline's loss that a candidate saves, with its 95 % interval."""
+    return improvement_interval(loss_tables(result.losses, (name, BASELINE)), draws=draws, random_state=random_state)
 
 
 def better_than_champion(result: BacktestResult, *, draws: int, random_state: int) -> Check | None:
@@ -79,16 +82,21 @@ def keeps_promises(result: BacktestResult, rule: GateRule, *, draws: int, random
     """Whether intervals hold as often as they say, and expected numbers come true.
 
     One fails where it clearly does not, and the candidate it would replace (the champion, else the baseline) is not as far off: what all of
-    them missed, the calendar did.
+    them missed, the calendar did. The reason then says so.
     """
-    theirs = {promise.name: promise for promise in _promises(result, _reference(result), rule)}
-    found = []
+    reference = _reference(result)
+    theirs = {promise.name: promise for promise in _promises(result, reference, rule)}
+    found = _chances_hold(result, rule)
     for promise in _promises(result, MODEL, rule):
         value, low, high = promise.value(draws=draws, random_state=random_state)
         is_off = low > promise.right + promise.tolerance or high < promise.right - promise.tolerance
-        other = theirs[promise.name].value(draws=draws, random_state=random_state)[0] if promise.name in theirs else promise.right
-        is_further = abs(value - promise.right) > abs(other - promise.right)
+        other, meant = promise.right, promise.right
+        if promise.name in theirs:
+            other, meant = theirs[promise.name].value(draws=draws, random_state=random_state)[0], theirs[promise.name].right
+        is_further = abs(value - promise.right) > abs(other - meant)
         reason = f"{promise.name}: {value:.2f} [{low:.2f}, {high:.2f}] for {promise.right:.2f}"
+        if is_off and not is_further:
+            reason += f", off, but no further than the {reference} ({other:.2f} for {meant:.2f})"
         figures = {"value": value, "low": low, "high": high, "right": promise.right, "reference": other}
         found.append(Check(f"calibration: {promise.name}", not (is_off and is_further), reason, figures))
     return found
@@ -112,12 +120,25 @@ def _promises(result: BacktestResult, name: str, rule: GateRule) -> list[_Promis
 def _coverage(level: float, y: pd.Series, low: pd.Series, high: pd.Series, tolerance: float) -> _Promise:
     """Of a central interval. Where its low end is nothing at all, no outcome lies below: such a pair is inside more often than ``level``.
 
-    Pairs whose whole interval is nothing promise no share, and are left out.
+    An interval that is nothing as a whole holds at least as often; where it holds oftener, that is no fault.
     """
-    told = high > low
-    inside = ((y >= low) & (y <= high)).astype(float)[told]
-    nominal = pd.Series(np.where(low > 0, level, (1 + level) / 2), y.index)[told]
+    inside = ((y >= low) & (y <= high)).astype(float)
+    at_floor, is_nothing = (1 + level) / 2, (low == 0) & (high == 0)
+    nominal = pd.Series(np.where(low == 0, at_floor, level), y.index)
+    if is_nothing.any():
+        nominal[is_nothing] = max(at_floor, float(inside[is_nothing].mean()))
     return _Promise(f"coverage {level:.0%}", inside, nominal, float(nominal.mean()), tolerance)
+
+
+def _chances_hold(result: BacktestResult, rule: GateRule) -> list[Check]:
+    """Expected calibration error of the chances to win within 30 days, beyond what honest chances would show on as many deals."""
+    found = {name: metrics["ece_30"] - metrics["ece_30_noise_floor"] for name, metrics in result.metrics.items() if "ece_30" in metrics}
+    if MODEL not in found:
+        return []
+    ours, theirs = found[MODEL], found.get(_reference(result), 0.0)
+    reason = f"chances within {CALIBRATION_HORIZON} days: {ours:.3f} off beyond chance (limit {rule.chance_tolerance:.3f})"
+    figures = {"value": ours, "limit": rule.chance_tolerance, "reference": theirs}
+    return [Check("calibration: chances", ours <= rule.chance_tolerance or ours <= theirs, reason, figures)]
 
 
 def _reference(result: BacktestResult) -> str:
@@ -128,11 +149,12 @@ def _reference(result: BacktestResult) -> str:
 def segments_hold(result: BacktestResult, segments: pd.DataFrame, rule: GateRule, *, draws: int, random_state: int) -> list[Check]:
     """Every segment with enough outcomes, against the champion where it was a candidate, else against the baseline.
 
-    ``segments``: entity_id, segment; an entity may have several. One fails where the model is clearly worse: its interval, at 95 % over
+    ``segments``: as_of, entity_id, segment; an entity may have several. One
+    fails where the model is clearly worse: its interval, at 95 % over
     all segments together (Bonferroni), lies below 0.
     """
     reference = _reference(result)
-    losses = result.losses.merge(segments.drop_duplicates(), on=c.ENTITY_ID)
+    losses = result.losses.merge(segments.drop_duplicates(), on=[c.AS_OF, c.ENTITY_ID])
     unit = [c.AS_OF, c.HORIZON] if result.spec.entity == "series" else [c.AS_OF, c.ENTITY_ID]
     counts = losses[losses[CANDIDATE] == MODEL].drop_duplicates(["segment", *unit]).groupby("segment").size()
     judged = counts[counts >= rule.segment_outcomes]

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from predictkpi.backtest.checks import (
+    CHAMPION,
     Check,
     GateRule,
     against_baseline,
@@ -20,8 +21,11 @@ from predictkpi.backtest.checks import (
 from predictkpi.backtest.paired import DRAWS
 from predictkpi.backtest.run import BacktestResult
 from predictkpi.core import columns as c
+from predictkpi.protocol import MODEL
 
-NO_SEGMENTS = pd.DataFrame({c.ENTITY_ID: pd.Series(dtype="str"), "segment": pd.Series(dtype="str")})
+NO_SEGMENTS = pd.DataFrame(
+    {c.AS_OF: pd.Series(dtype="datetime64[us]"), c.ENTITY_ID: pd.Series(dtype="str"), "segment": pd.Series(dtype="str")}
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class GateDecision:
     """``improvement`` is the share of the baseline's loss that the model saves (.05 = 5 % better), with its 95 % interval.
 
     ``must_confirm``: too few outcomes for a machine to decide; a person may still promote. ``checks`` are all others that were made.
-    ``reason`` is one plain sentence.
+    ``is_champion_worse``: the champion's settings (the model's own, where they are equal) lose clearly against the baseline, on enough
+    outcomes to say so. ``reason`` is one plain sentence.
     """
 
     promote: bool
@@ -40,16 +45,12 @@ class GateDecision:
     n_outcomes: int
     must_confirm: bool = False
     checks: tuple[Check, ...] = ()
+    is_champion_worse: bool = False
 
     @property
     def failed(self) -> list[Check]:
         """The checks that were not passed."""
         return [check for check in self.checks if not check.is_passed]
-
-    @property
-    def is_clearly_worse(self) -> bool:
-        """Whether the baseline is better by more than chance explains, on enough outcomes to say so."""
-        return self.high < 0 and not self.must_confirm
 
     def as_dict(self) -> Mapping[str, Any]:
         """For the registry and the audit log."""
@@ -66,10 +67,12 @@ def decide(
 ) -> GateDecision:
     """Compare the model with its baseline, and with the champion's recipe where it is a candidate, on the same pairs; see `paired`.
 
-    ``segments``: entity_id, segment. What is judged, and how strictly: `GateRule` and the functions of `checks`.
+    ``segments``: as_of, entity_id, segment, as known at each cutoff.
+    What is judged, and how strictly: `GateRule` and the functions of `checks`.
     """
     rule = rule or GateRule()
-    improvement, low, high = against_baseline(result, draws=draws, random_state=random_state)
+    improvement, low, high = against_baseline(result, MODEL, draws=draws, random_state=random_state)
+    champion_high = against_baseline(result, CHAMPION, draws=draws, random_state=random_state)[2] if CHAMPION in result.metrics else high
     others = [
         better_than_champion(result, draws=draws, random_state=random_state),
         *keeps_promises(result, rule, draws=draws, random_state=random_state),
@@ -78,12 +81,14 @@ def decide(
     ]
     checks = tuple(check for check in others if check is not None)
     n, folds = result.n_outcomes, len(result.cutoffs)
+    distinct = result.n_entities if result.spec.entity != "series" else n
     figures = f"{improvement:+.1%} [{low:+.1%}, {high:+.1%}] on {n} outcomes in {folds} {'fold' if folds == 1 else 'folds'}"
-    must_confirm = n < rule.fewest_outcomes
+    must_confirm = distinct < rule.fewest_outcomes
     failed = "; ".join(check.reason for check in checks if not check.is_passed)
     if must_confirm:
         few = f"fewer than {rule.fewest_outcomes}"
-        reason = f"Only {n} outcomes to judge by ({few}): a person must confirm; so far the improvement is {figures}."
+        of_whom = f"{n} outcomes" if distinct == n else f"{distinct} {result.spec.entity}s"
+        reason = f"Only {of_whom} to judge by ({few}): a person must confirm; so far the improvement is {figures}."
     elif low > 0 and failed:
         reason = f"The model beats the baseline (improvement {figures}) but may not serve: {failed}."
     elif low > 0:
@@ -93,4 +98,4 @@ def decide(
     else:
         reason = f"The model does not beat the baseline: improvement {figures}."
     promote = low > 0 and not must_confirm and not failed
-    return GateDecision(promote, reason, improvement, low, high, n, must_confirm, checks)
+    return GateDecision(promote, reason, improvement, low, high, n, must_confirm, checks, champion_high < 0 and not must_confirm)

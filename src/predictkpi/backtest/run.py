@@ -53,6 +53,11 @@ class BacktestResult:
         first = self.losses[self.losses[CANDIDATE] == self.losses[CANDIDATE].iloc[0]] if len(self.losses) else self.losses
         return len(first.drop_duplicates([c.AS_OF, c.HORIZON] if self.spec.entity == "series" else [c.AS_OF, c.ENTITY_ID]))
 
+    @property
+    def n_entities(self) -> int:
+        """How many customers, deals or series were judged, at whatever cutoffs."""
+        return self.losses[c.ENTITY_ID].nunique()
+
 
 def run_backtest(
     candidates: Factories, snapshot: Snapshot, cutoffs: Sequence[pd.Timestamp], on_progress: Progress | None = None

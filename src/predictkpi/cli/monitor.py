@@ -11,6 +11,7 @@ from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 if TYPE_CHECKING:
     import pandas as pd
 
+    from predictkpi.delivery import Webhook
     from predictkpi.pipelines.monitor import MonitorReport
     from predictkpi.settings import Settings
     from predictkpi.store import Store
@@ -45,6 +46,7 @@ def monitor(
     for name in names:
         predictor_class(name)
     settings = read_settings()
+    webhook = None if quiet else webhook_of(settings)
     store = open_filled_store(settings)
     day = instant(as_of, store)
     with progress() as display:
@@ -58,7 +60,7 @@ def monitor(
     _show(found, everything, format_)
     if not found.wrong:
         return
-    is_told = quiet or tell(found, settings)
+    is_told = webhook is None or tell(found, webhook)
     raise typer.Exit(SOMETHING_IS_WRONG if is_told else NOT_DELIVERED)
 
 
@@ -70,19 +72,25 @@ def local_now(store: Store) -> pd.Timestamp:
     return pd.Timestamp.now(company.time_zone if company else "UTC").tz_localize(None)
 
 
-def tell(found: MonitorReport, settings: Settings) -> bool:
-    """Send the alarm, if there is somebody to tell; False where the webhook did not take it."""
+def webhook_of(settings: Settings) -> Webhook | None:
+    """Whom to tell, None for nobody; `SettingsError` for one that could not be told, before there is anything to tell."""
+    from predictkpi.delivery import Webhook
+    from predictkpi.errors import SettingsError
+
+    if settings.webhook_url is None:
+        return None
+    if settings.webhook_secret is None:
+        raise SettingsError("webhook_url is set and webhook_secret is not: a receiver could not tell our alarms from anybody's")
+    return Webhook(settings.webhook_url.get_secret_value(), settings.webhook_secret.get_secret_value())
+
+
+def tell(found: MonitorReport, webhook: Webhook) -> bool:
+    """Send the alarm; False where the webhook did not take it."""
     import pandas as pd
 
     from predictkpi.cli.render import remarks
-    from predictkpi.delivery import Webhook
-    from predictkpi.errors import DeliveryError, SettingsError
+    from predictkpi.errors import DeliveryError
 
-    if settings.webhook_url is None:
-        return True
-    if settings.webhook_secret is None:
-        raise SettingsError("webhook_url is set and webhook_secret is not: a receiver could not tell our alarms from anybody's")
-    webhook = Webhook(settings.webhook_url.get_secret_value(), settings.webhook_secret.get_secret_value())
     try:
         receipt = webhook.send(found.message(pd.Timestamp.now("UTC").tz_localize(None)))
     except DeliveryError as error:

@@ -11,6 +11,7 @@ from typing import Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from predictkpi.backtest.checks import CHAMPION
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.pipelines.candidates import hyperparameters
@@ -31,6 +32,7 @@ class SegmentLine(BaseModel):
     improvement: float = Field(description="share of the other's loss that the model saved")
     low: float
     high: float
+    against: str = Field(description="whose loss was saved: the champion's settings, or the baseline")
 
 
 class ModelCard(BaseModel):
@@ -40,6 +42,9 @@ class ModelCard(BaseModel):
 
     predictor: str
     title: str
+    candidate: str = Field(
+        MODEL, description="whose figures, settings and limits these are: the model's, also where a baseline serves in its place"
+    )
     purpose: str
     status: str = Field(description="rung of the ladder that serves")
     decision: str = Field(description="why this candidate serves, in one sentence")
@@ -61,6 +66,7 @@ class ModelCard(BaseModel):
         result = trial.result
         unscored = result.unscored.groupby(c.REASON)[c.N].sum() if result else pd.Series(dtype=int)
         checks = trial.decision.checks if trial.decision else ()
+        against = CHAMPION if result and CHAMPION in result.metrics else BASELINE
         return cls(
             predictor=model.spec.name,
             title=model.spec.title["en"],
@@ -75,7 +81,9 @@ class ModelCard(BaseModel):
             exclusions={str(why): int(n) for why, n in unscored.items()},
             metrics={name: _known(values) for name, values in result.metrics.items()} if result else {},
             segments=[
-                SegmentLine(segment=check.name.removeprefix("segment: "), **{**check.figures, "n": int(check.figures["n"])})
+                SegmentLine(
+                    segment=check.name.removeprefix("segment: "), against=against, **{**check.figures, "n": int(check.figures["n"])}
+                )
                 for check in checks
                 if check.name.startswith("segment: ")
             ],
@@ -88,7 +96,8 @@ class ModelCard(BaseModel):
         """The card for people."""
         parts = [
             f"# {self.title}: model card",
-            f"{self.purpose}\n\n**Serves:** {self.status}. {self.decision}",
+            f"{self.purpose}\n\n**Decision of the gate:** {self.decision} What serves since then stands on the rung `{self.status}`.\n\n"
+            "Figures, settings and limits below are the model's.",
             f"## Data\n\nKnown before {self.as_of}; facts from {self.data_from or 'no day yet'} on.\n\n"
             + _table(("table", "rows"), self.rows.items()),
             f"## How good it was\n\n{self.outcomes} outcomes after {', '.join(self.cutoffs) or 'no past cutoff'}.\n\n{self._metrics()}",
@@ -109,7 +118,7 @@ class ModelCard(BaseModel):
         return _table(("metric", *candidates), rows)
 
     def _segments(self) -> str:
-        heads = ("segment", "outcomes", "loss saved")
+        heads = ("segment", "outcomes", f"share of the {self.segments[0].against}'s loss saved" if self.segments else "")
         return _table(
             heads, [(line.segment, line.n, f"{line.improvement:+.1%} [{line.low:+.1%}, {line.high:+.1%}]") for line in self.segments]
         )

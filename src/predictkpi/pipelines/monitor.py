@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
+
+log = logging.getLogger(__name__)
 
 AGE = "champion"
 ALARM = "monitor.alarm"
@@ -80,14 +84,28 @@ def monitor(
     level = rule.drift_level / (2 * max(len(predictors), 1))
     for done, name in enumerate(predictors, start=1):
         tell(name, done, len(predictors) + 1)
-        try:
-            found += watch_champion(registry, name, snapshot, now=now, rule=rule, drift_level=level)
-        except PredictKpiError as error:
-            # The registry is away, the artifact is damaged, or the model asks for what the store does not have: the rest is still watched.
-            found.append(Finding(AGE, name, Severity.ALARM, f"could not be watched: {error}", f"`predictkpi models {name}` tells more"))
+        found += watched_champion(registry, name, snapshot, now=now, rule=rule, drift_level=level)
     tell("", len(predictors) + 1, len(predictors) + 1)
     order = list(Severity)
     return MonitorReport(snapshot.company.name, snapshot.as_of, tuple(sorted(found, key=lambda finding: order.index(finding.severity))))
+
+
+def watched_champion(
+    registry: Registry, name: str, snapshot: Snapshot, *, now: pd.Timestamp, rule: MonitorRule, drift_level: float
+) -> list[Finding]:
+    """`watch_champion`; one that cannot be watched, whatever the reason, is an alarm, and the rest is still watched.
+
+    The registry is away, the artifact is damaged, or the model cannot be asked about the data that the store has now.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-watch") as pool:
+        watching = pool.submit(watch_champion, registry, name, snapshot, now=now, rule=rule, drift_level=drift_level)
+        error = watching.exception()
+    if error is None:
+        return watching.result()
+    if not isinstance(error, PredictKpiError):
+        log.error("the champion of %s cannot be watched", name, exc_info=error)
+    reason = str(error) if isinstance(error, PredictKpiError) else f"it fails with {type(error).__name__}; the log has the cause"
+    return [Finding(AGE, name, Severity.ALARM, f"could not be watched: {reason}", f"`predictkpi models {name}` tells more")]
 
 
 def watch_champion(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from predictkpi.core.types import ModelRef
-from predictkpi.errors import NoChampionError
+from predictkpi.errors import LockedError, NoChampionError, NotFoundError
 from predictkpi.predictors import predictor_class
 from predictkpi.registry import Registry
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
+
+_SECONDS_TO_WAIT = 10.0
+"""For another process that is moving an alias, or registering a training."""
 
 
 def promote(store: Store, registry: Registry, predictor: str, version: str, *, now: pd.Timestamp, actor: str = "") -> ModelRef:
@@ -21,19 +28,41 @@ def promote(store: Store, registry: Registry, predictor: str, version: str, *, n
     Raises `UnknownNameError` for a predictor, `NotFoundError` for a version that does not exist.
     """
     predictor_class(predictor)
-    before = _serving(registry, predictor)
-    ref = registry.promote(predictor, version)
-    store.write_audit(now, "promote", predictor, {"from": before, "to": ref.version}, actor=actor)
-    return ref
+    with alone(store, predictor, "promote"):
+        known = [row["version"] for row in registry.versions(predictor)]
+        if version not in known:
+            raise NotFoundError(f"{predictor} has no version {version!r}; there are: {', '.join(known) or 'none'}")
+        store.write_audit(now, "promote", predictor, {"from": _serving(registry, predictor), "to": version}, actor=actor)
+        return registry.promote(predictor, version)
 
 
 def rollback(store: Store, registry: Registry, predictor: str, *, now: pd.Timestamp, actor: str = "") -> ModelRef:
     """Give the alias back to the version that held it before, one step for each call; raises `NotFoundError` where there is none."""
     predictor_class(predictor)
-    before = _serving(registry, predictor)
-    ref = registry.rollback(predictor)
-    store.write_audit(now, "rollback", predictor, {"from": before, "to": ref.version}, actor=actor)
-    return ref
+    with alone(store, predictor, "rollback"):
+        target = registry.rollback_target(predictor)
+        store.write_audit(now, "rollback", predictor, {"from": _serving(registry, predictor), "to": target}, actor=actor)
+        return registry.rollback(predictor)
+
+
+@contextmanager
+def alone(store: Store, predictor: str, action: str) -> Iterator[None]:
+    """Nobody else moves an alias of that predictor meanwhile, on whatever machine; waits some seconds for who is at it.
+
+    Every move is written to the audit log first: an entry without a move may be left by a crash, a move without an entry may not. Raises
+    `LockedError`, which names the holder, where the wait was in vain.
+    """
+    deadline = time.monotonic() + _SECONDS_TO_WAIT
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(store.lock(f"aliases-{predictor}", holder=f"predictkpi {action} {predictor} (process {os.getpid()})"))
+                break
+            except LockedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield
 
 
 def _serving(registry: Registry, predictor: str) -> str:

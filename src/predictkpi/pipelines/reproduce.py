@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.types import Company
 from predictkpi.errors import NotFoundError, SettingsError
-from predictkpi.pipelines.training_record import SETTINGS
+from predictkpi.pipelines.training_record import COMPANY, SETTINGS
 from predictkpi.predictors import predictor_class
 from predictkpi.protocol import MODEL, Predictor
 from predictkpi.registry import Registry, code_version, data_digest
@@ -52,12 +53,13 @@ def reproduce(store: Store, registry: Registry, run_id: str) -> list[Reproductio
     Raises `NotFoundError` where there is no such run or nothing registered from it, `SettingsError` for a run that keeps no settings.
     """
     run = registry.run(run_id)
-    if SETTINGS not in run.tags or "as_of" not in run.params:
+    if not {SETTINGS, COMPANY} <= set(run.tags) or "as_of" not in run.params:
         raise SettingsError(f"run {run_id} keeps no settings to train with again: it is no training of this version of predictkpi")
     versions = [row for row in registry.versions(run.predictor) if row["run_id"] == run_id]
     if not versions:
         raise NotFoundError(f"run {run_id} of {run.predictor} registered no version that is still there")
-    snapshot = store.snapshot(pd.Timestamp(run.params["as_of"]), loaded_by=int(run.tags["data.newest_load"]))
+    company = Company.model_validate_json(run.tags[COMPANY])
+    snapshot = store.snapshot(pd.Timestamp(run.params["as_of"]), loaded_by=int(run.tags["data.newest_load"]), company=company)
     is_same_data = data_digest(snapshot).sha256 == run.tags["data.sha256"]
     model = predictor_class(run.predictor)(**json.loads(run.tags[SETTINGS]))
     found = []

@@ -18,7 +18,7 @@ import pandas as pd
 from predictkpi.core.types import Status
 from predictkpi.pipelines.candidates import make_model
 from predictkpi.pipelines.findings import MONITOR, Finding, MonitorRule
-from predictkpi.pipelines.monitor import concerning, of_sources, watch_champion
+from predictkpi.pipelines.monitor import concerning, of_sources, watched_champion
 from predictkpi.pipelines.rules import read_rule
 from predictkpi.pipelines.train import LEARNS, Progress, TrainReport, train
 from predictkpi.pipelines.watch_fields import watch_fields
@@ -125,7 +125,7 @@ class _Deciding:
         grown = self._grown(name, learnt)
         if grown:
             return grown
-        found = watch_champion(
+        found = watched_champion(
             self.registry,
             name,
             self.snapshot,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,18 +118,31 @@ def shadow(
     for done, name in enumerate(predictors):
         if on_progress:
             on_progress(f"{name}, in the shadow", done, len(predictors))
-        try:
-            if registry.champion_version(name, alias=CHALLENGER) == registry.champion_version(name):
-                continue
-            predictor, model = registry.champion(name, alias=CHALLENGER)
-            reports.append(_write(store, predictor, model, snapshot, Role.SHADOW, now))
-        except NoChampionError:
-            continue
-        except PredictKpiError as error:
+        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-shadow") as pool:
+            asking = pool.submit(_shadow_of, store, registry, name, snapshot, now)
+            error = asking.exception()
+        if error is None:
+            found = asking.result()
+            reports += [found] if found else []
+        elif isinstance(error, PredictKpiError):
             troubles.append(ShadowTrouble(name, str(error)))
+        else:
+            log.error("the challenger of %s fails", name, exc_info=error)
+            troubles.append(ShadowTrouble(name, f"it fails with {type(error).__name__}; the log has the cause"))
     if on_progress:
         on_progress("", len(predictors), len(predictors))
     return reports, troubles
+
+
+def _shadow_of(store: Store, registry: Registry, name: str, snapshot: Snapshot, now: pd.Timestamp | None) -> ScoreReport | None:
+    """None without a challenger, or where it is the champion."""
+    try:
+        if registry.champion_version(name, alias=CHALLENGER) == registry.champion_version(name):
+            return None
+        predictor, model = registry.champion(name, alias=CHALLENGER)
+    except NoChampionError:
+        return None
+    return _write(store, predictor, model, snapshot, Role.SHADOW, now)
 
 
 def _write(store: Store, predictor: Predictor, model: ModelRef, snapshot: Snapshot, role: Role, now: pd.Timestamp | None) -> ScoreReport:

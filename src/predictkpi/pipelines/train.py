@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from predictkpi.backtest.cutoffs import Cutoffs, FoldRule, choose_cutoffs
 from predictkpi.backtest.gate import decide
 from predictkpi.backtest.run import run_backtest
 from predictkpi.core.types import ModelRef, Readiness, Status
-from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, RegistryError
+from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
 from predictkpi.pipelines.candidates import fold_rule, gate_rule, make_model
 from predictkpi.pipelines.registering import register
 from predictkpi.pipelines.training_record import training_record
@@ -76,24 +77,15 @@ def train(
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     registry.check()
-    newest_load, snapshot = store.newest_load, store.snapshot(as_of)
+    newest_load = store.newest_load
+    snapshot = store.snapshot(as_of, loaded_by=newest_load)
     tell = on_progress or (lambda predictor, step, done, total: None)
     in_the_past = as_of is not None
     reports = []
     for name in models:
-        training = _Training(name, models_dir, rules[name], gate, snapshot, newest_load, registry, now, in_the_past, tell)
+        training = _Training(name, models_dir, rules[name], gate, snapshot, newest_load, store, registry, now, in_the_past, tell)
         reports.append(training.run())
-        _keep_decision(store, reports[-1], now)
     return reports
-
-
-def _keep_decision(store: Store, report: TrainReport, now: pd.Timestamp) -> None:
-    """What the gate decided, and what serves since, in the audit log."""
-    serves = report.champion.version if report.champion else ""
-    detail: dict[str, Any] = {"status": report.status.value, "reason": report.reason, "run_id": report.run_id, "champion": serves}
-    if report.trial.decision:
-        detail |= {"gate": report.trial.decision.as_dict()}
-    store.write_audit(now, "train", report.predictor, detail)
 
 
 @dataclass(frozen=True)
@@ -106,6 +98,7 @@ class _Training:
     gate: GateRule
     snapshot: Snapshot
     newest_load: int
+    store: Store
     registry: Registry
     now: pd.Timestamp
     in_the_past: bool
@@ -129,8 +122,8 @@ class _Training:
         if ground.status is Status.INSUFFICIENT_DATA:
             self.tell("done", 1, 1)
             return TrainReport(self.name, ground.status, ground.reason, readiness, trial, time.monotonic() - started)
-        kept = serving if serving and serving.kind == "model" and self.may_stay(trial) else None
-        status = readiness.status if trial.is_passed or kept else Status.BASELINE
+        kept = self.newer_champion() or (serving if serving and serving.kind == "model" and self.may_stay(trial) else None)
+        status = Status.BASELINE if (kept and kept.kind != "model") or not (trial.is_passed or kept) else readiness.status
         reason = self.why(readiness, trial, kept)
         self.tell("learn from all data")
         fitted = {"baseline": self.fit(self.baseline())}
@@ -153,13 +146,21 @@ class _Training:
             is_passed=trial.is_passed,
         )
         try:
-            written = register(self.registry, training, stays=self.newer_champion() or kept)
-        except RegistryError as error:
-            folder = keep(training, self.registry.kept_root)
+            written = register(self.store, self.registry, training, stays=kept, action="train", now=self.now)
+        except (PredictKpiError, OSError) as error:
+            folder = self.keep(training, error)
             raise RegistryError(f"{error}. Nothing is lost: `predictkpi train --upload {folder}` registers it later") from error
         self.tell("done", 1, 1)
         seconds = time.monotonic() - started
         return TrainReport(self.name, status, reason, readiness, trial, seconds, written.run_id, written.champion, written.challenger)
+
+    def keep(self, training: KeptTraining, error: Exception) -> Path:
+        """The folder the training was kept in: beside the registry's artifacts or, where nothing can be written there, a temporary one."""
+        try:
+            return keep(training, self.registry.kept_root)
+        except OSError as refused:
+            log.error("%s cannot be kept in %s: %s (after: %s)", self.name, self.registry.kept_root, refused, error)
+            return keep(training, Path(tempfile.mkdtemp(prefix="predictkpi-kept-")))
 
     def test(self, readiness: Readiness) -> Trial:
         """Backtest and gate; nothing where the model cannot learn or no past cutoff can be judged."""
@@ -191,17 +192,18 @@ class _Training:
 
     def why(self, readiness: Readiness, trial: Trial, kept: ModelRef | None) -> str:
         """One sentence on why this candidate serves."""
-        if trial.decision and kept:
-            return f"{trial.decision.reason} Version {kept.version} goes on serving."
+        untested = f"No past cutoff to test the model on ({trial.cutoffs.note.rstrip('.')})"
         if trial.decision:
-            return trial.decision.reason
-        if readiness.status not in LEARNS:
-            return readiness.reason
-        return f"No past cutoff to test the model on ({trial.cutoffs.note.rstrip('.')}): the baseline serves until there is one."
+            found = trial.decision.reason
+        elif readiness.status not in LEARNS:
+            found = readiness.reason
+        else:
+            found = f"{untested}." if kept else f"{untested}: the baseline serves until there is one."
+        return f"{found.rstrip('.')}. Version {kept.version} goes on serving." if kept else found
 
     def may_stay(self, trial: Trial) -> bool:
         """Whether a model that serves goes on, though stale: the new one did not pass, and the baseline is not clearly better either."""
-        return trial.decision is not None and not trial.is_passed and not trial.decision.is_clearly_worse
+        return not trial.is_passed and not (trial.decision is not None and trial.decision.is_champion_worse)
 
     def serving(self) -> ModelRef | None:
         """The version that holds the alias champion."""

@@ -23,8 +23,8 @@ from predictkpi.registry import ChildRecord, DatasetRecord, TrainingRecord, code
 from predictkpi.snapshot import Snapshot
 
 CARD, CARD_DATA, GATE = "model_card.md", "model_card.json", "gate.json"
-SETTINGS = "settings"
-"""Tag that holds the constructor's arguments as JSON, for `reproduce`."""
+SETTINGS, COMPANY = "settings", "company"
+"""Tags that hold the constructor's arguments, and the company as it was stated, as JSON: for `reproduce`."""
 
 
 def training_record(
@@ -46,6 +46,7 @@ def training_record(
         **{f"data.rows.{table}": rows for table, rows in digest.rows.items()},
         **{f"code.{key}": value for key, value in asdict(code_version()).items()},
         SETTINGS: settings_json(settings),
+        COMPANY: snapshot.company.model_dump_json(),
         "status": status.value,
         "reason": reason,
         "note": trial.cutoffs.note,

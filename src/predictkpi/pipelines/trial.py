@@ -50,8 +50,19 @@ def candidates_beside(champion: Predictor | None, name: str, models_dir: Path) -
 
 
 def segments_of(spec: Spec, result: BacktestResult, snapshot: Snapshot) -> pd.DataFrame:
-    """entity_id, segment: customers by segment, region and channel, deals also by team and product, revenue series each by itself."""
-    ids = pd.Series(sorted(result.losses[c.ENTITY_ID].unique()), dtype="str", name=c.ENTITY_ID)
+    """as_of, entity_id, segment: customers by segment, region and channel, deals also by team and product, as known at each cutoff;
+    revenue series each by itself.
+    """
+    parts = []
+    for cutoff, rows in result.losses.groupby(c.AS_OF):
+        as_of = pd.Timestamp(str(cutoff))
+        parts.append(_segments_at(spec, sorted(rows[c.ENTITY_ID].unique()), snapshot.at(as_of)).assign(**{c.AS_OF: as_of}))
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(**{c.AS_OF: found[c.AS_OF].astype(result.losses[c.AS_OF].dtype)})
+
+
+def _segments_at(spec: Spec, entity_ids: list[str], snapshot: Snapshot) -> pd.DataFrame:
+    ids = pd.Series(entity_ids, dtype="str", name=c.ENTITY_ID)
     if spec.entity == "series":
         dimensions = ids.map(dimensions_of)
         return pd.DataFrame({c.ENTITY_ID: ids, "segment": ids})[(dimensions != "") & ~dimensions.str.contains(",")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
-from predictkpi.registry.kept import KeptTraining, keep, read_kept
+from predictkpi.registry.kept import KeptTraining, keep, mark_registered, read_kept
 from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
 from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
 from predictkpi.registry.search_runs import SearchRuns, State
@@ -24,5 +24,6 @@ __all__ = [
     "data_digest",
     "environment",
     "keep",
+    "mark_registered",
     "read_kept",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ class Registry:
         self.tracking_uri = tracking_uri
         self._artifact_root = artifact_root
         self._connection = Connection(tracking_uri)
-        self.last_good = LastGood(artifact_root.parent / "served")
+        self.last_good = LastGood(artifact_root.parent / "served" / hashlib.sha256(tracking_uri.encode()).hexdigest()[:12])
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
 
     @property
@@ -99,10 +100,10 @@ class Registry:
             there = ", ".join(known) or "none"
             raise NotFoundError(f"{predictor} has no version {version!r}; there are: {there}")
         held = next((row["version"] for row in known.values() if alias in row["aliases"]), None)
-        with self._connection.speaking(f"promote {predictor} {version}") as client:
-            client.set_registered_model_alias(predictor, alias, version)
         if alias == CHAMPION and held not in (None, version):
+            # Before the alias moves: killed in between, the newest former champion is the present one, which `rollback` passes over.
             self._keep_former(predictor, [*self.former_champions(predictor), held])
+        self._move(predictor, version, alias)
         return _ref(predictor, version, known[version]["run_id"], known[version])
 
     def champion_version(self, predictor: str, *, alias: str = CHAMPION) -> str:
@@ -185,19 +186,32 @@ class Registry:
 
     def rollback(self, predictor: str) -> ModelRef:
         """Give the alias back to the version that held it before; `NotFoundError` where none did."""
-        known = {row["version"] for row in self.versions(predictor)}
+        version, known = self.rollback_target(predictor), {row["version"]: row for row in self.versions(predictor)}
+        former = self.former_champions(predictor)
+        self._move(predictor, version, CHAMPION)
+        self._keep_former(predictor, former[: len(former) - 1 - former[::-1].index(version)])
+        return _ref(predictor, version, known[version]["run_id"], known[version])
+
+    def rollback_target(self, predictor: str) -> str:
+        """The version that `rollback` would let serve; `NotFoundError` where there is none."""
+        known = {row["version"]: row for row in self.versions(predictor)}
+        serving = next((version for version, row in known.items() if CHAMPION in row["aliases"]), None)
         before = [version for version in self.former_champions(predictor) if version in known]
+        while before and before[-1] == serving:
+            before.pop()
         if not before:
             raise NotFoundError(f"{predictor} has no champion before this one; `predictkpi promote {predictor} VERSION` takes any version")
-        ref = self.promote(predictor, before[-1])
-        self._keep_former(predictor, before[:-1])
-        return ref
+        return before[-1]
 
     def former_champions(self, predictor: str) -> list[str]:
         """Versions that held the alias champion before the one that does, oldest first."""
         with self._connection.speaking(f"look up former champions of {predictor}") as client:
             found = client.search_registered_models(f"name = '{predictor}'")
             return json.loads(found[0].tags.get(FORMER, "[]")) if found else []
+
+    def _move(self, predictor: str, version: str, alias: str) -> None:
+        with self._connection.speaking(f"promote {predictor} {version}") as client:
+            client.set_registered_model_alias(predictor, alias, version)
 
     def _keep_former(self, predictor: str, versions: list[str]) -> None:
         with self._connection.speaking(f"keep former champions of {predictor}") as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import threading
 import warnings
@@ -36,6 +37,7 @@ PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1
 CONNECT_SECONDS = 3.0
 
 
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _IGNORE_ALL = ("ignore", None, Warning, None, 0)
 _quiet_lock = threading.Lock()
 _quiet_threads = 0
@@ -139,4 +141,6 @@ def _public(uri: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """Without what a URL in it tells of user and password."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return _CREDENTIALS.sub("//", line)

@@ -15,7 +15,7 @@ from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
 from predictkpi.registry.records import ChildRecord, DatasetRecord, TrainingRecord
 
-_RECORD, _FOLDS, _INPUTS = "record.json", "fold_metrics.parquet", "inputs.parquet"
+_RECORD, _FOLDS, _INPUTS, _DONE = "record.json", "fold_metrics.parquet", "inputs.parquet", "registered_as.txt"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def keep(training: KeptTraining, root: Path) -> Path:
 
 
 def read_kept(folder: Path) -> KeptTraining:
-    """The inverse of `keep`; raises `ArtifactError` for a folder that holds no kept training, or a damaged one."""
+    """The inverse of `keep`; raises `ArtifactError` for a folder that holds no kept training, a damaged one, or one that is done."""
+    if (folder / _DONE).is_file():
+        raise ArtifactError(f"{folder}: was registered already, as run {(folder / _DONE).read_text(encoding='utf-8').strip()}")
     try:
         told = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         record = TrainingRecord(
@@ -88,6 +90,11 @@ def read_kept(folder: Path) -> KeptTraining:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{folder}: holds no training that was kept: {error}") from error
     return KeptTraining(record=record, fitted={kind: read_artifact(folder / kind) for kind in told["status"]}, inputs=inputs, **plain)
+
+
+def mark_registered(folder: Path, run_id: str) -> None:
+    """So that it is not registered again."""
+    (folder / _DONE).write_text(run_id + "\n", encoding="utf-8")
 
 
 def _read_inputs(path: Path) -> pd.DataFrame:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from predictkpi.core.types import ModelRef
@@ -16,7 +16,7 @@ _REF = "champion.json"
 
 
 class LastGood:
-    """Copies below one folder, ``<predictor>/<version>``; only the newest of each predictor is kept."""
+    """Copies below one folder, ``<predictor>/<version>``; only the newest of each predictor is kept. Several processes may write."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -24,19 +24,26 @@ class LastGood:
     def remember(self, predictor: Predictor, ref: ModelRef) -> None:
         """Keep a champion that was loaded; does nothing where that version is kept already. Raises OSError where it cannot be written."""
         folder = self._root / ref.predictor
-        if (known := self._ref(folder)) is not None and known == ref:
-            return
+        try:
+            if self._ref(folder) == ref:
+                return
+        except ArtifactError:
+            pass  # a damaged copy is written anew
         version = folder / ref.version
-        making = folder / f"{ref.version}.{os.getpid()}"
-        write_artifact(predictor, making)
-        shutil.rmtree(version, ignore_errors=True)
-        making.rename(version)
-        told = folder / f"{_REF}.{os.getpid()}"
-        told.write_text(ref.model_dump_json(), encoding="utf-8")
-        told.replace(folder / _REF)
-        for other in folder.iterdir():
-            if other.is_dir() and other != version:
-                shutil.rmtree(other, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        before = [path for path in folder.iterdir() if path.is_dir() and path.name.isdigit() and path != version]
+        making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
+        try:
+            write_artifact(predictor, making / "predictor")
+            shutil.rmtree(version, ignore_errors=True)
+            if not version.exists():  # else another process was quicker, whose copy is the same
+                (making / "predictor").rename(version)
+            (making / _REF).write_text(ref.model_dump_json(), encoding="utf-8")
+            (making / _REF).replace(folder / _REF)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        for old in before:
+            shutil.rmtree(old, ignore_errors=True)
 
     def read(self, predictor: str) -> tuple[Predictor, ModelRef]:
         """What was served last; `NoChampionError` where nothing was kept, `ArtifactError` where it is damaged."""

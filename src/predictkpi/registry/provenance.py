@@ -21,7 +21,7 @@ from predictkpi.tables import TABLES
 
 @dataclass(frozen=True)
 class DataDigest:
-    """``sha256`` over every version of every table known before the snapshot's as_of; ``rows`` counts them by table."""
+    """``sha256`` over the company and every version of every table known before the snapshot's as_of; ``rows`` counts them by table."""
 
     sha256: str
     rows: dict[str, int]
@@ -29,7 +29,7 @@ class DataDigest:
 
 def data_digest(snapshot: Snapshot) -> DataDigest:
     """Digest of what a snapshot knows; the order in which rows were loaded or come back from the store does not change it. Pure."""
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(snapshot.company.model_dump_json().encode())
     rows = {}
     for name, schema in TABLES.items():
         frame = snapshot.history(name)

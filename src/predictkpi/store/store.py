@@ -151,14 +151,17 @@ class Store:
         with self._reading() as connection:
             return 0 if connection is None else int(connection.execute(sa.select(sa.func.max(LOADS.c[LOAD_ID]))).scalar() or 0)
 
-    def facts(self, *, loaded_by: int | None = None) -> Facts:
-        """All versions of all facts that were loaded by now, or by the load of that number; raises `DataError` on an empty store."""
+    def facts(self, *, loaded_by: int | None = None, company: Company | None = None) -> Facts:
+        """All versions of all facts that were loaded by now, or by the load of that number; raises `DataError` on an empty store.
+
+        ``company`` as it was stated then, where it is told: the store keeps the newest statement only.
+        """
         with self._reading() as connection:
-            company = read_company(connection) if connection is not None else None
-            if connection is None or company is None:
+            stated = read_company(connection) if connection is not None else None
+            if connection is None or stated is None:
                 raise DataError(f"{self!r} holds no facts yet: load some with `predictkpi ingest` or `predictkpi demo`")
             newest_load = connection.execute(sa.select(sa.func.max(LOADS.c[LOAD_ID]))).scalar_one()
-        return _StoredFacts(self._engine, company, newest_load if loaded_by is None else min(newest_load, loaded_by))
+        return _StoredFacts(self._engine, company or stated, newest_load if loaded_by is None else min(newest_load, loaded_by))
 
     def default_as_of(self) -> pd.Timestamp:
         """The first midnight after everything that happened became known; raises `DataError` on an empty store.
@@ -172,9 +175,9 @@ class Store:
             raise DataError(f"{self!r} of {facts.company.name} holds no customers, orders, deals or spend: there is no day to look from")
         return newest.normalize() + pd.Timedelta(days=1)
 
-    def snapshot(self, as_of: pd.Timestamp | None = None, *, loaded_by: int | None = None) -> Snapshot:
-        """Everything known before ``as_of``, by default before `default_as_of`; ``loaded_by``: without what later loads brought."""
-        return Snapshot(self.facts(loaded_by=loaded_by), self.default_as_of() if as_of is None else as_of)
+    def snapshot(self, as_of: pd.Timestamp | None = None, *, loaded_by: int | None = None, company: Company | None = None) -> Snapshot:
+        """Everything known before ``as_of``, by default before `default_as_of`; ``loaded_by`` and ``company``: see `facts`."""
+        return Snapshot(self.facts(loaded_by=loaded_by, company=company), self.default_as_of() if as_of is None else as_of)
 
     @contextmanager
     def begin_load(

@@ -52,7 +52,8 @@ def noise():
     return np.random.default_rng(5).standard_normal(60 * len(CUTOFFS))
 
 
-SEGMENTS = pd.DataFrame({c.ENTITY_ID: [f"e{k:02d}" for k in range(60)], "segment": ["region=EMEA"] * 45 + ["region=APAC"] * 15})
+LABELS = pd.DataFrame({c.ENTITY_ID: [f"e{k:02d}" for k in range(60)], "segment": ["region=EMEA"] * 45 + ["region=APAC"] * 15})
+SEGMENTS = pd.concat([LABELS.assign(**{c.AS_OF: cutoff}) for cutoff in CUTOFFS])
 
 
 def test_gate__lets_a_better_model_pass_that_is_honest_everywhere(noise):
@@ -99,12 +100,21 @@ def test_gate__stops_a_model_whose_intervals_do_not_hold(noise, spread, told):
 
 def test_coverage__knows_that_nothing_lies_below_nothing():
     index = pd.MultiIndex.from_product([CUTOFFS[:1], [f"e{k}" for k in range(4)], [1]], names=[c.AS_OF, c.ENTITY_ID, c.HORIZON])
-    y, low, high = (pd.Series(values, index) for values in ([0.0, 5.0, 30.0, 0.0], [0.0, 0.0, 10.0, 0.0], [9.0, 9.0, 20.0, 0.0]))
+    y, low, high = (pd.Series(values, index) for values in ([0.0, 5.0, 30.0, 0.0], [0.0, 0.0, 10.0, -9.0], [9.0, 9.0, 20.0, 9.0]))
     promise = _coverage(0.8, y, low, high, 0.05)
-    assert promise.kept.tolist() == [1, 1, 0]
-    assert promise.promised.tolist() == pytest.approx([0.9, 0.9, 0.8])
-    assert promise.right == pytest.approx(2.6 / 3)
-    assert promise.value(draws=50, random_state=0)[0] == pytest.approx(2 / 3)
+    assert promise.kept.tolist() == [1, 1, 0, 1]
+    assert promise.promised.tolist() == pytest.approx([0.9, 0.9, 0.8, 0.8]), "below a refund lies something"
+    assert promise.right == pytest.approx(3.4 / 4)
+    assert promise.value(draws=50, random_state=0)[0] == pytest.approx(3 / 4)
+
+
+@pytest.mark.parametrize(("bought", "promised"), [(0, 1.0), (3, 0.9)])
+def test_coverage__of_intervals_that_are_nothing_misses_those_who_bought(bought, promised):
+    index = pd.MultiIndex.from_product([CUTOFFS[:1], [f"e{k}" for k in range(4)], [1]], names=[c.AS_OF, c.ENTITY_ID, c.HORIZON])
+    y, nothing = pd.Series([7.0] * bought + [0.0] * (4 - bought), index), pd.Series(0.0, index)
+    promise = _coverage(0.8, y, nothing, nothing, 0.05)
+    assert promise.kept.mean() == 1 - bought / 4
+    assert promise.promised.tolist() == pytest.approx([promised] * 4)
 
 
 def test_gate__does_not_hold_against_a_model_what_the_calendar_did_to_all(noise):
@@ -114,6 +124,7 @@ def test_gate__does_not_hold_against_a_model_what_the_calendar_did_to_all(noise)
     assert check.figures["high"] < 0.75
     assert check.is_passed == (check.figures["value"] >= check.figures["reference"])
     assert check.is_passed
+    assert "off, but no further than the baseline" in check.reason
 
 
 def test_gate__stops_a_model_that_is_not_clearly_better_than_the_champion(noise):
@@ -164,3 +175,36 @@ def test_decision__is_plain_data_for_the_log(noise):
 
 def test_ratio__is_nan_where_nothing_was_promised():
     assert np.isnan(ratio_interval(np.zeros((2, 2, 3)))).all()
+
+
+def test_gate__asks_a_person_where_few_customers_were_seen_often():
+    result = run_backtest({"model": Toy, "baseline": ToyBaseline}, company.snapshot(company.orders(12)), CUTOFFS)
+    decision = gate.decide(result)
+    assert (result.n_outcomes, result.n_entities) == (36, 12)
+    assert decision.must_confirm
+    assert decision.reason.startswith("Only 12 customers to judge by (fewer than 30)")
+
+
+def chances(said: dict[str, tuple[float, float]], *, deals: int = 400):
+    """Half of the deals are won in 7 of 10 cases, half in 3: what candidates say of the two halves."""
+    rng = np.random.default_rng(1)
+    pairs = pd.MultiIndex.from_product([CUTOFFS, [f"d{k:03d}" for k in range(deals)], [30]], names=[c.AS_OF, c.ENTITY_ID, c.HORIZON])
+    is_good = np.tile(np.arange(deals) % 2 == 0, len(CUTOFFS))
+    won = (rng.random(len(pairs)) < np.where(is_good, 0.7, 0.3)).astype(float)
+    keys = pairs.to_frame(index=False)
+    outcomes = keys.assign(**{c.STATISTIC: "cif_won", c.VALUE: won, c.IS_MATURE: True})
+    rows = [
+        keys.assign(candidate=name, **{c.STATISTIC: "cif_won", c.VALUE: np.where(is_good, high, low)}) for name, (high, low) in said.items()
+    ]
+    statistic = Statistic(name="cif_won", unit="probability", description="won")
+    spec = SERIES.model_copy(
+        update={"entity": "deal", "statistics": (statistic,), "headline": "cif_won", "score": "cumulative_incidence", "horizons": (30,)}
+    )
+    return assemble(spec, tuple(said), pd.concat(rows), outcomes, {})
+
+
+def test_gate__stops_chances_that_are_too_sure_though_their_sum_is_right():
+    sure = gate.decide(chances({"model": (0.92, 0.08), "baseline": (0.05, 0.05)}))
+    assert sure.low > 0
+    assert [check.name for check in sure.failed] == ["calibration: chances"]
+    assert gate.decide(chances({"model": (0.7, 0.3), "baseline": (0.05, 0.05)})).failed == []

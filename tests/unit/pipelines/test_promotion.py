@@ -12,7 +12,7 @@ import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
-from predictkpi.errors import ArtifactError, NotFoundError, RegistryError, SettingsError, UnknownNameError
+from predictkpi.errors import ArtifactError, NotFoundError, RegistryError, SettingsError, StoreError, UnknownNameError
 from predictkpi.pipelines.promote import promote, rollback
 from predictkpi.pipelines.registering import upload
 from predictkpi.pipelines.reproduce import reproduce
@@ -76,8 +76,45 @@ def test_train__of_the_champions_own_settings_on_newer_data_passes_without_a_com
 def test_train__gives_way_to_a_baseline_that_is_clearly_better(store, registry, models_dir):
     registry.promote("toy", run(store, registry, models_dir, factor=12.0).challenger.version)
     report = run(store, registry, models_dir, factor=12.0)
-    assert report.trial.decision.is_clearly_worse
+    assert report.trial.decision.is_champion_worse
     assert report.champion.kind == "baseline"
+    registry.promote("toy", report.challenger.version)
+    assert run(store, registry, models_dir, factor=11.0).champion.kind == "baseline", "the champion's settings are judged, not the new ones"
+
+
+def test_train__of_settings_that_are_far_worse_leaves_a_good_champion(store, registry, models_dir):
+    good = run(store, registry, models_dir)
+    bad = run(store, registry, models_dir, factor=12.0)
+    assert bad.trial.decision.high < 0
+    assert registry.champion_version("toy") == bad.champion.version == good.champion.version
+
+
+def test_train__that_cannot_be_judged_leaves_the_model_that_a_person_promoted(store, registry, models_dir, tmp_path):
+    young = Store(f"sqlite:///{tmp_path}/young.db")
+    young.migrate()
+    young.load({"orders": company.orders(customers=30, months=1)}, company=Company(name="Young"), now=NOW)
+    first = run(young, registry, models_dir)
+    assert first.trial.decision is None
+    promote(young, registry, "toy", first.challenger.version, now=NOW)
+    again = run(young, registry, models_dir)
+    assert again.champion.version == first.challenger.version == registry.champion_version("toy")
+    assert again.reason.endswith(f"Version {first.challenger.version} goes on serving.")
+
+
+def test_train__does_not_replace_a_champion_that_came_meanwhile(store, registry, models_dir, monkeypatch):
+    other = run(store, registry, models_dir, factor=0.9).champion.version
+    first = run(store, registry, models_dir, factor=1.0).champion.version
+    assert registry.champion_version("toy") == first
+    fit = Toy.fit
+
+    def promote_meanwhile(self, table):
+        registry.promote("toy", other)
+        return fit(self, table)
+
+    monkeypatch.setattr(Toy, "fit", promote_meanwhile)
+    report = run(store, registry, models_dir, factor=1.0)
+    assert registry.champion_version("toy") == report.champion.version == other
+    assert report.challenger is not None
 
 
 def test_train__writes_the_gates_figures_down(store, registry, models_dir):
@@ -85,6 +122,7 @@ def test_train__writes_the_gates_figures_down(store, registry, models_dir):
     gate = json.loads(registry.read_text(report.run_id, GATE))
     assert gate["promote"] is True
     assert {check["name"] for check in gate["checks"]} == {"calibration: total", "speed"}
+    assert gate["is_champion_worse"] is False
     (row,) = store.audit(subject="toy").itertuples()
     assert (row.action, row.at) == ("train", NOW)
     detail = json.loads(row.detail)
@@ -203,6 +241,8 @@ def test_two_promotions_at_once__leave_one_champion_and_a_way_back(store, regist
     with ThreadPoolExecutor(2) as pool:
         moved = list(pool.map(lambda version: promote(store, registry, "toy", version, now=NOW).version, versions[:2]))
     assert moved == versions[:2]
+    last = registry.champion_version("toy")
+    assert registry.former_champions("toy")[-2:] == [versions[2], next(version for version in versions[:2] if version != last)]
     assert registry.champion_version("toy") in versions[:2]
     assert rollback(store, registry, "toy", now=NOW).version in versions
 
@@ -223,6 +263,8 @@ def test_training__that_mlflow_cannot_take_is_kept_and_registered_later(store, r
     found = upload(store, registry, folder, now=NOW)
     assert found.champion.kind == "model"
     assert registry.champion_version("toy") == found.champion.version
+    with pytest.raises(ArtifactError, match=f"was registered already, as run {found.run_id}"):
+        upload(store, registry, folder, now=NOW)
     snapshot = store.snapshot()
     expected = Toy().fit(Toy().training_table(snapshot)).predict(snapshot)
     pd.testing.assert_frame_equal(registry.champion("toy")[0].predict(snapshot), expected)
@@ -245,3 +287,58 @@ def test_upload__of_what_was_compared_with_another_champion_becomes_the_challeng
 def test_upload__of_anything_else_says_so(store, registry, tmp_path):
     with pytest.raises(ArtifactError, match="holds no training that was kept"):
         upload(store, registry, tmp_path, now=NOW)
+
+
+def test_promotion__that_cannot_be_logged_moves_nothing(store, registry, models_dir, monkeypatch):
+    versions = [run(store, registry, models_dir).champion.version for _ in range(2)]
+
+    def refuse(*arguments, **named):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "write_audit", refuse)
+    for move in (lambda: promote(store, registry, "toy", versions[0], now=NOW), lambda: rollback(store, registry, "toy", now=NOW)):
+        with pytest.raises(StoreError, match="the disk is full"):
+            move()
+        assert registry.champion_version("toy") == versions[1]
+
+
+def test_rollback__after_a_promotion_that_was_killed_halfway_goes_back_one_step(store, registry, models_dir, monkeypatch):
+    first, second = (run(store, registry, models_dir).champion.version for _ in range(2))
+
+    def die(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Registry, "_move", die)
+        with pytest.raises(KeyboardInterrupt):
+            promote(store, registry, "toy", first, now=NOW)
+    assert rollback(store, registry, "toy", now=NOW).version == first
+    promote(store, registry, "toy", second, now=NOW)
+    with monkeypatch.context() as patched:
+        patched.setattr(Registry, "_keep_former", die)
+        with pytest.raises(KeyboardInterrupt):
+            rollback(store, registry, "toy", now=NOW)
+    assert registry.champion_version("toy") == first
+    former = [version for version in registry.former_champions("toy") if version != first]
+    if former:
+        assert rollback(store, registry, "toy", now=NOW).version == former[-1] != second
+
+
+def test_training__is_kept_too_where_the_disk_is_full(store, registry, models_dir, monkeypatch):
+    def full(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Registry, "register", full)
+    here = Registry(registry.tracking_uri, models_dir / "mlflow" / "artifacts")
+    with pytest.raises(RegistryError, match="No space left on device.*Nothing is lost"):
+        run(store, here, models_dir)
+    assert len(list((models_dir / "mlflow" / "kept").iterdir())) == 1
+
+
+def test_reproduce__knows_the_company_as_it_was_stated(store, registry, models_dir):
+    report = run(store, registry, models_dir)
+    corrected = company.orders().head(1).assign(**{c.KNOWN_AT: NOW})
+    store.load({"orders": corrected}, company=Company(name="Toys", fiscal_year_starts=4, country="DE"), now=NOW)
+    (found,) = reproduce(store, registry, report.run_id)
+    assert found.is_same_data
+    assert found.is_equal
