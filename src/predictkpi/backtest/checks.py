@@ -32,7 +32,7 @@ class GateRule(BaseModel):
         0.15, gt=0, lt=1, description="how far the expected number or amount may lie from what came true, as a share"
     )
     chance_tolerance: float = Field(
-        0.03, gt=0, lt=1, description="calibration error of chances to win, beyond what chance alone would show"
+        0.05, gt=0, lt=1, description="calibration error of chances to win, beyond what chance alone would show"
     )
     slowest_ms: float = Field(1000.0, gt=0, description="milliseconds a prediction may take, per entity, in the backtest")
     times_champion: float = Field(3.0, ge=1, description="how many times the champion's time a prediction may take")
@@ -138,7 +138,7 @@ def _chances_hold(result: BacktestResult, rule: GateRule) -> list[Check]:
     ours, theirs = found[MODEL], found.get(_reference(result), 0.0)
     reason = f"chances within {CALIBRATION_HORIZON} days: {ours:.3f} off beyond chance (limit {rule.chance_tolerance:.3f})"
     figures = {"value": ours, "limit": rule.chance_tolerance, "reference": theirs}
-    return [Check("calibration: chances", ours <= rule.chance_tolerance or ours <= theirs, reason, figures)]
+    return [Check("calibration: chances", ours <= rule.chance_tolerance, reason, figures)]
 
 
 def _reference(result: BacktestResult) -> str:

@@ -330,7 +330,7 @@ def test_training__is_kept_too_where_the_disk_is_full(store, registry, models_di
 
     monkeypatch.setattr(Registry, "register", full)
     here = Registry(registry.tracking_uri, models_dir / "mlflow" / "artifacts")
-    with pytest.raises(RegistryError, match="No space left on device.*Nothing is lost"):
+    with pytest.raises(RegistryError, match=r"No space left on device.*Nothing is lost"):
         run(store, here, models_dir)
     assert len(list((models_dir / "mlflow" / "kept").iterdir())) == 1
 
