@@ -12,6 +12,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+TOGETHER = ("service", "docs")
+"""Folders whose tests share what takes a minute to make: each runs in one process, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file run in one process, those of `TOGETHER` in one a folder; `make test` has several processes."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(here)
+        item.add_marker(pytest.mark.xdist_group(path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()))
+    items.sort(key=lambda item: TOGETHER.index(folder) if (folder := item.path.relative_to(here).parts[0]) in TOGETHER else len(TOGETHER))
+
 
 @pytest.fixture(scope="session")
 def company():
