@@ -30,5 +30,5 @@ def test_card__names_the_fields_that_were_not_learnt_from(get):
 def test_card__of_any_version(get, problem):
     newest = next(item for item in get("/v1/models")["items"] if item["predictor"] == "clv")["versions"][0]
     assert get("/v1/models/clv", version=newest["version"])["version"]["version"] == newest["version"]
-    assert "has no version '99'" in problem(404, "GET", "/v1/models/clv?version=99")["detail"]
+    assert "has no version '99'" in problem(404, "GET", "/v1/models/clv", params={"version": "99"})["detail"]
     assert problem(404, "GET", "/v1/models/nope")["type"] == "/problems/unknown-name"

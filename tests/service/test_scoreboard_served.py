@@ -124,7 +124,7 @@ def test_score__shadows_by_default_and_not_where_it_was_told_not_to(own, own_cli
     assert code == 0
     assert "shadow" in out
     days = store.predicted_days("clv")
-    newest = days[days[c.AS_OF] == store.default_as_of()]
+    newest = days[(days[c.AS_OF] == store.default_as_of()) & (days[c.ROLE] != "served")]
     assert dict(zip(newest[c.ROLE], newest[c.MODEL_VERSION], strict=True)) == {"champion": champion.version, "shadow": again}
     assert store.scored_version("clv", until=store.default_as_of()) == champion.version
     store.close()
