@@ -142,16 +142,20 @@ def test_champion__that_cannot_be_loaded_leaves_the_last_good_one_in_service(own
     assert serving.view.predict("clv", serving.view.champions["clv"].table.entity_ids[0]).model.version == good
 
 
-def test_registry__that_goes_away_leaves_the_champions_in_service_and_a_restart_finds_them(own_settings):
+def test_registry__that_goes_away_leaves_the_champions_in_service_and_a_restart_finds_them(own_settings, monkeypatch):
     serving = Serving(open_store(own_settings), open_registry(own_settings))
     serving.refresh()
     good = {name: champion.ref for name, champion in serving.view.champions.items()}
-    serving.registry._connection = Connection(NOBODY)
+
+    def nobody_answers(self):
+        raise ConnectionRefusedError("nobody listens at 127.0.0.1:1")
+
+    monkeypatch.setattr(Connection, "client", property(nobody_answers))
     serving.refresh()
     assert {name: champion.ref for name, champion in serving.view.champions.items()} == good
     assert "127.0.0.1:1" in serving.trouble
 
-    with running(own_settings.model_copy(update={"tracking_uri": NOBODY})) as service:
+    with running(own_settings) as service:
         told = service.wait_until_ready().json()
         assert {name: model["version"] for name, model in told["champions"].items()} == {name: ref.version for name, ref in good.items()}
         assert f"version {good['clv'].version} is still served" in told["warning"]

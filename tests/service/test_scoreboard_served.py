@@ -23,7 +23,7 @@ from predictkpi.service.state import Serving
 
 @pytest.fixture(scope="module")
 def own(settings, tmp_path_factory):
-    """A copy of the trained service's store and registry; in it predictions of half a year ago are kept."""
+    """A copy of the trained service's store and registry, with predictions of half a year ago, by versions said to have learnt by then."""
     own = settings_in(tmp_path_factory.mktemp("judged"))
     shutil.copy(settings.tracking_uri.removeprefix("sqlite:///"), own.tracking_uri.removeprefix("sqlite:///"))
     with (
@@ -33,7 +33,11 @@ def own(settings, tmp_path_factory):
         there.backup(here)
     store = open_store(own)
     as_of = store.default_as_of() - pd.DateOffset(months=7)
-    score(store, open_registry(own), predictors=predictor_names(), as_of=as_of, now=as_of)
+    registry = open_registry(own)
+    with registry._connection.speaking("date versions back") as client:
+        for name in predictor_names():
+            client.set_model_version_tag(name, registry.champion_version(name), "as_of", as_of.isoformat())
+    score(store, registry, predictors=predictor_names(), as_of=as_of, now=as_of)
     store.close()
     return own
 

@@ -133,7 +133,7 @@ def test_retrain__an_alarm_is_a_reason_and_a_broken_source_is_one_against_it(sto
     load(store, before=pd.Timestamp("2023-11-01"))
     rule(models_dir, "retrain_new_share: 9\n")
     alarm = Finding("matured error", "toy", Severity.ALARM, "twice as large")
-    monkeypatch.setattr(pipeline, "watch_champion", lambda *_, **__: [alarm])
+    monkeypatch.setattr(pipeline, "watched_champion", lambda *_, **__: [alarm])
     monkeypatch.setattr(pipeline, "watch_sources", lambda *_, **__: [Finding("volume", "orders", Severity.ALARM, "too few")])
     is_due, reason = decided(run(store, registry, models_dir))
     assert not is_due

@@ -1,60 +1,83 @@
-"""Silence for MLflow's warnings that threads do not lift for one another."""
+"""Silence for MLflow's warnings that threads do not lift for one another.
+
+Each test has a process of its own: the filters of this one belong to whatever service runs in it.
+"""
 
 from __future__ import annotations
 
-import threading
-import warnings
+import subprocess
+import sys
+import textwrap
 
 import pytest
+
+HEAD = """
+import threading
+import warnings
 
 from predictkpi.registry.connection import quiet
 
 
-def test_quiet__lasts_until_the_last_thread_leaves_whoever_came_first():
-    first_in, second_in, first_may_leave = threading.Event(), threading.Event(), threading.Event()
-
-    def speak():
-        with quiet():
-            first_in.set()
-            first_may_leave.wait(10)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        thread = threading.Thread(target=speak)
-        thread.start()
-        assert first_in.wait(10)
-        with quiet():
-            second_in.set()
-            first_may_leave.set()
-            thread.join(10)
-            warnings.warn("nobody hears this", UserWarning, stacklevel=1)
-        with pytest.raises(UserWarning):
-            warnings.warn("heard again", UserWarning, stacklevel=1)
+def is_heard():
+    try:
+        warnings.warn("something", UserWarning, stacklevel=1)
+    except UserWarning:
+        return True
+    return False
 
 
-def test_quiet__holds_where_others_have_set_the_filters_anew_meanwhile():
-    left = threading.Event()
+warnings.simplefilter("error")
+"""
 
-    def speak():
-        with quiet():
-            left.wait(10)
+LASTS = """
+first_in, may_leave = threading.Event(), threading.Event()
 
-    thread = threading.Thread(target=speak)
-    with warnings.catch_warnings():
-        thread.start()
-        warnings.simplefilter("error")
-        with quiet():
-            warnings.warn("nobody hears this", UserWarning, stacklevel=1)
-        left.set()
-        thread.join(10)
-        with pytest.raises(UserWarning):
-            warnings.warn("heard again", UserWarning, stacklevel=1)
+def speak():
+    with quiet():
+        first_in.set()
+        may_leave.wait(10)
+
+thread = threading.Thread(target=speak)
+thread.start()
+assert first_in.wait(10)
+with quiet():
+    may_leave.set()
+    thread.join(10)
+    assert not is_heard(), "the first to leave took the silence along"
+assert is_heard(), "the last to leave left the silence behind"
+"""
+
+SET_ANEW = """
+first_in, may_leave = threading.Event(), threading.Event()
+
+def speak():
+    with quiet():
+        first_in.set()
+        may_leave.wait(10)
+
+thread = threading.Thread(target=speak)
+thread.start()
+assert first_in.wait(10)
+warnings.simplefilter("error")
+with quiet():
+    assert not is_heard(), "filters set meanwhile broke the silence"
+may_leave.set()
+thread.join(10)
+assert is_heard()
+"""
+
+WAS_THERE = """
+warnings.simplefilter("ignore")
+before = list(warnings.filters)
+with quiet():
+    pass
+assert warnings.filters == before
+"""
 
 
-def test_quiet__leaves_a_silence_that_was_there():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before = list(warnings.filters)
-        with quiet():
-            pass
-        assert warnings.filters == before
+@pytest.mark.parametrize(
+    "code", [LASTS, SET_ANEW, WAS_THERE], ids=["lasts until the last leaves", "holds when set anew", "leaves what was there"]
+)
+def test_quiet(code):
+    done = subprocess.run([sys.executable, "-c", HEAD + textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
