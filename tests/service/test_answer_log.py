@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 
 import pandas as pd
 import pytest
@@ -221,22 +220,28 @@ def test_api__names_the_same_answer_alike_and_another_otherwise(logged, open_dea
     assert one["prediction_id"] != two["prediction_id"]
 
 
-def test_service__with_a_full_disk_answers_and_says_what_is_not_logged(settings, tmp_path, open_deals):
+def test_service__with_a_full_disk_answers_and_says_what_is_not_logged(monkeypatch, settings, tmp_path, open_deals):
     own = settings_in(tmp_path, MLFLOW_TRACKING_URI=settings.tracking_uri)
     with (
         sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as there,
         sqlite3.connect(own.database_url.removeprefix("sqlite:///")) as here,
     ):
         there.backup(here)
+    has_tried, settle = threading.Event(), AnswerLog._settle
+
+    def settle_and_tell(log, error, left):
+        settle(log, error, left)
+        if error is not None:
+            has_tried.set()
+
+    monkeypatch.setattr(AnswerLog, "_settle", settle_and_tell)
     with running(own) as service:
         service.wait_until_ready()
         fill_up(service.serving.answers._store)
         deals = [{"deal_id": f"CRM-{number}", "stage": "Qualified", "amount": number} for number in range(300)]
         assert service.client.post("/v1/deals/close-time/batch", json={"deals": deals}).json()["succeeded"] == 300
-        deadline = time.monotonic() + 30
-        while not (warning := service.client.get("/health/ready").json()["warning"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        assert has_tried.wait(30)
+        warning = service.client.get("/health/ready").json()["warning"]
         assert "served answers are not being logged" in warning
         assert "database or disk is full" in warning
         assert service.client.get(f"/v1/deals/{open_deals.index[0]}/close-time").status_code == 200

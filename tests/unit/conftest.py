@@ -15,14 +15,24 @@ def registry(tmp_path_factory):
     return Registry(f"sqlite:///{folder}/made/on/the/way/tracking.db", folder / "artifacts")
 
 
+@pytest.fixture(scope="session")
+def forget_champions(registry):
+    """Call it, and nothing serves, whatever other tests have left in the registry of the session."""
+
+    def forget() -> None:
+        with registry._connection.speaking("clear") as client:
+            for model in client.search_registered_models("name = 'toy'"):
+                for alias in model.aliases:
+                    client.delete_registered_model_alias("toy", alias)
+                client.set_registered_model_tag("toy", FORMER, "[]")
+
+    return forget
+
+
 @pytest.fixture
-def no_champion(registry):
-    """Nothing serves yet, whatever other tests have left in the registry of the session."""
-    with registry._connection.speaking("clear") as client:
-        for model in client.search_registered_models("name = 'toy'"):
-            for alias in model.aliases:
-                client.delete_registered_model_alias("toy", alias)
-            client.set_registered_model_tag("toy", FORMER, "[]")
+def no_champion(forget_champions):
+    """Nothing serves yet."""
+    forget_champions()
 
 
 @pytest.fixture

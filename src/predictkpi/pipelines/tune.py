@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ import yaml
 
 from predictkpi.backtest.paired import improvement_interval, loss_tables
 from predictkpi.backtest.run import run_backtest
-from predictkpi.errors import InsufficientDataError, SettingsError, StoreError
+from predictkpi.errors import InsufficientDataError, SettingsError
 from predictkpi.pipelines.candidates import fold_rule, gate_rule, hyperparameters, make_model, read_yaml
 from predictkpi.pipelines.search_days import Days, choose_days
 from predictkpi.pipelines.search_space import Space, plain, read_space
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 TRIALS = 30
 FOUND, CURRENT = "found", "current"
 SPENT = "the budget was spent"
+REFUSED = (SettingsError, InsufficientDataError, ArithmeticError, ValueError)
+"""What a model raises at a corner of the space that it cannot take: a failed trial, not the end of the search."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -245,9 +250,8 @@ class _Tuning:
             if fold >= len(losses):
                 try:
                     losses.append(self.loss(fold, trial.params))
-                except StoreError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - what a model library raises at a corner of the space is not the end of the search
+                except REFUSED as error:
+                    log.warning("trial %d fails at %s", number, f"{self.days.search[fold]:%Y-%m-%d}", exc_info=error)
                     return "failed", f"{type(error).__name__}: {error}"
             if not math.isfinite(losses[fold]):
                 return "failed", f"the loss at {self.days.search[fold]:%Y-%m-%d} is {losses[fold]}"

@@ -17,7 +17,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.answers import packed
-from predictkpi.errors import ConflictError, PredictKpiError, StoreError
+from predictkpi.errors import PredictKpiError
 from predictkpi.service.schemas import PredictionEnvelope
 from predictkpi.store import Store
 
@@ -61,7 +61,6 @@ class AnswerLog:
         self, store: Store, *, most: int = MOST_WAITING, every_seconds: float = WRITE_SECONDS, retry_seconds: float = RETRY_SECONDS
     ) -> None:
         self.dropped = 0
-        self.refused = 0
         """Answers, since the start, that are not in the log and never will be."""
         self._store = store
         self._most = most
@@ -100,8 +99,6 @@ class AnswerLog:
             parts.append(f"served answers are not being logged ({self._failure}): {self.waiting} wait")
         if self.dropped:
             parts.append(f"{self.dropped} served answers since the start were not logged: too many waited")
-        if self.refused:
-            parts.append(f"{self.refused} served answers since the start were refused by the store; the log names them")
         return "; ".join(parts) or None
 
     def record(self, answers: Iterable[PredictionEnvelope], *, at: pd.Timestamp) -> None:
@@ -126,28 +123,9 @@ class AnswerLog:
         ids = list(taken)
         for start in range(0, len(ids), ROWS_A_TRANSACTION):
             chunk = ids[start : start + ROWS_A_TRANSACTION]
-            self._log(chunk, taken)
-
-    def _log(self, chunk: list[str], taken: dict[str, _Waiting]) -> None:
-        """A chunk in one transaction; where the store cannot take it, row by row, so that one row it refuses holds up no other.
-
-        Raises what the store raises where it takes not a single row: then it is away, and all wait.
-        """
-        try:
             self._store.log_answers([taken[prediction_id].row for prediction_id in chunk])
-        except (ConflictError, StoreError):
-            raise  # away, full or locked: no row would be taken
-        except Exception as error:
-            if len(chunk) == 1:
-                log.error("an answer that the store refuses is not logged: %s", chunk[0], exc_info=error)
-                self.refused += 1
-                del taken[chunk[0]]
-                return
             for prediction_id in chunk:
-                self._log([prediction_id], taken)
-            return
-        for prediction_id in chunk:
-            del taken[prediction_id]
+                del taken[prediction_id]
 
     def _settle(self, error: BaseException | None, left: dict[str, _Waiting]) -> None:
         with self._lock:

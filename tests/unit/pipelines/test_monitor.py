@@ -31,7 +31,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory, registry):
+def books(tmp_path_factory, registry, forget_champions):
     """A store of the toy company, a registry with a champion that learnt in August, and a models folder."""
     import predictkpi.predictors
 
@@ -42,6 +42,7 @@ def books(tmp_path_factory, registry):
     store = Store(f"sqlite:///{folder}/facts.db")
     store.migrate()
     store.load({"orders": toys.orders()}, company=Company(name="Toys"), now=NOW)
+    forget_champions()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predictkpi.predictors, "PREDICTORS", ("toy.model.Toy",))
         train(store, registry, predictors=["toy"], as_of=pd.Timestamp("2023-09-01"), models_dir=folder / "models", now=NOW)
@@ -114,6 +115,7 @@ def test_monitor__a_version_that_does_not_say_what_it_knows_is_a_warning(books, 
     [
         (RegistryError("MLflow is away"), "versions", "could not be watched: MLflow is away"),
         (ArtifactError("a flipped byte"), "champion", "the champion cannot be read: a flipped byte"),
+        (KeyError("a column"), "champion", "could not be watched: it fails with KeyError; the log has the cause"),
     ],
 )
 def test_monitor__what_cannot_be_watched_is_an_alarm_and_the_rest_is_watched(books, watch, error, at, words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -342,3 +343,13 @@ def test_reproduce__knows_the_company_as_it_was_stated(store, registry, models_d
     (found,) = reproduce(store, registry, report.run_id)
     assert found.is_same_data
     assert found.is_equal
+
+
+def test_training__is_kept_elsewhere_where_nothing_can_be_written_beside_the_artifacts(store, registry, models_dir):
+    (models_dir / "file").write_text("no folder can be made in here")
+    away = GoneAtTheEnd(registry.tracking_uri, models_dir / "file" / "artifacts")
+    with pytest.raises(RegistryError) as error:
+        run(store, away, models_dir)
+    folder = Path(re.search(r"--upload (\S+)`", str(error.value))[1])
+    assert upload(store, registry, folder, now=NOW).champion.kind == "model"
+    shutil.rmtree(folder.parent)

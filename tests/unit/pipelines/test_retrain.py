@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import select
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nursery import Nursery
 from predictkpi.cli import main
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
@@ -30,7 +29,6 @@ from toy import company
 KILLS = int(os.environ.get("PREDICTKPI_KILLS", "3"))
 NOW = pd.Timestamp("2024-01-03 09:00")
 FIRST = pd.Timestamp("2023-09-01")
-TESTS = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 
@@ -197,8 +195,7 @@ def test_command__says_what_it_decided_and_the_second_at_once_who_is_at_it(store
     assert (code, out) == (0, "toy: leave: trained on all that is known, up to 2023-08-11\n")
 
 
-NURSERY = """
-import os, sys
+IMPORTS = """
 from pathlib import Path
 import mlflow, pandas as pd
 import predictkpi.predictors
@@ -208,41 +205,11 @@ from predictkpi.registry import Registry
 from predictkpi.store import Store
 import toy.model
 
-for line in sys.stdin:
-    folder = Path(line.strip())
-    child = os.fork()
-    if child == 0:
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for number in range(3):
-            os.dup2(nothing, number)
-        registry = Registry(f"sqlite:///{folder}/tracking.db", folder / "artifacts")
-        retrain(Store(f"sqlite:///{folder}/facts.db"), registry, predictors=["toy"], models_dir=folder, now=pd.Timestamp("2024-01-03"))
-        os._exit(0)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+def work(folder):
+    registry = Registry(f"sqlite:///{folder}/tracking.db", Path(folder) / "artifacts")
+    store = Store(f"sqlite:///{folder}/facts.db")
+    retrain(store, registry, predictors=["toy"], models_dir=Path(folder), now=pd.Timestamp("2024-01-03"))
 """
-
-
-class Nursery:
-    """Starts a retraining at once, in a process that has imported everything, and waits for it to end, or to be killed."""
-
-    def __init__(self):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(TESTS)])}
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment
-        )
-
-    def retrain(self, folder: Path, *, seconds: float | None = None) -> int:
-        self._process.stdin.write(f"{folder}\n".encode())
-        child = int(self._process.stdout.readline())
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
-            os.kill(child, signal.SIGKILL)
-        return int(self._process.stdout.readline())
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
 
 
 def test_retrain__killed_at_any_moment_leaves_the_former_champion_and_the_next_run_completes(store, registry, models_dir, tmp_path):
@@ -259,16 +226,16 @@ def test_retrain__killed_at_any_moment_leaves_the_former_champion_and_the_next_r
             shutil.copyfile(tmp_path / file, folder / file)
         return folder, Registry(f"sqlite:///{folder}/tracking.db", folder / "artifacts")
 
-    nursery, rng, serving = Nursery(), random.Random(7), []
+    nursery, rng, serving = Nursery(imports=IMPORTS, work="work(*words)"), random.Random(7), []
     folder, whole = copy("whole")
     started = time.perf_counter()
-    assert nursery.retrain(folder) == 0
+    assert nursery.run(folder) == 0
     duration = time.perf_counter() - started
     assert whole.champion_version("toy") > former
     while len(serving) < KILLS:
         folder, left = copy(f"kill{len(list(tmp_path.iterdir()))}")
         started = time.perf_counter()
-        code = nursery.retrain(folder, seconds=duration * (len(serving) + rng.random()) / KILLS)
+        code = nursery.run(folder, seconds=duration * (len(serving) + rng.random()) / KILLS)
         if code == 0:  # faster than its kill: the next ones come a little earlier
             duration = time.perf_counter() - started
             continue
@@ -276,7 +243,7 @@ def test_retrain__killed_at_any_moment_leaves_the_former_champion_and_the_next_r
         champion, model = left.champion("toy")
         assert len(champion.rates_) == 40
         serving.append(model.version)
-        assert nursery.retrain(folder) == 0
+        assert nursery.run(folder) == 0
         mark = Store(f"sqlite:///{folder}/facts.db").marks("predictkpi retrain")
         assert mark == {"toy": "2023-12-11T00:00:00"}
         assert left.champion_version("toy") >= max(serving[-1], str(int(former) + 1))

@@ -93,6 +93,13 @@ def test_shadow__that_cannot_be_loaded_is_told_of(store, registry, versions, mon
     assert (reports, trouble.predictor, trouble.reason) == ([], "toy", "cut short")
 
 
+def test_shadow__that_fails_in_itself_is_told_of_and_the_log_has_the_cause(store, registry, versions, monkeypatch, caplog):
+    monkeypatch.setattr(Toy, "predict_inputs", lambda self, inputs: inputs["a column that is gone"])
+    reports, (trouble,) = shadow(store, registry, predictors=["toy"], as_of=MIDDLE, now=NOW)
+    assert (reports, trouble.reason) == ([], "it fails with KeyError; the log has the cause")
+    assert "a column that is gone" in caplog.text
+
+
 def test_digests__are_of_the_values_and_not_of_their_order():
     inputs = Toy().inputs(company.snapshot()).assign(x=range(40))
     shuffled, other = inputs.sample(frac=1, random_state=1), inputs.assign(x=range(1, 41))

@@ -179,3 +179,18 @@ def test_error__does_not_show_the_password(tmp_path):
     with pytest.raises(RegistryError) as caught:
         Registry("http://user:secret@127.0.0.1:1", tmp_path).check()
     assert "secret" not in str(caught.value)
+
+
+def test_error__of_an_address_with_a_password_shows_none(tmp_path):
+    away = Registry("http://ada:hunter2@127.0.0.1:1/mlflow", tmp_path)
+    with pytest.raises(RegistryError) as caught:
+        away.check()
+    assert "127.0.0.1:1" in str(caught.value)
+    connection = away._connection
+    connection._client = object()  # past the first knock: MLflow itself fails
+    failing = connection._failures()[0]("API request to http://ada:hunter2@127.0.0.1:1/mlflow/api failed")
+    with pytest.raises(RegistryError) as later, connection.speaking("look"):
+        raise failing
+    assert "ada" not in str(caught.value) + str(later.value)
+    assert "hunter2" not in str(caught.value) + str(later.value)
+    assert "API request to http://127.0.0.1:1/mlflow/api failed" in str(later.value)

@@ -7,6 +7,7 @@ import pytest
 
 from predictkpi.core.types import ModelRef
 from predictkpi.errors import ArtifactError, NoChampionError
+from predictkpi.registry import Registry
 from predictkpi.registry.last_good import LastGood
 from toy import company
 from toy.model import Toy
@@ -43,3 +44,21 @@ def test_last_good__of_nothing_or_something_damaged_says_so(tmp_path):
     (tmp_path / "toy" / "champion.json").write_text("{")
     with pytest.raises(ArtifactError, match="cannot be read"):
         kept.read("toy")
+
+
+def test_last_good__of_another_registry_is_not_offered(tmp_path):
+    toy = Toy().fit(Toy().training_table(company.snapshot()))
+    one, other = (Registry(f"sqlite:///{tmp_path}/{name}.db", tmp_path / "artifacts") for name in ("one", "other"))
+    one.last_good.remember(toy, ref("1"))
+    assert one.last_good.read("toy")[1] == ref("1")
+    with pytest.raises(NoChampionError):
+        other.last_good.read("toy")
+
+
+def test_last_good__heals_after_a_copy_that_was_broken_off(tmp_path):
+    toy, kept = Toy().fit(Toy().training_table(company.snapshot())), LastGood(tmp_path)
+    (tmp_path / "toy" / "2").mkdir(parents=True)
+    (tmp_path / "toy" / "2" / "half").write_text("x")
+    (tmp_path / "toy" / "champion.json").write_text("")
+    kept.remember(toy, ref("2"))
+    assert kept.read("toy")[1] == ref("2")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
@@ -29,7 +28,7 @@ def is_heard():
 warnings.simplefilter("error")
 """
 
-LASTS = """
+ANOTHER_SPEAKS = """
 first_in, may_leave = threading.Event(), threading.Event()
 
 def speak():
@@ -40,24 +39,22 @@ def speak():
 thread = threading.Thread(target=speak)
 thread.start()
 assert first_in.wait(10)
+"""
+
+LASTS = (
+    ANOTHER_SPEAKS
+    + """
 with quiet():
     may_leave.set()
     thread.join(10)
     assert not is_heard(), "the first to leave took the silence along"
 assert is_heard(), "the last to leave left the silence behind"
 """
+)
 
-SET_ANEW = """
-first_in, may_leave = threading.Event(), threading.Event()
-
-def speak():
-    with quiet():
-        first_in.set()
-        may_leave.wait(10)
-
-thread = threading.Thread(target=speak)
-thread.start()
-assert first_in.wait(10)
+SET_ANEW = (
+    ANOTHER_SPEAKS
+    + """
 warnings.simplefilter("error")
 with quiet():
     assert not is_heard(), "filters set meanwhile broke the silence"
@@ -65,6 +62,7 @@ may_leave.set()
 thread.join(10)
 assert is_heard()
 """
+)
 
 WAS_THERE = """
 warnings.simplefilter("ignore")
@@ -79,5 +77,5 @@ assert warnings.filters == before
     "code", [LASTS, SET_ANEW, WAS_THERE], ids=["lasts until the last leaves", "holds when set anew", "leaves what was there"]
 )
 def test_quiet(code):
-    done = subprocess.run([sys.executable, "-c", HEAD + textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", HEAD + code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,11 +10,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-import select
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,6 +19,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from nursery import Nursery
 from predictkpi.pipelines.ingest import ingest
 from predictkpi.store import Store
 from predictkpi.synthetic import make_company, write_company
@@ -30,45 +28,15 @@ from predictkpi.tables import TABLES
 KILLS = int(os.environ.get("PREDICTKPI_KILLS", "4"))
 SEED = 7
 FOREVER = pd.Timestamp("2200-01-01")
-NURSERY = """
-import os, sys
+IMPORTS = """
 import predictkpi.pipelines.ingest, predictkpi.pipelines.open_store, predictkpi.cli.app, predictkpi.cli.render, psycopg
 from predictkpi.cli import main
 
-for line in sys.stdin:
-    url, folder = line.split()
-    child = os.fork()
-    if child == 0:
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for number in range(3):
-            os.dup2(nothing, number)
-        os.environ["PREDICTKPI_DATABASE_URL"] = url
-        sys.argv = ["predictkpi", "ingest", "--mapping", folder + "/mapping.yaml", "--source", folder]
-        main()
-        os._exit(0)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+def ingest(url, folder):
+    os.environ["PREDICTKPI_DATABASE_URL"] = url
+    sys.argv = ["predictkpi", "ingest", "--mapping", folder + "/mapping.yaml", "--source", folder]
+    main()
 """
-
-
-class Nursery:
-    """Starts ``predictkpi ingest`` at once, and waits for it to end, or to be killed."""
-
-    def __init__(self):
-        self._process = subprocess.Popen([sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-
-    def ingest(self, url: str, folder: Path, *, seconds: float | None = None) -> int:
-        """The exit code; killed after ``seconds`` if it is still running then."""
-        self._process.stdin.write(f"{url} {folder}\n".encode())
-        child = int(self._process.stdout.readline())
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
-            os.kill(child, signal.SIGKILL)
-        return int(self._process.stdout.readline())
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
 
 
 class State:
@@ -93,7 +61,7 @@ class State:
 
 @pytest.fixture(scope="module")
 def nursery():
-    nursery = Nursery()
+    nursery = Nursery(imports=IMPORTS, work="ingest(*words)")
     yield nursery
     nursery.close()
 
@@ -133,14 +101,14 @@ def copies(request, database_url, exports):
 def test_ingest__killed_at_any_moment_leaves_the_store_before_or_after(nursery, copies, exports):
     before, url = State(copies()), copies()
     started = time.perf_counter()
-    assert nursery.ingest(url, exports[1]) == 0
+    assert nursery.run(url, exports[1]) == 0
     duration, after = time.perf_counter() - started, State(url)
     assert not after.holds_the_facts_of(before)
 
     rng, found = random.Random(SEED), []
     while len(found) < KILLS:
         url, started = copies(), time.perf_counter()
-        code = nursery.ingest(url, exports[1], seconds=duration * (len(found) + rng.random()) / KILLS)
+        code = nursery.run(url, exports[1], seconds=duration * (len(found) + rng.random()) / KILLS)
         if code == 0:  # faster than its kill: the next ones come a little earlier
             duration = time.perf_counter() - started
             continue

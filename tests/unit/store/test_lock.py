@@ -12,12 +12,12 @@ from predictkpi.errors import LockedError, StoreError
 from predictkpi.store import Store
 
 HOLD = """
-import sys, time
+import sys
 from predictkpi.store import Store
 
 with Store(sys.argv[1]).lock("retrain", holder="host-b, process 7"):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # for as long as it lives
 """
 
 
@@ -50,7 +50,7 @@ def test_lock__is_free_after_an_error(store):
 
 
 def test_lock__of_a_killed_process_is_free(store, database_url):
-    with subprocess.Popen([sys.executable, "-c", HOLD, database_url], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", HOLD, database_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         with pytest.raises(LockedError, match="host-b, process 7"), store.lock("retrain", holder="a"):
             pytest.fail("two hold it")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from predictkpi.errors import SettingsError
 from predictkpi.features.deal_asof import Floats, Ints
 
 if TYPE_CHECKING:
-    from lightgbm import Booster
+    from lightgbm import Booster, Dataset
 
 PATIENCE = 30
 """Rounds without a gain on held-out deals after which no more are tried."""
@@ -69,16 +70,25 @@ class Rows:
 
 
 def train(rows: Rows, settings: Boosting, *, held_out: Rows | None = None) -> Booster:
-    """All rounds; with ``held_out`` rows (of other deals), as many as were best there."""
+    """All rounds; with ``held_out`` rows (of other deals), as many as were best there. Raises `SettingsError` where LightGBM refuses."""
     import lightgbm as lgb
 
     parameters = {"num_threads": 1, "verbosity": -1, "max_bin": MAX_BIN}
     data = lgb.Dataset(rows.matrix, rows.outcome, weight=rows.weight, categorical_feature=rows.categorical, params=parameters)
     if held_out is None or not len(held_out.outcome):
-        return lgb.train(settings.lightgbm(), data, num_boost_round=settings.rounds)
+        return _train(settings, data)
     watched = lgb.Dataset(held_out.matrix, held_out.outcome, weight=held_out.weight, reference=data, params=parameters)
     stopping = lgb.early_stopping(PATIENCE, verbose=False)
-    return lgb.train(settings.lightgbm(), data, num_boost_round=settings.rounds, valid_sets=[watched], callbacks=[stopping])
+    return _train(settings, data, valid_sets=[watched], callbacks=[stopping])
+
+
+def _train(settings: Boosting, data: Dataset, **watching: Any) -> Booster:
+    import lightgbm as lgb
+
+    try:
+        return lgb.train(settings.lightgbm(), data, num_boost_round=settings.rounds, **watching)
+    except lgb.basic.LightGBMError as error:
+        raise SettingsError(f"close_time: LightGBM refuses to learn with {settings}: {error}") from error
 
 
 def rounds_of(booster: Booster) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from predictkpi.errors import SettingsError
 from predictkpi.features import rfm
 from predictkpi.features.purchase_days import Floats
 from predictkpi.features.purchase_rhythm import RHYTHM_COLUMNS
@@ -82,7 +83,10 @@ def learn(features: Floats, y: Floats, target: Target, settings: Boosting) -> Bo
 
     places = list(range(len(NUMBERS), features.shape[1]))
     data = lgb.Dataset(features, y / max(float(y.mean()), 1e-12), categorical_feature=places, params={"verbosity": -1, "num_threads": 1})
-    return lgb.train(settings.parameters(target), data, num_boost_round=settings.rounds)
+    try:
+        return lgb.train(settings.parameters(target), data, num_boost_round=settings.rounds)
+    except lgb.basic.LightGBMError as error:
+        raise SettingsError(f"clv: LightGBM refuses to learn with {settings}: {error}") from error
 
 
 def answer(booster: Booster, features: Floats) -> Floats:
