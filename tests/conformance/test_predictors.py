@@ -13,7 +13,7 @@ import pytest
 from predictkpi.core import columns as c
 from predictkpi.core.types import Spec, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError, SettingsError, UnknownEntityError
-from predictkpi.pipelines.candidates import read_yaml
+from predictkpi.pipelines.rules import read_yaml
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot

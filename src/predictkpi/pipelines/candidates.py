@@ -6,15 +6,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import ValidationError
 
 from predictkpi.backtest.checks import GateRule
 from predictkpi.backtest.cutoffs import FoldRule
 from predictkpi.core.types import Spec
 from predictkpi.errors import SettingsError
+from predictkpi.pipelines.rules import checked_rule, read_yaml
 from predictkpi.predictors import predictor_class
 from predictkpi.protocol import MODEL, Predictor
 
@@ -55,35 +52,10 @@ def fold_rule(spec: Spec, models_dir: Path) -> FoldRule:
     """The rule of ``evaluation.yaml`` for this predictor, or the default one."""
     path = models_dir / EVALUATION
     rules = read_yaml(path)
-    if spec.name not in rules:
-        return FoldRule.default(spec)
-    try:
-        return FoldRule.model_validate(rules[spec.name])
-    except ValidationError as error:
-        lines = [f"{spec.name}.{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
-        raise SettingsError(f"{path}: {'; '.join(lines)}") from error
+    return checked_rule(FoldRule, rules[spec.name], path, within=spec.name) if spec.name in rules else FoldRule.default(spec)
 
 
 def gate_rule(models_dir: Path) -> GateRule:
     """What ``gate`` of ``evaluation.yaml`` asks of a model, or the default."""
     path = models_dir / EVALUATION
-    try:
-        return GateRule.model_validate(read_yaml(path).get("gate", {}))
-    except ValidationError as error:
-        lines = [f"gate.{'.'.join(map(str, e['loc']))}={e.get('input')!r}: {e['msg']}" for e in error.errors()]
-        raise SettingsError(f"{path}: {'; '.join(lines)}") from error
-
-
-def read_yaml(path: Path) -> Mapping[str, Any]:
-    """The mapping in that file; empty without the file. Raises `SettingsError` for a file that is none or cannot be read."""
-    if not path.is_file():
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: must be a mapping of names to values, not a {type(content).__name__}")
-    return content
+    return checked_rule(GateRule, read_yaml(path).get("gate", {}), path, within="gate")

@@ -148,9 +148,7 @@ def _stacked(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
 def _notes(left_out: int, period: str, knew: int, gathered: _Gathered) -> tuple[str, ...]:
     notes = []
     if knew:
-        notes.append(
-            f"{knew} times a version spoke of a day before it learnt, knowing what came after: that is no forecast, and not judged"
-        )
+        notes.append(f"not judged: what versions said of days before they learnt, since they knew what came after (such days: {knew})")
     if left_out:
         notes.append(f"{left_out} more days were predicted: of each version one day a {period} is judged")
     if gathered.without_rivals:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from predictkpi.errors import SettingsError
-from predictkpi.pipelines.candidates import read_yaml
+from predictkpi.pipelines.rules import read_yaml
 from predictkpi.predictors import predictor_class
 
 SEARCH = "search.yaml"

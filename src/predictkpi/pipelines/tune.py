@@ -18,7 +18,8 @@ import yaml
 from predictkpi.backtest.paired import improvement_interval, loss_tables
 from predictkpi.backtest.run import run_backtest
 from predictkpi.errors import InsufficientDataError, SettingsError
-from predictkpi.pipelines.candidates import fold_rule, gate_rule, hyperparameters, make_model, read_yaml
+from predictkpi.pipelines.candidates import fold_rule, gate_rule, hyperparameters, make_model
+from predictkpi.pipelines.rules import read_yaml
 from predictkpi.pipelines.search_days import Days, choose_days
 from predictkpi.pipelines.search_space import Space, plain, read_space
 from predictkpi.pipelines.study import PATIENCE, Bound, SavedSearch, open_search, optuna_module

@@ -245,5 +245,5 @@ def test_board__does_not_judge_what_was_said_of_days_before_the_version_learnt(s
     learnt = {("toy", "1"): THEN, ("toy", "2"): THEN + pd.Timedelta(days=1)}
     (board,) = scoreboard(store, predictors=["toy"], models_dir=tmp_path, now=NOW, as_of=as_of, learnt=learnt)
     assert set(board.figures[c.MODEL_VERSION]) == {"1"}
-    assert any("1 times a version spoke of a day before it learnt" in note for note in board.notes)
+    assert any("before they learnt, since they knew what came after (such days: 1)" in note for note in board.notes)
     assert set(judged(store, tmp_path, as_of).figures[c.MODEL_VERSION]) == {"1", "2"}
