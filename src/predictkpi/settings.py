@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,6 +34,16 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="folder of <predictor>.yaml hyperparameters and evaluation.yaml")
     host: str = Field("127.0.0.1", description="address the service listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the service listens on")
+    workers: int = Field(1, ge=1, le=64, description="processes that answer; each holds data and champions in memory")
+    log_format: Literal["text", "json"] = Field("text", description="of the service's log on standard error: for people or for machines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="info also writes one line a request")
+    most_at_once: int = Field(200, ge=1, description="requests a process answers at once; more are refused with 503 and Retry-After")
+    max_body_bytes: int = Field(32_000_000, ge=1_000, description="largest body of a request; 10,000 deals are some 10 MB")
+    request_seconds: float = Field(30.0, gt=0, description="an answer that takes longer is given up with 503")
+    session_secret: SecretStr | None = Field(None, description="signs the dashboard's sessions; where several machines serve, set the same")
+    oidc_issuer: str | None = Field(None, description="identity provider whose bearer tokens are taken beside API keys (OpenID Connect)")
+    oidc_audience: str | None = Field(None, description="who its tokens must be for: this service's name there")
+    oidc_roles_claim: str = Field("roles", description="claim of its tokens that names viewer, manager, crm, scientist or admin")
     webhook_url: SecretStr | None = Field(None, description="where alarms are sent; kept secret, since some receivers have a token in it")
     webhook_secret: SecretStr | None = Field(None, description="signs what is sent there: whsec_ and 24 to 64 random bytes in base64")
 
@@ -63,4 +74,4 @@ def read_settings(**overrides: object) -> Settings:
 
 def _shown(error: ErrorDetails) -> object:
     """The value that is wrong, unless it is a secret."""
-    return "***" if str(error["loc"][0]).startswith("webhook") else error.get("input")
+    return "***" if str(error["loc"][0]).startswith(("webhook", "session_secret")) else error.get("input")

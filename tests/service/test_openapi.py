@@ -40,6 +40,7 @@ def test_document__lists_the_api(document):
         "/v1/models",
         "/v1/scoreboard",
         "/v1/models/{predictor}",
+        "/metrics",
         "/health/live",
         "/health/ready",
     }

@@ -131,12 +131,13 @@ def test_request_id__is_the_caller_s_where_it_is_well_formed(served):
 async def ask_in_process(app, path):
     """Without a server, whose own log would be in the way."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.get(path)
 
 
 def test_unexpected_failure__is_a_500_that_tells_nothing_but_its_id(tmp_path, caplog):
     app = create_app(Settings(database_url=f"sqlite:///{tmp_path}/facts.db"))
+    app.state.access.refresh()
 
     @app.get("/broken")
     def broken() -> None:

@@ -14,6 +14,7 @@ from predictkpi.cli import (
     data,
     demo,
     forecasts,
+    keys,
     lifecycle,
     monitor,
     outlook,
@@ -90,3 +91,4 @@ for command, panel in (
     (forecasts.score, ANSWERS),
 ):
     app.command(rich_help_panel=panel)(command)
+app.add_typer(keys.app, name="keys", rich_help_panel=GETTING_STARTED, help="API keys: who may use the service, and who has.")

@@ -1,7 +1,8 @@
-"""The web application: opens store and registry, mounts API and dashboard."""
+"""The web application: opens store and registry, mounts API and dashboard, and stands guard before both."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,51 +11,93 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
 from predictkpi.pipelines.alerts import AlertRule
-from predictkpi.pipelines.open_store import open_registry, open_store
+from predictkpi.pipelines.open_store import open_registry
 from predictkpi.pipelines.rules import ALERTS, read_rule
-from predictkpi.service import error_handlers, openapi
+from predictkpi.service import error_handlers, openapi, tracing
+from predictkpi.service.access import Access, AccessMiddleware, allow, check_routes
+from predictkpi.service.access.log import AccessLog
+from predictkpi.service.access.oidc import Oidc
 from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.pages import router as pages
 from predictkpi.service.dashboard.pages import warm
+from predictkpi.service.dashboard.sign_in import router as sign_in
+from predictkpi.service.guards import GuardMiddleware
+from predictkpi.service.metrics import Metrics
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.state import POLL_SECONDS, Serving
-from predictkpi.settings import Settings
+from predictkpi.settings import Settings, read_settings
 from predictkpi.store import Store
 
 LOG_WAIT_SECONDS = 2.0
-"""For a load that is under way: the log tries again later, and a service that stops need not wait for long."""
+"""For a load that is under way: the logs try again later, and a service that stops need not wait for long."""
 
 
 def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> FastAPI:
     """The application; nothing is opened before it starts.
 
-    ``poll_seconds``: how often the store and the champions' aliases are looked at, at most.
+    ``poll_seconds``: how often the store, the keys and the champions' aliases are looked at, at most.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store, registry = open_store(settings), open_registry(settings)
-        assets: Assets = app.state.assets
-        app.state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
-        own_door = Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
-        answers = AnswerLog(own_door)
-        app.state.serving = Serving(store, registry, poll_seconds=poll_seconds, warm=lambda view: warm(view, assets), answers=answers)
-        app.state.serving.start()
-        assets.start()
+        state = app.state
+        state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
+        state.serving = Serving(
+            store,
+            open_registry(settings),
+            poll_seconds=poll_seconds,
+            warm=lambda view: warm(view, state.assets),
+            answers=AnswerLog(own_door),
+            troubles=[lambda: state.accesses.trouble],
+        )
+        parts = (state.access, state.accesses, state.serving)
+        for part in parts:
+            part.start()
+        state.assets.start()
         yield
-        app.state.serving.stop()
+        for part in reversed(parts):
+            part.stop()
         store.close()
         own_door.close()
 
+    # The logs have a door of their own: whoever waits there for a load keeps nobody else waiting.
+    store, own_door = Store(settings.database_url), Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
     app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assets = Assets()
+    app.state.metrics = Metrics()
+    app.state.access = _access(settings, store, poll_seconds)
+    app.state.accesses = AccessLog(own_door)
     error_handlers.install(app)
     openapi.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
+    for router, permission in ROUTERS:
+        app.include_router(router, dependencies=[allow(permission)] if permission else [])
+    app.include_router(sign_in)
     app.include_router(pages)
+    check_routes(app)
+    # The last one added is the first to see a request.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
-    app.add_middleware(RequestContextMiddleware)
+    app.add_middleware(AccessMiddleware)
+    app.add_middleware(
+        GuardMiddleware,
+        most_at_once=settings.most_at_once,
+        max_body_bytes=settings.max_body_bytes,
+        seconds=settings.request_seconds,
+    )
+    app.add_middleware(RequestContextMiddleware, metrics=app.state.metrics, tracer=tracing.tracer())
     return app
+
+
+def app_of_environment() -> FastAPI:
+    """The application of the settings in force: what each process of `predictkpi serve --workers` makes."""
+    return create_app(read_settings())
+
+
+def _access(settings: Settings, store: Store, poll_seconds: float) -> Access:
+    oidc = None
+    if settings.oidc_issuer is not None:
+        oidc = Oidc(settings.oidc_issuer, settings.oidc_audience or "", roles_claim=settings.oidc_roles_claim)
+    secret = settings.session_secret.get_secret_value() if settings.session_secret else secrets.token_urlsafe(32)
+    share = 1.0 / settings.workers
+    return Access(store, host=settings.host, session_secret=secret, oidc=oidc, share=share, poll_seconds=poll_seconds)

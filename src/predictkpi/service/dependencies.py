@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from predictkpi.pipelines.alerts import AlertRule
+from predictkpi.service.access.permissions import CurrentCaller
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
 from predictkpi.service.schemas import PredictionEnvelope
 from predictkpi.service.state import Serving
@@ -20,9 +21,9 @@ def serving_of(request: Request) -> Serving:
     return request.app.state.serving  # type: ignore[no-any-return]
 
 
-def current_view(serving: Annotated[Serving, Depends(serving_of)]) -> View:
-    """One view for the whole request; raises `NotReadyError` while there is none."""
-    return serving.view
+def current_view(serving: Annotated[Serving, Depends(serving_of)], caller: CurrentCaller) -> View:
+    """One view for the whole request, of the rows that the caller may see; raises `NotReadyError` while there is none."""
+    return serving.view if caller.rows is None else serving.view.within(caller.rows)
 
 
 def alert_rule_of(request: Request) -> AlertRule:
@@ -34,9 +35,16 @@ ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
 
 
-def recorder(serving: ServingState, view: CurrentView) -> Callable[[Iterable[PredictionEnvelope]], None]:
-    """Puts predictions that a route answers with into the log of served answers."""
-    return lambda answers: serving.answers.record(answers, at=view.local(datetime.now(UTC)))
+def recorder(request: Request, serving: ServingState, view: CurrentView) -> Callable[[Iterable[PredictionEnvelope]], None]:
+    """Puts predictions that a route answers with into the log of served answers, and counts their rungs."""
+
+    def record(answers: Iterable[PredictionEnvelope]) -> None:
+        given = list(answers)
+        serving.answers.record(given, at=view.local(datetime.now(UTC)))
+        for answer in given:
+            request.app.state.metrics.answered(answer.predictor, [answer.status.value])
+
+    return record
 
 
 Record = Annotated[Callable[[Iterable[PredictionEnvelope]], None], Depends(recorder)]

@@ -9,17 +9,26 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from predictkpi import errors as e
 from predictkpi.service.middleware import REQUEST_ID_HEADER
 from predictkpi.service.problems import (
     PROBLEM_JSON,
     PROBLEM_TYPES,
+    BusyError,
     FieldError,
+    ForbiddenError,
     InvalidRequestError,
     NotReadyError,
+    OverloadedError,
     ProblemType,
+    RateLimitedError,
+    TooLargeError,
+    TooLongError,
+    UnauthenticatedError,
 )
 from predictkpi.service.schemas import Problem, ProblemItem
 
@@ -50,9 +59,16 @@ ERROR_TYPES: dict[type[e.PredictKpiError], str] = {
     e.DeliveryError: "internal-error",
     InvalidRequestError: "invalid-request",
     NotReadyError: "not-ready",
+    UnauthenticatedError: "unauthenticated",
+    ForbiddenError: "forbidden",
+    BusyError: "overloaded",
+    RateLimitedError: "rate-limited",
+    OverloadedError: "overloaded",
+    TooLongError: "too-long",
+    TooLargeError: "body-too-large",
 }
 
-_HTTP_STATUS_TYPES = {400: "malformed-json", 404: "not-found", 405: "method-not-allowed"}
+_HTTP_STATUS_TYPES = {400: "malformed-json", 404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
 
 
 def problem_type(error: e.PredictKpiError) -> ProblemType:
@@ -125,9 +141,19 @@ def respond(problem: Problem, *, headers: Mapping[str, str] | None = None) -> JS
     """A problem as a response."""
     all_headers = dict(headers or {}) | {REQUEST_ID_HEADER: problem.request_id}
     if problem.status == 503:
-        all_headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        all_headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     body = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(body, status_code=problem.status, media_type=PROBLEM_JSON, headers=all_headers)
+
+
+def respond_to(error: e.PredictKpiError, scope: Scope) -> JSONResponse:
+    """An error as a response, for who handles a request outside of the routes."""
+    headers = {}
+    if isinstance(error, BusyError):
+        headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = 'Bearer realm="predictkpi"'
+    return respond(problem_of(error, instance=URL(scope=scope).path, request_id=scope["state"]["request_id"]), headers=headers)
 
 
 def request_id_of(request: Request) -> str:
@@ -146,7 +172,7 @@ def install(app: FastAPI) -> None:
 async def _domain_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, e.PredictKpiError):
         raise error
-    return respond(problem_of(error, instance=request.url.path, request_id=request_id_of(request)))
+    return respond_to(error, request.scope)
 
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:

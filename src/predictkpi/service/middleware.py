@@ -1,49 +1,121 @@
-"""What happens to every request: an id that is logged and returned, and headers that keep a browser inside this service."""
+"""What happens to every request: an id, headers that keep a browser inside this service, and one line, count and span about it."""
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 import uuid
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from predictkpi.core.access import ANYBODY_HERE, Caller
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+    from predictkpi.service.metrics import Metrics
+
+log = logging.getLogger("predictkpi.requests")
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+UNKNOWN_ROUTE = "(no route)"
 
 # A chart's SVG carries style attributes, hence 'unsafe-inline' for styles alone; scripts come from this service only.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _SECURITY_HEADERS.items()]
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class RequestContextMiddleware:
-    """Plain ASGI: gives each request an id (the caller's own if it is well formed) and adds the headers above."""
+    """Plain ASGI: gives each request an id (the caller's own if it is well formed), adds the headers above, and tells of its end."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracer: Tracer | None = None) -> None:
         self.app = app
+        self._metrics = metrics
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        offered = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        headers = dict(scope["headers"])
+        offered = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        status = 500
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = request_id
-                for name, value in _SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                status = message["status"]
+                own = MutableHeaders(scope=message)
+                own[REQUEST_ID_HEADER] = request_id
+                there = {name for name, _ in message["headers"]}
+                message["headers"] += [header for header in _RAW_HEADERS if header[0] not in there]
+                if scope["scheme"] == "https":
+                    message["headers"].append(_HSTS)
+                if b"authorization" in headers or b"x-api-key" in headers or b"cookie" in headers:
+                    own.setdefault("Cache-Control", "private, no-cache")
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        began = time.perf_counter()
+        self._metrics.began()
+        with self._span(scope, headers) as span:
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                self._ended(scope, status, time.perf_counter() - began, span)
+
+    def _ended(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
+        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        self._metrics.ended(scope["method"], route, status, seconds)
+        caller: Caller | None = scope["state"].get("caller")
+        if caller is not None and caller is not ANYBODY_HERE:
+            subject = "/".join(map(str, scope.get("path_params", {}).values()))
+            scope["app"].state.accesses.record(caller, f"{scope['method']} {route}", subject, status)
+        if log.isEnabledFor(logging.INFO):
+            told = {
+                "request_id": scope["state"]["request_id"],
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 2),
+                "caller": caller.id if caller else "",
+            }
+            log.info("%s %s %d", scope["method"], route, status, extra={"told": told})
+        if span is not None:
+            span.update_name(f"{scope['method']} {route}")
+            span.set_attributes(
+                {"http.route": route, "http.response.status_code": status, "predictkpi.caller": caller.role.value if caller else ""}
+            )
+
+    def _span(self, scope: Scope, headers: dict[bytes, bytes]) -> AbstractContextManager[Any]:
+        """The span of a request, below that of its caller where the request names one (W3C Trace Context); None where nobody wants it."""
+        if self._tracer is None:
+            return nullcontext(None)
+        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        parent = TraceContextTextMapPropagator().extract(
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        )
+        told = {"http.request.method": scope["method"], "predictkpi.request_id": scope["state"]["request_id"]}
+        return self._tracer.start_as_current_span(scope["method"], context=parent, kind=SpanKind.SERVER, attributes=told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from predictkpi.errors import ConflictError, DataError
+from predictkpi.errors import ConflictError, DataError, PredictKpiError
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -65,6 +65,38 @@ class NotReadyError(ConflictError):
         self.slug = slug
 
 
+class UnauthenticatedError(PredictKpiError):
+    """The request does not say who asks, or not so that it holds."""
+
+
+class ForbiddenError(PredictKpiError):
+    """Who asks may not have this."""
+
+
+class BusyError(PredictKpiError):
+    """Not now; ``seconds`` from now perhaps."""
+
+    def __init__(self, detail: str, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
+class RateLimitedError(BusyError):
+    """This caller asks too often."""
+
+
+class OverloadedError(BusyError):
+    """The service has more to do than it can answer in time."""
+
+
+class TooLongError(BusyError):
+    """The answer took longer than an answer may take."""
+
+
+class TooLargeError(DataError):
+    """The body is larger than this service takes."""
+
+
 _TYPES = (
     ProblemType(
         "invalid-request",
@@ -94,6 +126,62 @@ _TYPES = (
         "No such KPI, predictor or model",
         "No catalogue lists this name; `detail` lists the names there are.",
         "GET /v1/kpis and GET /v1/models list what there is.",
+    ),
+    ProblemType(
+        "unauthenticated",
+        401,
+        "Who asks?",
+        "The request carries no API key or token, or one that is unknown, expired or revoked.",
+        "Send a key as `Authorization: Bearer <key>`; an administrator makes one with `predictkpi keys create`.",
+    ),
+    ProblemType(
+        "forbidden",
+        403,
+        "Not with this key",
+        "The key or token is good, but its role does not include this, or it is held to the deals and customers of a team or owner.",
+        "Use a key of a role that `detail` names; `predictkpi keys list` shows what each key may do.",
+    ),
+    ProblemType(
+        "rate-limited",
+        429,
+        "Too many requests",
+        "This key or token has used up what it may ask for; nothing was computed.",
+        "Wait the seconds in `Retry-After`, or send many deals in one POST /v1/deals/close-time/batch.",
+    ),
+    ProblemType(
+        "body-too-large",
+        413,
+        "The body is too large",
+        "The body is larger than this service takes, so it was not read to its end.",
+        "Send it in several requests, or raise PREDICTKPI_MAX_BODY_BYTES.",
+    ),
+    ProblemType(
+        "overloaded",
+        503,
+        "Too much to do",
+        "More requests are being answered than this service can answer in time. This one was turned away at once instead of waiting.",
+        "Try again after the seconds in `Retry-After`, with growing pauses; /metrics shows the load.",
+    ),
+    ProblemType(
+        "too-long",
+        503,
+        "The answer took too long",
+        "The answer was not ready within PREDICTKPI_REQUEST_SECONDS, so the service stopped waiting for it.",
+        "Try again after the seconds in `Retry-After`, or ask for less at once.",
+    ),
+    ProblemType(
+        "in-flight",
+        409,
+        "The same request is being answered",
+        "A request with this `Idempotency-Key` has not been answered yet.",
+        "Wait the seconds in `Retry-After` and send it again: the answer will be the same.",
+    ),
+    ProblemType(
+        "key-reused",
+        422,
+        "Another request had this Idempotency-Key",
+        "The `Idempotency-Key` was used before with another body or for another address.",
+        "Use a new key for each request, and the same one only to repeat it.",
     ),
     ProblemType("not-found", 404, "Nothing here", "No route of the service has this address.", "/docs lists every address."),
     ProblemType(

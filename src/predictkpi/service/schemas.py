@@ -322,4 +322,6 @@ class Ready(Answer):
     company: str
     champions: dict[str, Model]
     impossible: dict[str, str] = Field(description="predictors that the data has too little history for, and why")
-    warning: str | None = Field(None, description="set while the store or registry is away and the last good state is served")
+    warning: str | None = Field(
+        None, description="what is amiss, such as a store or registry that is away, so that the last good state is served"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -52,18 +52,21 @@ class Serving:
         poll_seconds: float = POLL_SECONDS,
         warm: Callable[[View], object] | None = None,
         answers: AnswerLog | None = None,
+        troubles: Sequence[Callable[[], str | None]] = (),
     ) -> None:
         self.store = store
         self.registry = registry
         self.answers = answers or AnswerLog(store)
         """What was served; it is written while this is started."""
         self.poll_seconds = poll_seconds
+        self._troubles = troubles
         self._store_trouble: str | None = None
         self._registry_trouble: str | None = None
         self._warm_trouble: str | None = None
         self._warm = warm
         self._view: View | None = None
         self._has_looked = False
+        self._is_migrated = False
         self._built_at = 0.0
         self._trust_read_at = -RETRY_SECONDS
         self._stopping = threading.Event()
@@ -87,8 +90,14 @@ class Serving:
         """Why the view may be older than the data or the registry, or answers are not logged; None when all is well."""
         view = self._view
         loading = view.troubles if view is not None else []
-        troubles = [self._store_trouble, self._registry_trouble, self._warm_trouble, *loading, self.answers.trouble]
+        others = [trouble() for trouble in self._troubles]
+        troubles = [self._store_trouble, self._registry_trouble, self._warm_trouble, *loading, self.answers.trouble, *others]
         return "; ".join(filter(None, troubles)) or None
+
+    @property
+    def current(self) -> View | None:
+        """The current view, None while there is none."""
+        return self._view
 
     @property
     def view(self) -> View:
@@ -108,6 +117,9 @@ class Serving:
 
         A view that could not be completed is tried again every `RETRY_SECONDS`.
         """
+        if not self._is_migrated:
+            self.store.migrate()
+            self._is_migrated = True
         if self.store.is_empty:
             self._view, self._has_looked = None, True
             return False

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,15 +18,17 @@ import pandas as pd
 
 from predictkpi.backtest.board import Board
 from predictkpi.core import columns as c
+from predictkpi.core.access import RowScope
 from predictkpi.core.digests import digest, digests_by_entity
 from predictkpi.core.periods import Freq
 from predictkpi.core.types import Company, ModelRef
-from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
+from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError, UnknownEntityError
 from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
 from predictkpi.outlook import Trust
 from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.protocol import EntityAnswer, Predictor
+from predictkpi.service.access.rows import seen_by
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.schemas import Curve, PredictionEnvelope
 from predictkpi.snapshot import Snapshot
@@ -105,9 +108,31 @@ class View:
     missing: Mapping[str, PredictKpiError]
     fingerprint: Fingerprint
     boards: Mapping[str, Board] = field(default_factory=dict)
+    rows: RowScope | None = None
+    """Whose rows may be seen; None for everybody's."""
     _series: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: dict[str, object] = field(default_factory=dict)
+
+    def within(self, rows: RowScope) -> View:
+        """The same for a caller who may see only these rows: any other deal or customer is unknown. Made once for each scope."""
+        return cast(View, self.page(f"within {rows}", lambda view: replace(view, rows=rows)))
+
+    def sees(self, entity: str, entity_id: str) -> bool:
+        """Whether the caller may see a deal or customer; series are the company's."""
+        return self.rows is None or entity_id in self.visible.get(entity, ())
+
+    def demand(self, entity: str, entity_id: str) -> None:
+        """Raise `UnknownEntityError` for what the caller may not see: it is not said whether there is such a one."""
+        if not self.sees(entity, entity_id):
+            raise UnknownEntityError(f"no {entity} {entity_id!r} is known as of {self.as_of.isoformat()}")
+
+    @cached_property
+    def visible(self) -> Mapping[str, frozenset[str]]:
+        """The deals of the caller's rows, and the customers whose newest deal is one of them. Only where there are ``rows``."""
+        assert self.rows is not None
+        found = seen_by(self.snapshot, self.rows)
+        return {"deal": found.deals, "customer": found.customers}
 
     @property
     def as_of(self) -> pd.Timestamp:
@@ -146,6 +171,7 @@ class View:
         Raises `UnknownEntityError` or `DealClosedError` for any other entity, `SettingsError` for a horizon not in ``spec.askable``.
         """
         champion = self.champion(predictor)
+        self.demand(champion.predictor.spec.entity, entity_id)
         model, ids = champion.predictor, [entity_id]
         if horizons is None and entity_id in champion.table:
             answer = champion.table.answer(entity_id)

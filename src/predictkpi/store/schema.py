@@ -204,3 +204,41 @@ AUDIT = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
     sa.Index(None, "subject"),
 )
+
+API_KEYS = sa.Table(
+    "api_keys",
+    METADATA,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("key_hash", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("scope_kind", sa.Text),
+    sa.Column("scope_members", sa.Text, nullable=False),
+    sa.Column("per_minute", sa.Integer),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("expires_at", Instant()),
+    sa.Column("revoked_at", Instant()),
+    sa.UniqueConstraint("key_hash"),
+)
+
+ACCESS_LOG = sa.Table(
+    "access_log",
+    METADATA,
+    sa.Column("day", Instant(), primary_key=True),
+    sa.Column("actor", sa.Text, primary_key=True),
+    sa.Column("action", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("status", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("first_at", Instant(), nullable=False),
+    sa.Column("last_at", Instant(), nullable=False),
+    sa.Column("times", sa.BigInteger, nullable=False),
+)
+
+REPEATABLE = sa.Table(
+    "repeatable",
+    METADATA,
+    sa.Column("request_key", sa.Text, primary_key=True),
+    sa.Column("body_digest", sa.Text, nullable=False),
+    sa.Column("asked_at", Instant(), nullable=False),
+    sa.Column("answer", sa.LargeBinary),
+)

@@ -18,9 +18,11 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Role
 from predictkpi.errors import DataError, SchemaError
 from predictkpi.snapshot import Facts, Snapshot
+from predictkpi.store.access_log import Accesses
 from predictkpi.store.audit import read_entries, write_entry
 from predictkpi.store.engine import open_engine, reading, writing
 from predictkpi.store.frames import read_frame, read_versions
+from predictkpi.store.keys import Keys
 from predictkpi.store.loading import Counts, Load, open_load, read_company
 from predictkpi.store.lock import holding
 from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
@@ -33,6 +35,7 @@ from predictkpi.store.predictions import (
     write_predictions,
 )
 from predictkpi.store.rejects import count_rejects, read_rejects
+from predictkpi.store.repeatable import Repeatables
 from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, RECORD, REJECT_FIELDS, REJECT_ID, SCOREBOARDS
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
 from predictkpi.tables import table_schema
@@ -51,6 +54,9 @@ class Store:
     def __init__(self, url: str, *, wait_seconds: float = _SECONDS_TO_WAIT_FOR_A_WRITER) -> None:
         self._engine = open_engine(url, wait_seconds=wait_seconds)
         self.url = self._engine.url
+        self.keys = Keys(self._engine)
+        self.accesses = Accesses(self._engine)
+        self.repeatables = Repeatables(self._engine)
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"

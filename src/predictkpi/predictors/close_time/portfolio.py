@@ -73,6 +73,13 @@ class OpenDeals:
                 if value not in set(found):
                     raise UnknownNameError.among(f"open deal with the {dimension}", value, known=set(found))
             kept &= found.isin(list(values)).to_numpy(bool)
+        return self._kept(kept)
+
+    def only(self, deal_ids: Collection[str]) -> OpenDeals:
+        """Those of these ids."""
+        return self._kept(self.inputs[c.ENTITY_ID].isin(list(deal_ids)).to_numpy(bool))
+
+    def _kept(self, kept: npt.NDArray[np.bool_]) -> OpenDeals:
         inputs = self.inputs[kept].reset_index(drop=True)
         return replace(self, inputs=inputs, won=self.won[kept], status=self.status[kept], reason=self.reason[kept])
 

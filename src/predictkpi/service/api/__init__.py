@@ -1,7 +1,8 @@
-"""The routes, one module a resource. `ROUTERS` is the list the app mounts."""
+"""The routes, one module a resource. `ROUTERS` is the list the app mounts, with what each asks of its callers."""
 
 from __future__ import annotations
 
+from predictkpi.core.access import Permission
 from predictkpi.service.api import (
     customer_value,
     customers,
@@ -9,6 +10,7 @@ from predictkpi.service.api import (
     forecasts,
     health,
     kpis,
+    metrics,
     models,
     outlook,
     outlook_series,
@@ -19,17 +21,20 @@ from predictkpi.service.api import (
 
 __all__ = ["ROUTERS"]
 
+_NUMBERS, _ROWS, _TRUST = Permission.NUMBERS, Permission.ROWS, Permission.TRUST
 ROUTERS = (
-    kpis.router,
-    watch.router,
-    forecasts.router,
-    outlook.router,
-    outlook_series.router,
-    customer_value.router,
-    customers.router,
-    portfolio.router,
-    deals.router,
-    models.router,
-    scoreboard.router,
-    health.router,
+    (kpis.router, _NUMBERS),
+    (watch.router, _NUMBERS),
+    (forecasts.router, _NUMBERS),
+    (outlook.router, _NUMBERS),
+    (outlook_series.router, _NUMBERS),
+    (customer_value.router, _NUMBERS),
+    (customers.router, _ROWS),
+    (portfolio.router, _ROWS),
+    (deals.router, None),
+    (models.router, _TRUST),
+    (scoreboard.router, _TRUST),
+    (metrics.router, Permission.METRICS),
+    (health.router, None),
 )
+"""None: its routes say so themselves, or answer anybody."""

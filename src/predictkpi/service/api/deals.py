@@ -8,9 +8,11 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
 
+from predictkpi.core.access import Permission
 from predictkpi.errors import PredictKpiError
 from predictkpi.pipelines.changes import week_change
 from predictkpi.predictors.close_time.changes import HORIZON, Week
+from predictkpi.service.access.permissions import allow
 from predictkpi.service.deal_schemas import ChangeParts, DealChange
 from predictkpi.service.dependencies import CurrentView, Record, ServingState, problems
 from predictkpi.service.envelopes import model_of
@@ -27,7 +29,7 @@ DealId = Annotated[str, Path(description="the company's own id", max_length=200,
 _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
-@router.get("/{deal_id:path}/close-time", responses=problems("unknown-entity", *_PROBLEMS))
+@router.get("/{deal_id:path}/close-time", dependencies=[allow(Permission.ROWS)], responses=problems("unknown-entity", *_PROBLEMS))
 def deal_close_time(
     deal_id: DealId,
     view: CurrentView,
@@ -44,10 +46,11 @@ def deal_close_time(
     return with_reasons(answer, view, language=language) if reasons else answer
 
 
-@router.get("/{deal_id:path}/close-time/changes", responses=problems("unknown-entity", *_PROBLEMS))
+@router.get("/{deal_id:path}/close-time/changes", dependencies=[allow(Permission.ROWS)], responses=problems("unknown-entity", *_PROBLEMS))
 def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> DealChange:
     """What has moved an open deal's chance to be won within 90 days since a week ago: its data, time passing, a new model version."""
     champion = view.champion("close_time")
+    view.demand("deal", deal_id)
     week = cast(Week, view.page("week", lambda view: Week.before(view.snapshot)))
     found = week_change(serving.store, serving.registry, deal_id, week, predictor=champion.predictor, ref=champion.ref)
     change = found.change
@@ -70,7 +73,7 @@ def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> D
     )
 
 
-@router.post("/close-time", responses=problems("malformed-json", *_PROBLEMS))
+@router.post("/close-time", dependencies=[allow(Permission.PREDICT)], responses=problems("malformed-json", *_PROBLEMS))
 def payload_close_time(
     deal: DealIn,
     view: CurrentView,
@@ -88,7 +91,11 @@ def payload_close_time(
     return answers[0]
 
 
-@router.post("/close-time/batch", responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")))
+@router.post(
+    "/close-time/batch",
+    dependencies=[allow(Permission.PREDICT)],
+    responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")),
+)
 def batch_close_time(batch: DealBatchIn, view: CurrentView, record: Record, request: Request, horizons: Horizons = None) -> BatchOut:
     """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request."""
     champion = view.champion("close_time")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from predictkpi.errors import InsufficientDataError
 from predictkpi.service.dependencies import ServingState, problems
@@ -12,6 +12,8 @@ from predictkpi.service.schemas import Live, Ready
 
 router = APIRouter(prefix="/health", tags=["health"])
 
+HIDDEN = "something is amiss: ask again with an API key to learn what"
+
 
 @router.get("/live")
 def live() -> Live:
@@ -20,10 +22,11 @@ def live() -> Live:
 
 
 @router.get("/ready", responses=problems("not-ready", "no-data", "no-champion"))
-def ready(serving: ServingState) -> Ready:
+def ready(request: Request, serving: ServingState) -> Ready:
     """Data is loaded and every predictor that this data can feed has a champion; until then a 503 problem lists what is missing.
 
-    `impossible` names predictors that the data has too little history for, and why: they do not hold up the others.
+    `impossible` names predictors that the data has too little history for, and why: they do not hold up the others. `company` and
+    `warning` are told to those who say who they are; others learn that there is one.
     """
     view = serving.view
     impossible = {name: str(error) for name, error in view.missing.items() if isinstance(error, InsufficientDataError)}
@@ -32,4 +35,7 @@ def ready(serving: ServingState) -> Ready:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in (absent or impossible).items())
         raise NotReadyError(f"not served: {reasons}", missing=[f"champion of {name}" for name in absent or impossible], slug="no-champion")
     champions = {name: model_of(champion.ref) for name, champion in view.champions.items()}
-    return Ready(as_of=view.as_of, company=view.company.name, champions=champions, impossible=impossible, warning=serving.trouble)
+    warning, company = serving.trouble, view.company.name
+    if request.scope["state"]["caller"] is None:
+        warning, company = warning and HIDDEN, ""
+    return Ready(as_of=view.as_of, company=company, champions=champions, impossible=impossible, warning=warning)

@@ -51,6 +51,8 @@ def deals_portfolio(
     champion = view.champion("close_time")
     days = _days(view, horizon, until)
     whole = cast(OpenDeals, view.page("open-deals", lambda view: OpenDeals.of(champion.predictor, view.snapshot)))
+    if view.rows is not None:
+        whole = whole.only(view.visible["deal"])
     chosen = {name: values for name, values in zip(FILTERS, (owner, team, region, segment, stage), strict=True) if values}
     for name, values in chosen.items():
         try:

@@ -10,7 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from predictkpi import __version__
+from predictkpi.core.access import Permission
 from predictkpi.errors import UnknownNameError
+from predictkpi.service.access.permissions import allow
 from predictkpi.service.dashboard import api_guide
 from predictkpi.service.dashboard.assets import CHART_LIBRARY, Assets
 from predictkpi.service.dashboard.charts import THEMES
@@ -55,24 +57,24 @@ def warm(view: View, assets: Assets) -> None:
     view.page("dashboard", lambda view: _dashboard(view, assets))
 
 
-@router.get("/")
+@router.get("/", dependencies=[allow(Permission.NUMBERS)])
 def dashboard(serving: ServingState, assets: AppAssets) -> HTMLResponse:
     """The dashboard, rendered once per view; before there is data or while it is being read, what to do."""
     try:
         view = serving.view
     except NotReadyError as waiting:
         is_warming = waiting.slug == "not-ready"
-        page = _render("waiting.html", assets, title="Getting ready" if is_warming else "Welcome", waiting=waiting, is_warming=is_warming)
+        page = render("waiting.html", assets, title="Getting ready" if is_warming else "Welcome", waiting=waiting, is_warming=is_warming)
         return HTMLResponse(page, headers={"Cache-Control": "no-store"})
     page = str(view.page("dashboard", lambda view: _dashboard(view, assets)))
     return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/docs")
+@router.get("/docs", dependencies=[allow(None)])
 def api_reference(request: Request, assets: AppAssets) -> HTMLResponse:
     """The OpenAPI document as a page, without a script from anywhere."""
     guide = api_guide.guide(request.app.openapi())
-    return HTMLResponse(_render("docs.html", assets, title="API", guide=guide, problems=list(PROBLEM_TYPES.values())))
+    return HTMLResponse(render("docs.html", assets, title="API", guide=guide, problems=list(PROBLEM_TYPES.values())))
 
 
 @router.get("/problems/{slug}")
@@ -81,7 +83,7 @@ def problem_page(slug: str, assets: AppAssets) -> HTMLResponse:
     if slug not in PROBLEM_TYPES:
         raise UnknownNameError.among("problem type", slug, known=PROBLEM_TYPES)
     kind = PROBLEM_TYPES[slug]
-    return HTMLResponse(_render("problem.html", assets, title=kind.title, problem=kind))
+    return HTMLResponse(render("problem.html", assets, title=kind.title, problem=kind))
 
 
 @router.get("/static/{name}")
@@ -103,8 +105,9 @@ def static_file(
 
 def _dashboard(view: View, assets: Assets) -> str:
     page = overview(view)
-    return _render("dashboard.html", assets, title=page.company, page=page, themes=THEMES, chart_library=CHART_LIBRARY)
+    return render("dashboard.html", assets, title=page.company, page=page, themes=THEMES, chart_library=CHART_LIBRARY)
 
 
-def _render(template: str, assets: Assets, **context: Any) -> str:
+def render(template: str, assets: Assets, **context: Any) -> str:
+    """A page."""
     return _templates.get_template(template).render(asset=assets.address, version=__version__, **context)

@@ -1,0 +1,57 @@
+"""Sign in to the dashboard with an API key, and out again."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from predictkpi.service.access.keyring import Access
+from predictkpi.service.access.sessions import COOKIE, SESSION_SECONDS
+from predictkpi.service.dashboard.pages import AppAssets, render
+from predictkpi.service.problems import UnauthenticatedError
+
+router = APIRouter(include_in_schema=False)
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+@router.get("/sign-in")
+def sign_in_page(assets: AppAssets, next_: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
+    """Where a person gives their key."""
+    return HTMLResponse(render("sign_in.html", assets, title="Sign in", next=_own_path(next_), refusal=""), headers=_NO_STORE)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, assets: AppAssets) -> Response:
+    """A session for whoever has a key; the page again, with the reason, for who has not."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    next_ = _own_path(form.get("next", ["/"])[0])
+    access: Access = request.app.state.access
+    try:
+        caller = access.of_key(form.get("key", [""])[0].strip())
+    except UnauthenticatedError as error:
+        page = render("sign_in.html", assets, title="Sign in", next=next_, refusal=str(error))
+        return HTMLResponse(page, status_code=401, headers=_NO_STORE)
+    answer = RedirectResponse(next_, status_code=303, headers=_NO_STORE)
+    is_secure = request.url.scheme == "https"
+    session = access.sessions.begin(caller.id, time.time())
+    answer.set_cookie(COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=is_secure)
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out() -> Response:
+    """End the session of this browser."""
+    answer = RedirectResponse("/sign-in", status_code=303, headers=_NO_STORE)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+def _own_path(path: str) -> str:
+    """A path of this service; the dashboard for anything that would lead elsewhere."""
+    is_own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_own else "/"

@@ -1,0 +1,99 @@
+"""What keeps one request from harming the others: a bound on how many are answered at once, on a body's size and on an answer's time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from predictkpi.errors import PredictKpiError
+from predictkpi.service.error_handlers import respond_to
+from predictkpi.service.problems import OverloadedError, TooLargeError, TooLongError
+
+RETRY_SECONDS = 1
+UNGUARDED = ("/health/", "/metrics")
+"""Answered however busy the service is: whoever watches it has to know."""
+
+
+class GuardMiddleware:
+    """Plain ASGI. A request beyond ``most_at_once`` is refused at once, so that those being answered stay quick and no queue grows."""
+
+    def __init__(self, app: ASGIApp, *, most_at_once: int, max_body_bytes: int, seconds: float) -> None:
+        self.app = app
+        self._most_at_once = most_at_once
+        self._max_body_bytes = max_body_bytes
+        self._seconds = seconds
+        self._at_once = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"].startswith(UNGUARDED):
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, self._max_body_bytes)
+        if self._at_once >= self._most_at_once:
+            await exchange.refuse(OverloadedError(f"{self._at_once} requests are being answered", seconds=RETRY_SECONDS))
+            return
+        if exchange.announced > self._max_body_bytes:
+            await exchange.refuse_body()
+            return
+        self._at_once += 1
+        timer = asyncio.get_running_loop().call_later(self._seconds, exchange.give_up, self._seconds)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            if not exchange.is_over:
+                raise
+        finally:
+            timer.cancel()
+            self._at_once -= 1
+
+
+class _Exchange:
+    """One request and its answer: once it is refused, what the application still sends goes nowhere."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+        self.is_over = False
+        self._scope, self._receive, self._send = scope, receive, send
+        self._has_begun = False
+        self._left = max_body_bytes
+        self._max_body_bytes = max_body_bytes
+        self._refusal: asyncio.Task[None] | None = None
+
+    @property
+    def announced(self) -> int:
+        """Bytes that ``Content-Length`` promises; 0 without a number."""
+        length = next((value for name, value in self._scope["headers"] if name == b"content-length"), b"")
+        return int(length) if length.isdigit() else 0
+
+    async def receive(self) -> Message:
+        """The request's next message, as long as its body is not too large."""
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            await self.refuse_body()
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message of the answer on."""
+        if not self.is_over:
+            self._has_begun = True
+            await self._send(message)
+
+    def give_up(self, seconds: float) -> None:
+        """Answer in place of an application that takes too long; its thread cannot be stopped, and counts until it ends."""
+        if not self._has_begun:
+            error = TooLongError(f"no answer within {seconds:g} seconds", seconds=RETRY_SECONDS)
+            self._refusal = asyncio.get_running_loop().create_task(self.refuse(error))
+
+    async def refuse_body(self) -> None:
+        """Answer that the body is too large."""
+        await self.refuse(TooLargeError(f"the body has more than {self._max_body_bytes} bytes"))
+
+    async def refuse(self, error: PredictKpiError) -> None:
+        """Answer with a problem; does nothing once an answer has begun."""
+        if not self._has_begun and not self.is_over:
+            self.is_over = True
+            await respond_to(error, self._scope)(self._scope, self._receive, self._send)

@@ -1,0 +1,45 @@
+"""How the service writes its log: lines for people, or one JSON object a line for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+
+class JsonFormatter(logging.Formatter):
+    """``at`` (UTC), ``level``, ``logger``, ``message``, what a request tells of itself, and ``trace`` of an exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        told = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "told", {}),
+        }
+        if record.exc_info:
+            told["trace"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, message, and the id of a request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and an exception below it."""
+        line = super().format(record)
+        told = getattr(record, "told", None)
+        return f"{line} in {told['milliseconds']:g} ms, {told['request_id']}" if told else line
+
+
+def set_up(format_: Literal["text", "json"], level: str) -> None:
+    """Write everything from ``level`` on to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if format_ == "json" else TextFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("predictkpi", "uvicorn.error"):
+        logging.getLogger(name).setLevel(level.upper())

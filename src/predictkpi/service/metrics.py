@@ -1,0 +1,81 @@
+"""What Prometheus reads at /metrics. With several processes the counts of all of them, kept in files of a folder that ends with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from predictkpi.service.access.keyring import utc_now
+from predictkpi.service.state import Serving
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client knows that several processes count together."""
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The counts of one application."""
+
+    def __init__(self) -> None:
+        at = self._registry = CollectorRegistry()
+        self._requests = Counter("predictkpi_requests", "Requests answered", ["method", "route", "status"], registry=at)
+        self._seconds = Histogram("predictkpi_request_seconds", "Time to answer", ["route"], buckets=BUCKETS, registry=at)
+        self._answers = Counter("predictkpi_answers", "Predictions answered, by rung of the ladder", ["predictor", "rung"], registry=at)
+        self._in_flight = Gauge("predictkpi_requests_in_flight", "Requests being answered", multiprocess_mode="livesum", registry=at)
+
+    def began(self) -> None:
+        """A request has come."""
+        self._in_flight.inc()
+
+    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._in_flight.dec()
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def answered(self, predictor: str, rungs: Iterable[str]) -> None:
+        """Predictions were given, each on its rung."""
+        for rung in rungs:
+            self._answers.labels(predictor, rung).inc()
+
+    def text(self, serving: Serving) -> bytes:
+        """Everything, as Prometheus reads it."""
+        registry = self._registry
+        if FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        served = CollectorRegistry()
+        served.register(_Served(serving))
+        return generate_latest(registry) + generate_latest(served)
+
+
+class _Served(Collector):
+    """What the process that is asked serves."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        view = self._serving.current
+        yield GaugeMetricFamily("predictkpi_ready", "1 while there is data to answer from", value=float(view is not None))
+        yield GaugeMetricFamily(
+            "predictkpi_degraded", "1 while something is amiss; see /health/ready", value=float(bool(self._serving.trouble))
+        )
+        yield GaugeMetricFamily("predictkpi_answers_waiting", "Served answers not logged yet", value=float(self._serving.answers.waiting))
+        yield GaugeMetricFamily(
+            "predictkpi_answers_dropped", "Served answers that were never logged", value=float(self._serving.answers.dropped)
+        )
+        if view is None:
+            return
+        age = view.local(utc_now().tz_localize("UTC").to_pydatetime()) - view.as_of
+        yield GaugeMetricFamily("predictkpi_data_age_seconds", "Time since the end of the data", value=age.total_seconds())
+        champions = GaugeMetricFamily("predictkpi_champion", "1 for each version that is served", labels=["predictor", "version", "kind"])
+        for name, champion in view.champions.items():
+            champions.add_metric([name, champion.ref.version, champion.ref.kind], 1.0)
+        yield champions

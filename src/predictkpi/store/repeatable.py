@@ -1,0 +1,51 @@
+"""Answers kept for repeated requests with the same ``Idempotency-Key``, and requests that are being answered. Instants are UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import sqlalchemy as sa
+
+from predictkpi.store.engine import writing
+from predictkpi.store.schema import REPEATABLE
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What the store holds of a request with that key: ``answer`` is None while it is being answered."""
+
+    body_digest: str
+    answer: bytes | None
+
+
+class Repeatables:
+    """The kept answers of a store; every method raises as those of `Store`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def begin(self, request_key: str, body_digest: str, *, now: pd.Timestamp, lease: pd.Timedelta, keep: pd.Timedelta) -> Repeated | None:
+        """Claim a key; None where that worked, else what holds it.
+
+        Answers older than ``keep`` are forgotten, and so is a claim without an answer after ``lease``: its process died.
+        """
+        held = REPEATABLE.c
+        with writing(self._engine) as connection:
+            is_over = sa.or_(held.asked_at < now - keep, sa.and_(held.answer.is_(None), held.asked_at < now - lease))
+            connection.execute(sa.delete(REPEATABLE).where(is_over))
+            found = connection.execute(sa.select(held.body_digest, held.answer).where(held.request_key == request_key)).first()
+            if found is not None:
+                return Repeated(found.body_digest, found.answer)
+            connection.execute(sa.insert(REPEATABLE).values(request_key=request_key, body_digest=body_digest, asked_at=now))
+            return None
+
+    def finish(self, request_key: str, answer: bytes) -> None:
+        """Keep the answer to a claimed key."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.update(REPEATABLE).where(REPEATABLE.c.request_key == request_key).values(answer=answer))
+
+    def drop(self, request_key: str) -> None:
+        """Give a claim back unanswered, so that the request may be made again."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.delete(REPEATABLE).where(REPEATABLE.c.request_key == request_key, REPEATABLE.c.answer.is_(None)))
