@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -73,12 +74,29 @@ def settings_in(folder, **given) -> Settings:
     return Settings(**(places | given))
 
 
+def copy_of(settings: Settings, folder) -> Settings:
+    """The same company and the same registry, with a store of its own."""
+    own = settings_in(folder, MLFLOW_TRACKING_URI=settings.tracking_uri)
+    there, here = (sqlite3.connect(each.database_url.removeprefix("sqlite:///")) for each in (settings, own))
+    there.backup(here)
+    there.close()
+    here.close()
+    return own
+
+
 def train_all(settings: Settings) -> None:
     """Every predictor, and the replay of open deals, as the command line does."""
     store, registry = open_store(settings), open_registry(settings)
     given = {"as_of": None, "models_dir": settings.models_dir, "now": pd.Timestamp("2026-01-02 03:04:05")}
     train(store, registry, predictors=predictor_names(), **given)
     learn_trust(store, registry, **given)
+
+
+async def ask_in_process(app, path):
+    """Without a server, whose own log would be in the way."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return await client.get(path)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import httpx
 import pytest
+from running_service import ask_in_process
 
 from predictkpi import errors
 from predictkpi.core import columns as c
@@ -126,13 +126,6 @@ def test_request_id__is_the_caller_s_where_it_is_well_formed(served):
     assert served.client.get("/health/live", headers={"X-Request-ID": "trace-0123456789"}).headers["x-request-id"] == "trace-0123456789"
     forged = served.client.get("/health/live", headers={"X-Request-ID": 'x" injected'}).headers["x-request-id"]
     assert len(forged) == 32
-
-
-async def ask_in_process(app, path):
-    """Without a server, whose own log would be in the way."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        return await client.get(path)
 
 
 def test_unexpected_failure__is_a_500_that_tells_nothing_but_its_id(tmp_path, caplog):

@@ -14,7 +14,7 @@ from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.pipelines.open_store import open_registry
 from predictkpi.pipelines.rules import ALERTS, read_rule
 from predictkpi.service import error_handlers, openapi, tracing
-from predictkpi.service.access import Access, AccessMiddleware, allow, check_routes
+from predictkpi.service.access import Access, AccessMiddleware, allow
 from predictkpi.service.access.log import AccessLog
 from predictkpi.service.access.oidc import Oidc
 from predictkpi.service.answer_log import AnswerLog
@@ -64,7 +64,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
 
     # The logs have a door of their own: whoever waits there for a load keeps nobody else waiting.
     store, own_door = Store(settings.database_url), Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
-    app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.redirect_slashes = False
     app.state.assets = Assets()
     app.state.metrics = Metrics()
     app.state.access = _access(settings, store, poll_seconds)
@@ -75,7 +76,6 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         app.include_router(router, dependencies=[allow(permission)] if permission else [])
     app.include_router(sign_in)
     app.include_router(pages)
-    check_routes(app)
     # The last one added is the first to see a request.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(AccessMiddleware)

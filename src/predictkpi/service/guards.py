@@ -42,7 +42,7 @@ class GuardMiddleware:
         timer = asyncio.get_running_loop().call_later(self._seconds, exchange.give_up, self._seconds)
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except ClientDisconnect:
+        except (ClientDisconnect, asyncio.CancelledError):
             if not exchange.is_over:
                 raise
         finally:
@@ -59,6 +59,7 @@ class _Exchange:
         self._has_begun = False
         self._left = max_body_bytes
         self._max_body_bytes = max_body_bytes
+        self._task = asyncio.current_task()
         self._refusal: asyncio.Task[None] | None = None
 
     @property
@@ -83,10 +84,14 @@ class _Exchange:
             await self._send(message)
 
     def give_up(self, seconds: float) -> None:
-        """Answer in place of an application that takes too long; its thread cannot be stopped, and counts until it ends."""
+        """Answer in place of an application that takes too long; a thread of it cannot be stopped, and counts until it ends."""
         if not self._has_begun:
-            error = TooLongError(f"no answer within {seconds:g} seconds", seconds=RETRY_SECONDS)
-            self._refusal = asyncio.get_running_loop().create_task(self.refuse(error))
+            self._refusal = asyncio.get_running_loop().create_task(self._give_up(seconds))
+
+    async def _give_up(self, seconds: float) -> None:
+        await self.refuse(TooLongError(f"no answer within {seconds:g} seconds", seconds=RETRY_SECONDS))
+        if self._task is not None:
+            self._task.cancel()
 
     async def refuse_body(self) -> None:
         """Answer that the body is too large."""

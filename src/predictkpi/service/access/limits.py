@@ -6,6 +6,7 @@ import math
 
 BURST_SECONDS = 10.0
 """Requests of so many seconds may come at once."""
+_ROUNDING = 1e-6
 
 
 class RateLimiter:
@@ -20,7 +21,7 @@ class RateLimiter:
         interval = 60.0 / (per_minute * self._share)
         free_at = max(self._free_at.get(caller_id, now), now)
         ahead = free_at + interval - now - max(BURST_SECONDS, interval)
-        if ahead > 1e-9:
-            return math.ceil(ahead)
+        if ahead > _ROUNDING:
+            return max(1, math.ceil(ahead - _ROUNDING))
         self._free_at[caller_id] = free_at + interval
         return 0

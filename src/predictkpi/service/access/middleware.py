@@ -6,21 +6,23 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictkpi.core.access import Caller
 from predictkpi.errors import PredictKpiError
 from predictkpi.service.access.keyring import Access, TokenUnreadError
+from predictkpi.service.access.permissions import ASKED
 from predictkpi.service.access.sessions import COOKIE
 from predictkpi.service.error_handlers import respond_to
 from predictkpi.service.problems import ForbiddenError, RateLimitedError, UnauthenticatedError
 
 PUBLIC = ("/health/", "/problems/", "/static/", "/sign-in", "/sign-out")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_PAGES = frozenset({b"same-origin", b"none"})
 
 
 class AccessMiddleware:
-    """Plain ASGI: puts the `Caller` into the request's state, or answers 401, 403, 429 or 503.
+    """Plain ASGI: puts the `Caller` into the request's state, or answers 401, 403, 429 or 503; lets no answer out that was not asked for.
 
     Requests for what is public pass as well, with their caller where they name one and None otherwise.
     """
@@ -36,6 +38,9 @@ class AccessMiddleware:
         access: Access = scope["app"].state.access
         is_public = scope["path"].startswith(PUBLIC)
         caller: Caller | None = None
+        if _is_forged(access, scope, is_public=is_public):
+            await _refusal(ForbiddenError("a page of another site must not change anything here"), scope)(scope, receive, send)
+            return
         try:
             caller = await _caller(access, scope)
             wait = access.seconds_to_wait(caller)
@@ -45,25 +50,32 @@ class AccessMiddleware:
             if not is_public:
                 await _refusal(error, scope)(scope, receive, send)
                 return
-        scope["state"]["caller"] = caller
-        await self.app(scope, receive, send)
+        state = scope["state"]
+        state["caller"] = caller
+
+        async def send_if_asked(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400 and ASKED not in state and not is_public:
+                raise RuntimeError(f"{scope['path']} does not say who may use it: give its route dependencies=[allow(...)]")
+            await send(message)
+
+        await self.app(scope, receive, send_if_asked)
 
 
 async def _caller(access: Access, scope: Scope) -> Caller:
-    headers = dict(scope["headers"])
     peer = scope["client"][0] if scope.get("client") else ""
     try:
-        caller = access.caller(headers, peer)
+        return access.caller(dict(scope["headers"]), peer)
     except TokenUnreadError as unread:
-        caller = await run_in_threadpool(unread.read)
-    is_by_browser = COOKIE.encode() in headers.get(b"cookie", b"") or access.is_open
-    if (
-        scope["method"] not in SAFE_METHODS
-        and is_by_browser
-        and headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none")
-    ):
-        raise ForbiddenError("a page of another site must not change anything here")
-    return caller
+        return await run_in_threadpool(unread.read)
+
+
+def _is_forged(access: Access, scope: Scope, *, is_public: bool) -> bool:
+    """Whether a page of another site makes somebody's browser change something here: only a browser says where a request is from."""
+    if scope["method"] in SAFE_METHODS:
+        return False
+    headers = dict(scope["headers"])
+    is_by_browser = is_public or access.is_open or COOKIE.encode() in headers.get(b"cookie", b"")
+    return is_by_browser and headers.get(b"sec-fetch-site", b"same-origin") not in OWN_PAGES
 
 
 def _refusal(error: PredictKpiError, scope: Scope) -> Response:

@@ -1,19 +1,17 @@
-"""What each route asks of a caller. A route without such a dependency keeps the application from starting."""
+"""What each route asks of a caller. The answer of one that asks nothing never leaves: see `AccessMiddleware`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi import Depends, Request
+from starlette.types import Scope
 
 from predictkpi.core.access import Caller, Permission, roles_with
 from predictkpi.service.problems import ForbiddenError, UnauthenticatedError
 
-PUBLIC_PATHS = frozenset({"/health/live", "/health/ready", "/problems/{slug}", "/static/{name}", "/sign-in", "/sign-out"})
-"""Routes that answer anybody: they hold nothing of the company."""
+ASKED = "permission"
+"""Where the request's state holds what its route has asked for."""
 
 
 def caller_of(request: Request) -> Caller:
@@ -35,11 +33,14 @@ class Asks:
 
     async def __call__(self, request: Request) -> None:
         """Raise `ForbiddenError` for a caller who may not."""
-        demand(caller_of(request), self.permission)
+        caller_of(request)
+        demand(request.scope, self.permission)
 
 
-def demand(caller: Caller, permission: Permission | None) -> None:
-    """Raise `ForbiddenError` unless the caller has the permission; None asks nothing."""
+def demand(scope: Scope, permission: Permission | None) -> None:
+    """Raise `ForbiddenError` unless the caller of this request has the permission; None lets whoever has said who they are pass."""
+    scope["state"][ASKED] = permission
+    caller: Caller = scope["state"]["caller"]
     if permission is None or caller.may(permission):
         return
     roles = ", ".join(role.value for role in roles_with(permission))
@@ -51,21 +52,3 @@ def demand(caller: Caller, permission: Permission | None) -> None:
 def allow(permission: Permission | None) -> Any:
     """For ``dependencies=[allow(Permission.NUMBERS)]`` of a route or router."""
     return Depends(Asks(permission))
-
-
-def asked_by(route: APIRoute) -> list[Asks]:
-    """What a route asks of its callers."""
-    return [call for call in _calls(route.dependant) if isinstance(call, Asks)]
-
-
-def check_routes(app: FastAPI) -> None:
-    """Raise `RuntimeError` for a route that anybody could call because nobody has said who may."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.path not in PUBLIC_PATHS and not asked_by(route):
-            raise RuntimeError(f"{route.path} does not say who may use it: give it dependencies=[allow(...)]")
-
-
-def _calls(dependant: Dependant) -> Iterator[Any]:
-    for inner in dependant.dependencies:
-        yield inner.call
-        yield from _calls(inner)

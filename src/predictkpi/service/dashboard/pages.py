@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
@@ -75,6 +75,12 @@ def api_reference(request: Request, assets: AppAssets) -> HTMLResponse:
     """The OpenAPI document as a page, without a script from anywhere."""
     guide = api_guide.guide(request.app.openapi())
     return HTMLResponse(render("docs.html", assets, title="API", guide=guide, problems=list(PROBLEM_TYPES.values())))
+
+
+@router.get("/openapi.json", dependencies=[allow(None)])
+def openapi_document(request: Request) -> JSONResponse:
+    """The description of the API, for machines."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/problems/{slug}")
