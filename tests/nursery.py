@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 
 LOOP = """
 import os, sys
@@ -38,11 +39,14 @@ class Nursery:
         command = [sys.executable, "-W", "ignore", "-c", LOOP.format(imports=imports, work=work)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment)
 
-    def run(self, *words: object, seconds: float | None = None) -> int:
-        """The exit code; killed after ``seconds`` if it is still at work then."""
+    def run(self, *words: object, seconds: float | None = None, until: threading.Event | None = None) -> int:
+        """The exit code; killed after ``seconds`` if it is still at work then, or once ``until`` is set."""
         self._process.stdin.write((" ".join(map(str, words)) + "\n").encode())
         child = int(self._process.stdout.readline())
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
+        if until is not None:
+            assert until.wait(30)
+            os.kill(child, signal.SIGKILL)
+        elif not select.select([self._process.stdout], [], [], seconds)[0]:
             os.kill(child, signal.SIGKILL)
         return int(self._process.stdout.readline())
 

@@ -44,8 +44,9 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = Field(None, description="identity provider whose bearer tokens are taken beside API keys (OpenID Connect)")
     oidc_audience: str | None = Field(None, description="who its tokens must be for: this service's name there")
     oidc_roles_claim: str = Field("roles", description="claim of its tokens that names viewer, manager, crm, scientist or admin")
-    webhook_url: SecretStr | None = Field(None, description="where alarms are sent; kept secret, since some receivers have a token in it")
+    webhook_url: SecretStr | None = Field(None, description="where events are sent; kept secret, since some receivers have a token in it")
     webhook_secret: SecretStr | None = Field(None, description="signs what is sent there: whsec_ and 24 to 64 random bytes in base64")
+    webhook_secret_previous: SecretStr | None = Field(None, description="signs too, while a receiver still knows this secret only")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """As pydantic shows a model, but for the passwords in URLs."""

@@ -60,6 +60,7 @@ def test_models_folder__has_one_file_a_predictor_and_the_rules():
         "alerts",
         "outlook",
         "monitor",
+        "webhooks",
     }
 
 

@@ -70,9 +70,9 @@ class Fake:
 
 
 @contextmanager
-def serving(fake: Fake) -> Iterator[str]:
-    """The URL under which the fake answers as long as the block lasts."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake.handle))
+def serving(fake: Fake, *, port: int = 0) -> Iterator[str]:
+    """The URL under which the fake answers as long as the block lasts; on a port of its own, or on one where it was before."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(fake.handle))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

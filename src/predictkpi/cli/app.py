@@ -27,6 +27,7 @@ from predictkpi.cli import (
     sync,
     targets,
     tune,
+    webhooks,
 )
 
 _debug = False
@@ -57,7 +58,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show the Python
     _debug = debug
 
 
-GETTING_STARTED, DATA, MODELS, ANSWERS = "Get started", "Data and KPIs", "Models", "Predictions"
+GETTING_STARTED, DATA, MODELS, ANSWERS, OTHERS = "Get started", "Data and KPIs", "Models", "Predictions", "Other systems"
 for command, panel in (
     (demo.demo, GETTING_STARTED),
     (serve.serve, GETTING_STARTED),
@@ -92,3 +93,4 @@ for command, panel in (
 ):
     app.command(rich_help_panel=panel)(command)
 app.add_typer(keys.app, name="keys", rich_help_panel=GETTING_STARTED, help="API keys: who may use the service, and who has.")
+app.add_typer(webhooks.app, rich_help_panel=OTHERS)

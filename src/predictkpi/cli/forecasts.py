@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predictkpi.cli.options import Asked, AsOf, Format, FormatOption, Length, instant, whole_numbers
+from predictkpi.cli.webhooks import tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,18 +160,23 @@ def score(
     A challenger (the newest model that was not good enough, or one that waits for a person) predicts too, in the shadow: nothing shows
     what it says, and [bold]predictkpi scoreboard[/bold] compares it with the champion on what came true.
 
+    A webhook is sent `deal.chance_fell` and `target.at_risk` (docs/webhooks.md); nothing with --as-of.
+
     Examples: [bold]predictkpi score[/bold] (nightly, after ingest) · [bold]predictkpi score close_time --no-shadow[/bold]
     """
     from predictkpi.pipelines.open_store import open_registry, open_store
+    from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
 
     for name in predictor or []:
         predictor_class(name)
     settings = read_settings()
+    webhook = open_webhook(settings) if as_of is None else None
     store, registry = open_store(settings), open_registry(settings)
     names = list(dict.fromkeys(predictor)) if predictor else with_champion(registry, predictor_names())
     show_scoring(run_scoring(store, registry, names, instant(as_of, store), with_shadow=with_shadow))
+    tell(webhook, store, registry, settings, lambda notifier: notifier.after_scoring())
 
 
 def with_champion(registry: Registry, names: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predictkpi.cli.options import AsOf, Format, FormatOption, instant
+from predictkpi.cli.webhooks import tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,7 @@ def train(
     """
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.outlook import NEEDS
+    from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
 
@@ -57,11 +59,11 @@ def train(
         predictor_class(name)
     settings = read_settings()
     _say_if_defaults_rule(settings)
-    store = open_store(settings)
-    registry = open_registry(settings)
+    webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
     show_training(run_training(store, registry, names, settings, instant(as_of, store)))
     if set(NEEDS) <= set(names):
         show_replay(run_replay(store, registry, settings, instant(as_of, store)))
+    tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
 
 
 def show_reproduction(run_id: str, settings: Settings) -> None:
@@ -92,10 +94,13 @@ def show_upload(folder: Path, settings: Settings) -> None:
     from predictkpi.cli.render import out
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.registering import upload
+    from predictkpi.pipelines.webhooks import open_webhook
 
-    found = upload(open_store(settings), open_registry(settings), folder, now=pd.Timestamp.now())
+    webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
+    found = upload(store, registry, folder, now=pd.Timestamp.now())
     made = f"version {found.challenger.version} is the challenger; " if found.challenger else ""
     out().print(f"{found.champion.predictor}: {made}version [bold]{found.champion.version}[/] ({found.champion.kind}) serves")
+    tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
 
 
 def _say_if_defaults_rule(settings: Settings) -> None:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from predictkpi.cli.options import AsOf, Format, FormatOption, instant
+from predictkpi.cli.webhooks import NOT_DELIVERED, tell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from predictkpi.delivery import Webhook
     from predictkpi.pipelines.monitor import MonitorReport
-    from predictkpi.settings import Settings
     from predictkpi.store import Store
 
-SOMETHING_IS_WRONG, NOT_DELIVERED = 1, 4
+SOMETHING_IS_WRONG = 1
 SEVERITY_STYLES = {"alarm": "bold red", "warning": "yellow", "note": "default"}
 
 
@@ -24,14 +23,15 @@ def monitor(
     predictor: Annotated[list[str] | None, typer.Argument(help="revenue, clv, close_time. Default: all of them.")] = None,
     as_of: AsOf = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is well, and what could not be judged.")] = False,
-    quiet: Annotated[bool, typer.Option("--no-webhook", help="Send nothing, whatever is found.")] = False,
+    quiet: Annotated[bool, typer.Option("--no-webhook", help="Tell nobody, whatever is found.")] = False,
     format_: FormatOption = Format.TABLE,
 ) -> None:
     """Watch sources and champions: missing rows, changed fields, inputs, predictions and errors; old champions.
 
-    Limits fit each company's own past (models/monitor.yaml). If something is wrong and a webhook is set, it is sent `monitor.alarm`.
+    Limits fit each company's own past (models/monitor.yaml). A webhook is sent `monitor.alarm` if something is wrong, `data.stale` for each
+    table without new rows, and `kpi.alert`; each once, and nothing with --as-of.
 
-    Exit code 0: all is well. 1: something is wrong, or could not be looked at. 4: something is wrong, and the webhook did not take it.
+    Exit code 0: all is well. 1: something is wrong, or could not be looked at. 4: something is wrong, and the webhook has not taken it yet.
 
     Examples: [bold]predictkpi monitor[/bold] · [bold]predictkpi monitor close_time --all[/bold] · [bold]predictkpi monitor --format
     json[/bold]
@@ -39,15 +39,17 @@ def monitor(
     from predictkpi.cli.render import progress
     from predictkpi.pipelines.monitor import monitor as run
     from predictkpi.pipelines.open_store import open_filled_store, open_registry
+    from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
+    from predictkpi.store import Delivery
 
     names = list(dict.fromkeys(predictor or predictor_names()))
     for name in names:
         predictor_class(name)
     settings = read_settings()
-    webhook = None if quiet else webhook_of(settings)
-    store = open_filled_store(settings)
+    webhook = None if quiet or as_of is not None else open_webhook(settings)
+    store, registry = open_filled_store(settings), open_registry(settings)
     day = instant(as_of, store)
     with progress() as display:
         task = display.add_task("monitor", total=None, step="")
@@ -56,12 +58,13 @@ def monitor(
             display.update(task, step=step, completed=done, total=total)
 
         now = local_now(store) if day is None else day
-        found = run(store, open_registry(settings), predictors=names, as_of=day, now=now, models_dir=settings.models_dir, on_progress=show)
+        found = run(store, registry, predictors=names, as_of=day, now=now, models_dir=settings.models_dir, on_progress=show)
     _show(found, everything, format_)
-    if not found.wrong:
-        return
-    is_told = webhook is None or tell(found, webhook)
-    raise typer.Exit(SOMETHING_IS_WRONG if is_told else NOT_DELIVERED)
+    is_told = tell(webhook, store, registry, settings, lambda notifier: notifier.after_monitor(found))
+    if found.wrong:
+        alarm = store.outbox.messages(ids=[found.message(now).id])  # none where nobody is to be told of it
+        is_told = is_told and bool((alarm["state"] == Delivery.DELIVERED).all())
+        raise typer.Exit(SOMETHING_IS_WRONG if is_told else NOT_DELIVERED)
 
 
 def local_now(store: Store) -> pd.Timestamp:
@@ -70,34 +73,6 @@ def local_now(store: Store) -> pd.Timestamp:
 
     company = store.company
     return pd.Timestamp.now(company.time_zone if company else "UTC").tz_localize(None)
-
-
-def webhook_of(settings: Settings) -> Webhook | None:
-    """Whom to tell, None for nobody; `SettingsError` for one that could not be told, before there is anything to tell."""
-    from predictkpi.delivery import Webhook
-    from predictkpi.errors import SettingsError
-
-    if settings.webhook_url is None:
-        return None
-    if settings.webhook_secret is None:
-        raise SettingsError("webhook_url is set and webhook_secret is not: a receiver could not tell our alarms from anybody's")
-    return Webhook(settings.webhook_url.get_secret_value(), settings.webhook_secret.get_secret_value())
-
-
-def tell(found: MonitorReport, webhook: Webhook) -> bool:
-    """Send the alarm; False where the webhook did not take it."""
-    import pandas as pd
-
-    from predictkpi.cli.render import remarks
-    from predictkpi.errors import DeliveryError
-
-    try:
-        receipt = webhook.send(found.message(pd.Timestamp.now("UTC").tz_localize(None)))
-    except DeliveryError as error:
-        remarks().print(f"the alarm could not be delivered: {error}", style="red", markup=False)
-        return False
-    remarks().print(f"the webhook at {webhook.host} has taken the alarm {receipt.message_id}", markup=False)
-    return True
 
 
 def _show(found: MonitorReport, everything: bool, format_: Format) -> None:

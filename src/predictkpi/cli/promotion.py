@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from predictkpi.cli.options import Format, FormatOption
+from predictkpi.cli.webhooks import tell
 
 _Predictor = Annotated[str, typer.Argument(help="revenue, clv or close_time.")]
 
@@ -24,11 +25,14 @@ def promote(
     from predictkpi.cli.render import out
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.promote import promote as move
+    from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.settings import read_settings
 
     settings = read_settings()
-    found = move(open_store(settings), open_registry(settings), predictor, version, now=pd.Timestamp.now())
+    webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
+    found = move(store, registry, predictor, version, now=pd.Timestamp.now())
     out().print(f"{predictor}: version [bold]{found.version}[/] ({found.kind}) is the champion now")
+    tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
 
 
 def rollback(predictor: _Predictor) -> None:
@@ -41,11 +45,14 @@ def rollback(predictor: _Predictor) -> None:
     from predictkpi.cli.render import out
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.promote import rollback as back
+    from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.settings import read_settings
 
     settings = read_settings()
-    found = back(open_store(settings), open_registry(settings), predictor, now=pd.Timestamp.now())
+    webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
+    found = back(store, registry, predictor, now=pd.Timestamp.now())
     out().print(f"{predictor}: back to version [bold]{found.version}[/] ({found.kind})")
+    tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
 
 
 def audit(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from predictkpi.cli.webhooks import tell
+
 if TYPE_CHECKING:
     from predictkpi.pipelines.retrain import Decision
 
@@ -37,6 +39,7 @@ def retrain(
     from predictkpi.pipelines.open_store import open_filled_store, open_registry
     from predictkpi.pipelines.outlook import NEEDS
     from predictkpi.pipelines.retrain import retrain as run
+    from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.predictors import predictor_class, predictor_names
     from predictkpi.settings import read_settings
 
@@ -44,6 +47,7 @@ def retrain(
     for name in names:
         predictor_class(name)
     settings = read_settings()
+    webhook = open_webhook(settings)
     store, registry = open_filled_store(settings), open_registry(settings)
 
     def say(decision: Decision) -> None:
@@ -74,3 +78,4 @@ def retrain(
         show_training(list(found.trained))
     if set(NEEDS) <= {report.predictor for report in found.trained}:
         show_replay(run_replay(store, registry, settings, None))
+    tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())

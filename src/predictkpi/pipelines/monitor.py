@@ -20,6 +20,7 @@ from predictkpi.pipelines.watch_drift import INPUTS, Cohorts, drift
 from predictkpi.pipelines.watch_errors import judge_error, since_training
 from predictkpi.pipelines.watch_fields import FIELDS, watch_fields
 from predictkpi.pipelines.watch_sources import FRESHNESS, VOLUME, watch_sources
+from predictkpi.pipelines.webhooks import MONITOR_ALARM
 from predictkpi.predictors import predictor_class
 from predictkpi.registry import CHAMPION, Registry
 from predictkpi.snapshot import Snapshot
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AGE = "champion"
-ALARM = "monitor.alarm"
 OF_TABLES = (FRESHNESS, VOLUME, FIELDS)
 Progress = Callable[[str, int, int], None]
 
@@ -58,7 +58,7 @@ class MonitorReport:
         data = {"company": self.company, "as_of": self.as_of.isoformat(), "findings": [finding.as_dict() for finding in self.wrong]}
         # The age of a table grows by the hour; the data that the alarm speaks of stay.
         identity = {"company": self.company, "as_of": self.as_of.isoformat(), "wrong": [[one.check, one.subject] for one in self.wrong]}
-        return Message.about(ALARM, data, timestamp=now, identity=identity)
+        return Message.about(MONITOR_ALARM, data, timestamp=now, identity=identity)
 
 
 def monitor(

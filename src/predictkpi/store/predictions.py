@@ -46,17 +46,14 @@ def read_predictions(
     return pd.concat(found, ignore_index=True)
 
 
-def scored_version(connection: sa.Connection, predictor: str, *, until: pd.Timestamp) -> str | None:
-    """See `Store.scored_version`."""
+def newest_scoring(connection: sa.Connection, predictor: str, *, until: pd.Timestamp | None) -> tuple[str, pd.Timestamp] | None:
+    """See `Store.newest_scoring`."""
     held = SCORINGS.c
-    statement = (
-        sa.select(held[c.MODEL_VERSION])
-        .where(held[c.PREDICTOR] == predictor, held[c.ROLE] == Role.CHAMPION.value, held[c.AS_OF] <= until)
-        .order_by(held[c.AS_OF].desc(), held["scoring_id"].desc())
-        .limit(1)
-    )
-    found = connection.execute(statement).scalar()
-    return None if found is None else str(found)
+    statement = sa.select(held[c.MODEL_VERSION], held[c.AS_OF]).where(held[c.PREDICTOR] == predictor, held[c.ROLE] == Role.CHAMPION.value)
+    if until is not None:
+        statement = statement.where(held[c.AS_OF] <= until)
+    found = connection.execute(statement.order_by(held[c.AS_OF].desc(), held["scoring_id"].desc()).limit(1)).first()
+    return None if found is None else (str(found[0]), found[1])
 
 
 def predicted_days(connection: sa.Connection, predictor: str) -> pd.DataFrame:

@@ -242,3 +242,21 @@ REPEATABLE = sa.Table(
     sa.Column("asked_at", Instant(), nullable=False),
     sa.Column("answer", sa.LargeBinary),
 )
+
+OUTBOX = sa.Table(
+    "outbox",
+    METADATA,
+    sa.Column("outbox_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("queued_at", Instant(), nullable=False),
+    sa.Column("due_at", Instant(), nullable=False),
+    sa.Column("claimed_until", Instant()),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("ended_at", Instant()),
+    sa.UniqueConstraint("message_id"),
+    sa.Index(None, "state", "due_at"),
+)

@@ -26,12 +26,13 @@ from predictkpi.store.keys import Keys
 from predictkpi.store.loading import Counts, Load, open_load, read_company
 from predictkpi.store.lock import holding
 from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
+from predictkpi.store.outbox import Outbox
 from predictkpi.store.predictions import (
     log_answers,
+    newest_scoring,
     predicted_days,
     read_answers,
     read_predictions,
-    scored_version,
     write_predictions,
 )
 from predictkpi.store.rejects import count_rejects, read_rejects
@@ -57,6 +58,7 @@ class Store:
         self.keys = Keys(self._engine)
         self.accesses = Accesses(self._engine)
         self.repeatables = Repeatables(self._engine)
+        self.outbox = Outbox(self._engine)
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
@@ -225,8 +227,13 @@ class Store:
 
     def scored_version(self, predictor: str, *, until: pd.Timestamp) -> str | None:
         """Version that wrote the newest predictions as champion with ``as_of <= until``; None where nothing was scored by then."""
+        found = self.newest_scoring(predictor, until=until)
+        return None if found is None else found[0]
+
+    def newest_scoring(self, predictor: str, *, until: pd.Timestamp | None = None) -> tuple[str, pd.Timestamp] | None:
+        """Version and as_of of the newest predictions as champion, with ``as_of <= until`` where given; None where nothing was scored."""
         with reading(self._engine) as connection:
-            return scored_version(connection, predictor, until=until)
+            return newest_scoring(connection, predictor, until=until)
 
     def predicted_days(self, predictor: str) -> pd.DataFrame:
         """What was predicted, batches and served answers: ``model_version, role, as_of``, each once."""

@@ -42,6 +42,7 @@ COMMANDS = [
     "changes",
     "reasons",
     "score",
+    "webhooks",
 ]
 
 MAPPING = """\

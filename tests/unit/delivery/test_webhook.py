@@ -1,4 +1,4 @@
-"""The webhook against a real server: what is sent, when it is tried again, and what is said when it cannot be delivered."""
+"""The webhook against a real server: what is sent, how an answer is judged, and what is never shown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from fakes.serving import CUT, Answer, Fake, serving
-from predictkpi.delivery import Message, Webhook, new_secret, sign, verify
-from predictkpi.errors import DeliveryError, SettingsError
+from predictkpi.delivery import Message, Verdict, Webhook, delay_after, new_secret, sign, verify
+from predictkpi.delivery.schedule import DELAYS
+from predictkpi.errors import SettingsError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = 1_700_000_000.0
@@ -19,7 +20,7 @@ MESSAGE = Message.about("monitor.alarm", {"findings": [{"check": "drift", "figur
 
 class Receiver(Fake):
     def answer(self, request):
-        return Answer(204, "")
+        return Answer(200, "thank you")
 
 
 @pytest.fixture
@@ -30,10 +31,8 @@ def receiver():
         yield receiver
 
 
-def send(receiver, **options):
-    waits = []
-    webhook = Webhook(receiver.url, SECRET, **{"wait": waits.append, "clock": lambda: NOW, "attempts": 4} | options)
-    return webhook.send(MESSAGE), waits
+def send(url, **options):
+    return Webhook(url, SECRET, **{"clock": lambda: NOW} | options).attempt(MESSAGE.id, MESSAGE.body())
 
 
 def test_sign__gives_the_signature_of_the_specification():
@@ -43,10 +42,10 @@ def test_sign__gives_the_signature_of_the_specification():
     )
 
 
-def test_send__is_signed_and_says_what_happened(receiver):
-    receipt, waits = send(receiver)
+def test_attempt__is_signed_and_says_what_happened(receiver):
+    answer = send(receiver.url)
     (request,) = receiver.requests
-    assert (receipt.message_id, receipt.attempts, waits) == (MESSAGE.id, 1, [])
+    assert (answer.verdict, answer.wait) == (Verdict.TAKEN, None)
     assert verify(SECRET, request.headers, request.body, now=NOW)
     assert request.headers["webhook-id"] == MESSAGE.id
     assert json.loads(request.body) == {
@@ -57,7 +56,7 @@ def test_send__is_signed_and_says_what_happened(receiver):
 
 
 def test_verify__finds_another_secret_a_changed_body_and_an_old_message(receiver):
-    send(receiver)
+    send(receiver.url)
     (request,) = receiver.requests
     assert not verify(new_secret(), request.headers, request.body, now=NOW)
     assert not verify(SECRET, request.headers, request.body + b" ", now=NOW)
@@ -65,72 +64,67 @@ def test_verify__finds_another_secret_a_changed_body_and_an_old_message(receiver
     assert not verify(SECRET, {}, request.body, now=NOW)
 
 
+def test_attempt__while_a_secret_is_changed_both_sign(receiver):
+    former = new_secret()
+    send(receiver.url, previous=former)
+    (request,) = receiver.requests
+    assert len(request.headers["webhook-signature"].split(" ")) == 2
+    for secret in (SECRET, former):
+        assert verify(secret, request.headers, request.body, now=NOW)
+    assert not verify(new_secret(), request.headers, request.body, now=NOW)
+
+
 @pytest.mark.parametrize(
-    ("trouble", "low", "high"),
+    ("status", "headers", "verdict", "wait"),
     [
-        (Answer(429, "slow down", {"Retry-After": "12"}), 12, 12),
-        (Answer(500, "oops"), 0.5, 1),
-        (Answer(503, "busy", {"Retry-After": "soon"}), 0.5, 1),
-        (CUT, 0.5, 1),
+        (204, {}, Verdict.TAKEN, None),
+        (429, {"Retry-After": "12"}, Verdict.AGAIN, 12.0),
+        (503, {"Retry-After": "soon"}, Verdict.AGAIN, None),
+        (500, {}, Verdict.AGAIN, None),
+        (599, {}, Verdict.AGAIN, None),
+        (408, {}, Verdict.AGAIN, None),
+        (400, {}, Verdict.REFUSED, None),
+        (404, {}, Verdict.REFUSED, None),
+        (302, {"Location": "/elsewhere"}, Verdict.REFUSED, None),
+        (410, {}, Verdict.GONE, None),
     ],
 )
-def test_send__tries_again_with_the_same_id(receiver, trouble, low, high):
-    receiver.answer = lambda request: Answer(200, "thank you")  # a body that can be cut
-    receiver.trouble("/hook", trouble)
-    receipt, waits = send(receiver)
-    assert receipt.attempts == 2
-    assert low <= waits[0] <= high
-    assert [request.headers["webhook-id"] for request in receiver.requests] == [MESSAGE.id] * 2
-    assert all(verify(SECRET, request.headers, request.body, now=NOW) for request in receiver.requests)
-
-
-def test_send__signs_each_attempt_with_its_own_time(receiver):
-    receiver.trouble("/hook", Answer(500, "oops"))
-    ticks = iter([NOW, NOW + 400])
-    send(receiver, clock=lambda: next(ticks))
-    first, second = receiver.requests
-    assert int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"]) == 400
-    assert verify(SECRET, second.headers, second.body, now=NOW + 400)
-
-
-def test_send__waits_twice_as_long_each_time_and_gives_up(receiver):
-    receiver.trouble("/hook", Answer(502, "no"), times=4)
-    waits = []
-    with pytest.raises(
-        DeliveryError, match=r"127\.0\.0\.1: it answered 502 .* 4 times in a row; monitor\.alarm was not delivered"
-    ) as caught:
-        Webhook(receiver.url, SECRET, attempts=4, wait=waits.append).send(MESSAGE)
-    assert all(0.5 <= wait / 2**number <= 1 for number, wait in enumerate(waits))
-    assert len(waits) == 3
-    assert "t0ken" not in str(caught.value)
-
-
-@pytest.mark.parametrize("answer", [Answer(400, "no"), Answer(410, "gone"), Answer(302, "there", {"Location": "/elsewhere"})])
-def test_send__what_cannot_become_better_is_not_tried_again(receiver, answer):
-    receiver.trouble("/hook", answer)
-    with pytest.raises(DeliveryError, match=f"refused the message: it answered {answer.status}"):
-        send(receiver)
+def test_attempt__answers_are_judged_and_redirects_not_followed(receiver, status, headers, verdict, wait):
+    receiver.trouble("/hook", Answer(status, "", headers))
+    answer = send(receiver.url)
+    assert (answer.verdict, answer.wait) == (verdict, wait)
+    assert str(status) in answer.reason
     assert len(receiver.requests) == 1
 
 
-def test_send__does_not_wait_longer_than_agreed(receiver):
-    receiver.trouble("/hook", Answer(429, "tomorrow", {"Retry-After": "86400"}))
-    with pytest.raises(DeliveryError, match="asks to wait 86400 seconds"):
-        send(receiver)
+def test_attempt__a_body_that_breaks_off_after_the_status_does_not_matter(receiver):
+    receiver.trouble("/hook", CUT)
+    assert send(receiver.url).verdict is Verdict.TAKEN
 
 
-def test_send__a_receiver_that_does_not_answer_is_a_timeout():
-    waits = []
+def test_attempt__a_receiver_that_does_not_answer_is_a_timeout():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        webhook = Webhook(f"http://127.0.0.1:{silent.getsockname()[1]}/", SECRET, timeout=0.05, attempts=2, wait=waits.append)
-        with pytest.raises(DeliveryError, match="ReadTimeout"):
-            webhook.send(MESSAGE)
-    assert len(waits) == 1
+        answer = send(f"http://127.0.0.1:{silent.getsockname()[1]}/t0ken", timeout=0.05)
+    assert (answer.verdict, answer.reason) == (Verdict.AGAIN, "the connection failed (ReadTimeout)")
 
 
-def test_send__nobody_there():
-    with pytest.raises(DeliveryError, match=r"the connection failed \(ConnectionError\), 2 times"):
-        Webhook("http://127.0.0.1:9/", SECRET, attempts=2, wait=lambda seconds: None).send(MESSAGE)
+def test_attempt__nobody_there():
+    answer = send("http://127.0.0.1:9/t0ken")
+    assert (answer.verdict, answer.reason) == (Verdict.AGAIN, "the connection failed (ConnectionError)")
+
+
+def test_delay__grows_over_three_days_with_jitter_and_ends():
+    for attempt, least in enumerate(DELAYS, start=1):
+        assert least <= delay_after(attempt, asked=None) <= 1.2 * least
+    assert len({delay_after(1, asked=None) for _ in range(10)}) > 1
+    assert sum(DELAYS) > 3 * 86_400
+    assert delay_after(len(DELAYS) + 1, asked=3.0) is None
+
+
+def test_delay__is_never_shorter_than_asked_nor_longer_than_a_day_for_that():
+    assert delay_after(1, asked=1234.0) == 1234.0
+    assert delay_after(2, asked=1.0) >= DELAYS[1]
+    assert delay_after(1, asked=1e9) == 86_400
 
 
 def test_message__same_data_same_id():
@@ -142,9 +136,10 @@ def test_message__same_data_same_id():
 
 @pytest.mark.parametrize("secret", ["hunter2", "whsec_c2hvcnQ=", "whsec_!", ""])
 def test_webhook__refuses_a_weak_secret_without_showing_it(secret):
-    with pytest.raises(SettingsError, match="no webhook secret") as caught:
-        Webhook("https://example.com/", secret)
-    assert not secret or secret not in str(caught.value)
+    for secrets in ((secret,), (SECRET, secret)):
+        with pytest.raises(SettingsError, match="no webhook secret") as caught:
+            Webhook("https://example.com/", *secrets)
+        assert not secret or secret not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["example.com/hook", "ftp://example.com", "https://"])
@@ -154,6 +149,6 @@ def test_webhook__refuses_an_address_that_is_none(url):
 
 
 def test_webhook__shows_no_secret():
-    shown = repr(Webhook("https://example.com/t0ken", SECRET))
-    assert SECRET not in shown
-    assert "t0ken" not in shown
+    former = new_secret()
+    shown = repr(Webhook("https://example.com/t0ken", SECRET, former))
+    assert not any(secret in shown for secret in (SECRET, former, "t0ken"))

@@ -15,14 +15,15 @@ from predictkpi.core.types import Company
 from predictkpi.delivery import verify
 from predictkpi.errors import ArtifactError, RegistryError
 from predictkpi.pipelines.findings import MonitorRule, Severity
-from predictkpi.pipelines.monitor import AGE, ALARM, monitor
+from predictkpi.pipelines.monitor import AGE, monitor
 from predictkpi.pipelines.train import train
 from predictkpi.pipelines.watch_drift import INPUTS, PREDICTIONS, Cohorts, drift, past_pairs
 from predictkpi.pipelines.watch_errors import ERROR
 from predictkpi.pipelines.watch_sources import FRESHNESS, VOLUME
+from predictkpi.pipelines.webhooks import DATA_STALE, MONITOR_ALARM
 from predictkpi.predictors import predictor_class
 from predictkpi.snapshot import MemoryFacts, Snapshot
-from predictkpi.store import Store
+from predictkpi.store import Delivery, Store
 from toy import company as toys
 
 NOW = pd.Timestamp("2023-12-12 08:00")
@@ -133,7 +134,7 @@ def test_monitor__as_of_a_day_before_the_training_compares_nothing(watch):
 def test_message__is_the_same_for_the_same_alarm_on_the_same_data(watch):
     first, later = (watch(now=NOW + days * DAY)[0] for days in (400, 402))
     told = first.message(NOW)
-    assert told.type == ALARM
+    assert told.type == MONITOR_ALARM
     assert told.data["findings"][0]["reason"] == first.wrong[0].reason
     assert later.message(NOW + 2 * DAY).id == told.id
     assert watch(now=NOW + 100 * DAY)[0].message(NOW).id != told.id
@@ -171,33 +172,45 @@ def test_command__all_well_is_exit_code_0(cli):
     assert {"check", "subject", "severity", "reason", "way_out", "figures", "threshold"} == set(told["findings"][0])
 
 
-def test_command__something_wrong_is_exit_code_1_and_the_webhook_is_told(cli, monkeypatch):
+def test_command__something_wrong_is_exit_code_1_and_the_webhook_is_told_once(cli, monkeypatch):
     receiver = Receiver()
     with serving(receiver) as url:
         monkeypatch.setenv("PREDICTKPI_WEBHOOK_URL", f"{url}/t0ken")
         monkeypatch.setenv("PREDICTKPI_WEBHOOK_SECRET", SECRET)
-        code, out, err = cli("--format", "json")
-        again, _, _ = cli("--format", "csv")
         assert cli("--no-webhook")[0] == 1
-    first, second = receiver.requests
-    assert (code, again) == (1, 1)
+        assert not receiver.requests
+        code, out, err = cli("--format", "json")
+        told = len(receiver.requests)
+        again, _, _ = cli("--format", "csv")
+    assert (code, again, len(receiver.requests)) == (1, 1, told)
     assert json.loads(out)["findings"][0]["check"] == FRESHNESS
-    assert "has taken the alarm msg_" in err
+    assert f"127.0.0.1: {told} delivered" in err
     assert "t0ken" not in err
-    assert first.json["type"] == ALARM
-    assert verify(SECRET, first.headers, first.body, now=int(first.headers["webhook-timestamp"]))
-    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    bodies = {request.json["type"]: request.json["data"] for request in receiver.requests}
+    assert bodies[MONITOR_ALARM]["findings"][0]["check"] == FRESHNESS
+    assert (bodies[DATA_STALE]["table"], bodies[DATA_STALE]["company"]) == ("orders", "Toys")
+    for request in receiver.requests:
+        assert verify(SECRET, request.headers, request.body, now=int(request.headers["webhook-timestamp"]))
 
 
-def test_command__an_alarm_that_could_not_be_delivered_is_exit_code_4(cli, monkeypatch):
+def test_command__an_alarm_that_was_not_taken_is_exit_code_4_and_stays_in_the_outbox(cli, books, monkeypatch):
+    folder, _, _ = books
+    monkeypatch.setenv("PREDICTKPI_DATABASE_URL", f"sqlite:///{folder}/facts_of_4.db")
+    other = Store(f"sqlite:///{folder}/facts_of_4.db")
+    other.migrate()
+    other.load({"orders": toys.orders()}, company=Company(name="Toys"), now=NOW)
     receiver = Receiver()
-    receiver.trouble("/hook", Answer(403, "no"))
+    receiver.trouble("/hook", Answer(403, "no"), times=10)
     with serving(receiver) as url:
         monkeypatch.setenv("PREDICTKPI_WEBHOOK_URL", f"{url}/hook")
         monkeypatch.setenv("PREDICTKPI_WEBHOOK_SECRET", SECRET)
         code, _, err = cli()
     assert code == 4
-    assert "the alarm could not be delivered: the webhook at 127.0.0.1 refused the message: it answered 403" in err
+    assert "dead (predictkpi webhooks dead)" in err
+    found = other.outbox.messages(Delivery.DEAD)
+    assert MONITOR_ALARM in set(found["type"])
+    assert found["answer"].str.startswith("it answered 403").all()
+    other.close()
 
 
 def test_command__a_webhook_without_a_secret_is_an_error(cli, monkeypatch):
