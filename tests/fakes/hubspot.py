@@ -2,11 +2,13 @@
 
 Kept to the documentation: lists page by ``paging.next.after``; a search filters and sorts, pages by offset and refuses to go beyond its
 limit of results; a batch read takes at most 50 records with their history, which comes newest first; an expired token is a 401 of category
-EXPIRED_AUTHENTICATION, too many requests a 429 of category RATE_LIMITS; archived records are listed with ``archived=true`` only.
+EXPIRED_AUTHENTICATION, too many requests a 429 of category RATE_LIMITS; archived records are listed with ``archived=true`` only. A batch
+of which some records are not there is a 207 with ``errors``; a value or property that is not valid refuses the whole batch with a 400.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pandas as pd
@@ -58,6 +60,9 @@ class HubSpot(Fake):
         self.search_limit = search_limit
         self.records: dict[str, dict[str, dict[str, Any]]] = {"companies": {}, "deals": {}}
         self.company_of: dict[str, list[tuple[str, int]]] = {}
+        self.own_fields: set[str] = set()
+        self.invalid: dict[str, str] = {}
+        """Ids whose update is refused as not valid, with the message."""
 
     def put(self, kind: str, id_: str, at: str, **properties: str) -> None:
         record = self.records[kind].setdefault(id_, {"created": stamp(at), "archived": False, "history": {}})
@@ -86,6 +91,8 @@ class HubSpot(Fake):
                 return self._search(parts[3], request.json)
             if how == "batch/read":
                 return self._batch(parts[3], request.json)
+            if how == "batch/update":
+                return self._update(parts[3], request.json)
         return Answer(404, {"status": "error", "message": f"no such resource: {request.path}"})
 
     def _list(self, kind: str, request: Request) -> Answer:
@@ -123,14 +130,42 @@ class HubSpot(Fake):
         ids = [one["id"] for one in asked["inputs"]]
         if len(ids) > (50 if asked.get("propertiesWithHistory") else 100):
             return Answer(400, {"status": "error", "message": "too many inputs", "category": "VALIDATION_ERROR"})
-        there = [id_ for id_ in reversed(ids) if id_ in self.records[kind]]  # in an order of its own
+        there = [id_ for id_ in reversed(ids) if id_ in self.records[kind] and not self.records[kind][id_]["archived"]]  # in its own order
         shown = [self._shown(kind, id_, asked["properties"], asked.get("propertiesWithHistory", [])) for id_ in there]
-        return Answer(200, {"status": "COMPLETE", "results": shown})
+        return self._multi_status(ids, shown)
+
+    def _multi_status(self, ids: list[str], shown: list[dict[str, Any]]) -> Answer:
+        missing = sorted(set(ids) - {one["id"] for one in shown})
+        answer: dict[str, Any] = {"status": "COMPLETE", "results": shown}
+        if not missing:
+            return Answer(200, answer)
+        error = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "Could not get some objects", "context": {"ids": missing}}
+        return Answer(207, answer | {"numErrors": 1, "errors": [error]})
+
+    def _update(self, kind: str, asked: dict[str, Any]) -> Answer:
+        inputs = asked["inputs"]
+        assert len(inputs) <= 100
+        for one in inputs:
+            assert all(isinstance(value, str) for value in one["properties"].values())
+            unknown = sorted(set(one["properties"]) - self.own_fields)
+            if unknown:
+                return self._not_valid(f'Property "{unknown[0]}" does not exist', "PROPERTY_DOESNT_EXIST", unknown[0])
+            if one["id"] in self.invalid:
+                return self._not_valid(self.invalid[one["id"]], "INVALID_OPTION", "a")
+        there = [one for one in inputs if one["id"] in self.records[kind] and not self.records[kind][one["id"]]["archived"]]
+        for one in there:
+            self.put(kind, one["id"], self.records[kind][one["id"]]["modified"], **one["properties"])
+        return self._multi_status([one["id"] for one in inputs], [self._shown(kind, one["id"], [], []) for one in there])
+
+    def _not_valid(self, message: str, error: str, name: str) -> Answer:
+        detail = json.dumps([{"isValid": False, "message": message, "error": error, "name": name}])
+        return Answer(400, {"status": "error", "message": f"Property values were not valid: {detail}", "category": "VALIDATION_ERROR"})
 
     def _shown(self, kind: str, id_: str, properties: list[str], past: list[str]) -> dict[str, Any]:
         record = self.records[kind][id_]
         now = {name: versions[0]["value"] for name, versions in record["history"].items()}
         now |= {"hs_object_id": id_, "createdate": record["created"], "hs_lastmodifieddate": record["modified"]}
+        now["hs_is_closed"] = "true" if now.get("dealstage") in ("s3", "s4") else "false"
         shown = {
             "id": id_,
             "properties": {name: now.get(name) for name in properties},

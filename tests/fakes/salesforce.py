@@ -1,12 +1,13 @@
 """A Salesforce org as its REST API and Bulk API 2.0 show it: written from developer.salesforce.com (Query, QueryAll, Query Jobs, OAuth,
-OpportunityHistory, OpportunityFieldHistory).
+OpportunityHistory, OpportunityFieldHistory, sObject Collections).
 
 Kept to the documentation: a query answers a first page with ``totalSize``, ``done`` and ``nextRecordsUrl``; queryAll includes deleted
 records; a query job goes from UploadComplete over InProgress to JobComplete, its result is CSV by ``Sforce-Locator`` in no order, and it
 refuses ORDER BY; a session that has expired is a 401 with errorCode INVALID_SESSION_ID. A change of an opportunity's stage, amount or
 close date makes a row of OpportunityHistory, as its creation does; a change of a tracked field one of OpportunityFieldHistory, two if it
-refers to a record (by id and by name), precise to the second, and without SystemModstamp. simple-salesforce always speaks https, so
-`ToLoopback` takes its requests to this server.
+refers to a record (by id and by name), precise to the second, and without SystemModstamp. sObject Collections answer about each record in
+the order of the question: null for one that is not there, a SaveResult for each of at most 200 that were to be updated. simple-salesforce
+always speaks https, so `ToLoopback` takes its requests to this server.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ class SalesforceOrg(Fake):
         self.records: dict[str, dict[str, dict[str, Any]]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self._cursors: dict[str, list[dict[str, Any]]] = {}
+        self.own_fields: set[str] = set()
+        self.invalid: dict[str, str] = {}
+        """Ids whose update a validation rule refuses, with its message."""
 
     @property
     def token(self) -> str:
@@ -124,6 +128,10 @@ class SalesforceOrg(Fake):
             return Answer(200, self._next(request.path.rsplit("/", 1)[1]))
         if request.path == f"{VERSION}/jobs/query" and request.method == "POST":
             return self._job(request.json)
+        if request.path == f"{VERSION}/composite/sobjects" and request.method == "PATCH":
+            return self._update(request.json)
+        if request.path.startswith(f"{VERSION}/composite/sobjects/") and request.method == "POST":
+            return self._retrieve(request.path.rsplit("/", 1)[1], request.json)
         if request.path.startswith(f"{VERSION}/jobs/query/"):
             return self._job_state(request)
         return Answer(404, [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}])
@@ -163,6 +171,40 @@ class SalesforceOrg(Fake):
             {"attributes": {"type": "record"}} | {f.split(".")[0]: one.get(f.split(".")[0]) for f in fields} for one in found
         ]
         return Answer(200, self._next(f"{cursor}-0"))
+
+    def _retrieve(self, kind: str, asked: dict[str, Any]) -> Answer:
+        assert asked["fields"] == ["Id", "IsClosed"]
+        found = [self.records.get(kind, {}).get(id_) for id_ in asked["ids"]]
+        closed = ("Closed Won", "Closed Lost")
+        return Answer(
+            200,
+            [None if one is None or one["IsDeleted"] else {"Id": one["Id"], "IsClosed": one.get("StageName") in closed} for one in found],
+        )
+
+    def _update(self, asked: dict[str, Any]) -> Answer:
+        records = asked["records"]
+        assert len(records) <= 200
+        assert asked["allOrNone"] is False
+        for record in records:
+            unknown = set(record) - {"attributes", "id"} - self.own_fields
+            if unknown:
+                message = f"No such column '{min(unknown)}' on sobject of type {record['attributes']['type']}"
+                return Answer(400, [{"message": message, "errorCode": "INVALID_FIELD"}])
+        return Answer(200, [self._saved(record) for record in records])
+
+    def _saved(self, record: dict[str, Any]) -> dict[str, Any]:
+        held = self.records.get(record["attributes"]["type"], {}).get(record["id"])
+        error = None
+        if held is None:
+            error = ("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        elif held["IsDeleted"]:
+            error = ("ENTITY_IS_DELETED", "entity is deleted")
+        elif record["id"] in self.invalid:
+            error = ("FIELD_CUSTOM_VALIDATION_EXCEPTION", self.invalid[record["id"]])
+        if held is None or error is not None:
+            return {"success": False, "errors": [{"statusCode": error[0], "message": error[1], "fields": []}]}
+        held |= {name: value for name, value in record.items() if name not in ("attributes", "id")}
+        return {"id": record["id"], "success": True, "errors": []}
 
     def _next(self, locator: str) -> dict[str, Any]:
         cursor, offset = locator.rsplit("-", 1)

@@ -41,14 +41,17 @@ CUT = "cut"
 
 
 class Fake:
-    """Subclasses answer requests. ``trouble("/search", Answer(429, ...))`` answers the next request to such a path that way instead."""
+    """Subclasses answer requests. ``trouble("/search", Answer(429, ...))`` answers the next request to such a path that way instead.
+
+    Only a request of that ``method``, where one is named.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._troubles: list[tuple[str, Answer | str]] = []
+        self._troubles: list[tuple[str, str, Answer | str]] = []
 
-    def trouble(self, path: str, what: Answer | str, *, times: int = 1) -> None:
-        self._troubles += [(path, what)] * times
+    def trouble(self, path: str, what: Answer | str, *, times: int = 1, method: str = "") -> None:
+        self._troubles += [(path, method, what)] * times
 
     def seen(self, path: str) -> list[Request]:
         return [request for request in self.requests if path in request.path]
@@ -58,8 +61,8 @@ class Fake:
 
     def handle(self, request: Request) -> Answer:
         self.requests.append(request)
-        for number, (path, what) in enumerate(self._troubles):
-            if path in request.path:
+        for number, (path, method, what) in enumerate(self._troubles):
+            if path in request.path and method in ("", request.method):
                 del self._troubles[number]
                 if isinstance(what, Answer):
                     return what

@@ -28,6 +28,7 @@ from predictkpi.cli import (
     targets,
     tune,
     webhooks,
+    write_back,
 )
 
 _debug = False
@@ -90,6 +91,7 @@ for command, panel in (
     (changes.changes, ANSWERS),
     (reasons.reasons, ANSWERS),
     (forecasts.score, ANSWERS),
+    (write_back.write_back, OTHERS),
 ):
     app.command(rich_help_panel=panel)(command)
 app.add_typer(keys.app, name="keys", rich_help_panel=GETTING_STARTED, help="API keys: who may use the service, and who has.")

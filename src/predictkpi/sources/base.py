@@ -112,8 +112,8 @@ class Options(BaseModel):
 OptionsOf = TypeVar("OptionsOf", bound=Options)
 
 
-def read_options(kind: type[OptionsOf], given: Mapping[str, object]) -> OptionsOf:
-    """The ``source:`` block without its ``kind``; raises `MappingError` that names the option and what there is."""
+def read_options(kind: type[OptionsOf], given: Mapping[str, object], *, block: str = "source") -> OptionsOf:
+    """The ``source:`` (or other) block without its ``kind``; raises `MappingError` that names the option and what there is."""
     try:
         return kind.model_validate({name: value for name, value in given.items() if name != "kind"})
     except ValidationError as error:
@@ -124,7 +124,7 @@ def read_options(kind: type[OptionsOf], given: Mapping[str, object]) -> OptionsO
             if found["type"] == "extra_forbidden":
                 names = list(kind.model_fields)
                 message = f"no such option{near(str(found['loc'][-1]), names)}; there are: {', '.join(names)}"
-            lines.append(f"source.{where}: {message}")
+            lines.append(f"{block}.{where}: {message}")
         raise MappingError("\n".join(lines)) from error
 
 

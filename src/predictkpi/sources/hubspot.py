@@ -46,11 +46,16 @@ _ADDED = {
 }
 
 
-class HubSpotOptions(Options):
-    """The ``source:`` block of kind ``hubspot``. ``url`` is for proxies and tests."""
+class HubSpotLoginOptions(Options):
+    """The way into an account, for whoever reads or writes there. ``url`` is for proxies and tests."""
 
     token_from: str = "HUBSPOT_TOKEN"
     url: str = "https://api.hubapi.com"
+
+
+class HubSpotOptions(HubSpotLoginOptions):
+    """The ``source:`` block of kind ``hubspot``."""
+
     page: int = Field(50, ge=1, le=50, description="HubSpot gives at most 50 records at once with their history")
     search_page: int = Field(100, ge=1, le=200)
     search_ends_at: int = Field(10_000, ge=1, le=10_000, description="results after which HubSpot ends a search")

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from predictkpi.errors import MappingError, SourceError
-from predictkpi.sources.base import KNOWN_AT, Batch, Mark, Options, cell, fed_objects, read_options, secret, used_fields
+from predictkpi.sources.base import KNOWN_AT, Batch, Mark, cell, fed_objects, read_options, used_fields
 from predictkpi.sources.mapping import Mapping as Rules
 from predictkpi.sources.retrying import RetryingSession
 from predictkpi.sources.salesforce_history import (
@@ -35,6 +35,7 @@ from predictkpi.sources.salesforce_history import (
     stages_fields,
     states,
 )
+from predictkpi.sources.salesforce_login import SalesforceLogin, SalesforceLoginOptions
 
 if TYPE_CHECKING:
     from simple_salesforce import Salesforce
@@ -50,25 +51,13 @@ _OVERLAP = pd.Timedelta(minutes=10)
 """A transaction may be committed after a later one was read, so each sync looks that far behind the last one."""
 
 
-class SalesforceOptions(Options):
-    """The ``source:`` block of kind ``salesforce``: ``domain`` to log in with a client's id and secret, or ``instance_url`` and a token."""
+class SalesforceOptions(SalesforceLoginOptions):
+    """The ``source:`` block of kind ``salesforce``."""
 
-    domain: str | None = None
-    instance_url: str | None = None
-    client_id_from: str = "SALESFORCE_CLIENT_ID"
-    client_secret_from: str = "SALESFORCE_CLIENT_SECRET"
-    token_from: str = "SALESFORCE_ACCESS_TOKEN"
-    version: str = "62.0"
     field_history: bool = Field(True, description="whether deal_history reads OpportunityFieldHistory, beside OpportunityHistory")
     bulk_above: int = Field(20_000, ge=0, description="records of a first pass above which it is a bulk job")
     bulk_rows: int = Field(20_000, ge=1, description="records by which the result of a bulk job is fetched")
     poll_seconds: float = Field(5.0, ge=0, description="how often a bulk job is asked whether it is done")
-
-    @model_validator(mode="after")
-    def _one_way_in(self) -> SalesforceOptions:
-        if (self.domain is None) == (self.instance_url is None):
-            raise ValueError("state domain (to log in with a client's id and secret) or instance_url (with an access token)")
-        return self
 
 
 class SalesforceSource:
@@ -87,11 +76,7 @@ class SalesforceSource:
             raise MappingError(f"Salesforce: {HISTORY} needs no {KNOWN_AT}: a change of the first pass was known when it happened")
         self._fields = fields
         self._read = list(fields) if OPPORTUNITY in fields or not self._has_history else [*fields, OPPORTUNITY]
-        names = (
-            [self._options.token_from] if self._options.domain is None else [self._options.client_id_from, self._options.client_secret_from]
-        )
-        self._secrets = [secret(environment, name, of="Salesforce") for name in names]
-        self._session = session or RetryingSession("Salesforce")
+        self._login = SalesforceLogin(self._options, environment, session or RetryingSession("Salesforce"))
 
     def __repr__(self) -> str:
         return f"SalesforceSource({self._options.domain or self._options.instance_url!r})"
@@ -101,7 +86,7 @@ class SalesforceSource:
         from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceError, SalesforceExpiredSession
 
         try:
-            salesforce = self._connected()
+            salesforce = self._login.connect()
             for name in self._read:
                 mark = marks.get(name, Mark())
                 if not mark.at and not mark.began:
@@ -119,30 +104,13 @@ class SalesforceSource:
                         if has_logged_in_again or self._options.domain is None:
                             raise
                         has_logged_in_again = True
-                        salesforce = self._connected()
+                        salesforce = self._login.connect()
         except SalesforceExpiredSession:
-            raise SourceError(f"Salesforce: the session has expired or is not valid: {self._way_in()}") from None
+            raise SourceError(f"Salesforce: the session has expired or is not valid: {self._login.way_in()}") from None
         except SalesforceAuthenticationFailed as error:
-            raise SourceError(f"Salesforce: the login failed ({error.code}): {self._way_in()}") from None
+            raise SourceError(f"Salesforce: the login failed ({error.code}): {self._login.way_in()}") from None
         except SalesforceError as error:
             raise SourceError(f"Salesforce: {_reason(error)}") from None
-
-    def _way_in(self) -> str:
-        if self._options.domain is None:
-            return f"put a new access token into {self._options.token_from}"
-        return f"check source.domain, {self._options.client_id_from} and {self._options.client_secret_from}"
-
-    def _connected(self) -> Salesforce:
-        try:
-            from simple_salesforce import Salesforce
-        except ImportError:
-            raise SourceError("Salesforce: simple-salesforce is not installed: pip install 'predictkpi[salesforce]'") from None
-        options = self._options
-        if options.domain is None:
-            way_in: dict[str, Any] = {"instance_url": options.instance_url, "session_id": self._secrets[0]}
-        else:
-            way_in = {"domain": options.domain, "consumer_key": self._secrets[0], "consumer_secret": self._secrets[1]}
-        return Salesforce(**way_in, version=options.version, session=self._session)
 
     def _pass(self, salesforce: Salesforce, name: str, mark: Mark, until: pd.Timestamp) -> Iterator[Batch]:
         since = pd.Timestamp(mark.at) if mark.at else None

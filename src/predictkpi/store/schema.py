@@ -260,3 +260,16 @@ OUTBOX = sa.Table(
     sa.UniqueConstraint("message_id"),
     sa.Index(None, "state", "due_at"),
 )
+
+WRITTEN_BACK = sa.Table(
+    "written_back",
+    METADATA,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("object", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.Text, primary_key=True),
+    sa.Column("field", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column(c.AS_OF, Instant(), nullable=False),
+    sa.Column(c.MODEL_VERSION, sa.Text, nullable=False),
+    sa.Column("written_at", Instant(), nullable=False),
+)

@@ -39,6 +39,7 @@ from predictkpi.store.rejects import count_rejects, read_rejects
 from predictkpi.store.repeatable import Repeatables
 from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, RECORD, REJECT_FIELDS, REJECT_ID, SCOREBOARDS
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
+from predictkpi.store.written import Written
 from predictkpi.tables import table_schema
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -59,6 +60,7 @@ class Store:
         self.accesses = Accesses(self._engine)
         self.repeatables = Repeatables(self._engine)
         self.outbox = Outbox(self._engine)
+        self.written = Written(self._engine)
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"

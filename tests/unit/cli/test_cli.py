@@ -43,6 +43,7 @@ COMMANDS = [
     "reasons",
     "score",
     "webhooks",
+    "write-back",
 ]
 
 MAPPING = """\

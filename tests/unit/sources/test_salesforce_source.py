@@ -151,7 +151,7 @@ def test_salesforce__a_token_that_is_not_valid_says_what_to_do(make_desk, url, o
 def test_salesforce__secrets_stay_secret(desk, org):
     assert "the-secret" not in repr(desk.source())
     org.secret = "another"
-    with pytest.raises(SourceError, match=r"the login failed \(invalid_client\): check source.domain, SALESFORCE_CLIENT_ID") as caught:
+    with pytest.raises(SourceError, match=r"the login failed \(invalid_client\): check domain, SALESFORCE_CLIENT_ID") as caught:
         desk.sync()
     assert "the-secret" not in str(caught.value)
     with pytest.raises(SourceError, match="set the environment variable SALESFORCE_CLIENT_ID"):
