@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +50,7 @@ TOLD = "told by webhook"
 _DEALS, _CLOSE_TIME = "deals", "close_time"
 _RUNNING = ("this_month", "this_quarter", "this_year")
 _NEWEST_ENTRIES = 20
+_GATE = ("promote", "improvement", "low", "high", "n_outcomes", "reason")
 
 
 @dataclass
@@ -64,9 +64,8 @@ class News:
 
     def tell(self, type_: str, data: Mapping[str, Any], *, identity: Mapping[str, Any]) -> None:
         """Add a message; ``identity`` is what tells it from any other of its type."""
-        told = {"company": self.company} | _plain(data)
-        about = {"company": self.company} | _plain(identity)
-        self.messages.append(Message.about(type_, told, timestamp=self.now, identity=about))
+        of = {"company": self.company}
+        self.messages.append(Message.about(type_, of | dict(data), timestamp=self.now, identity=of | dict(identity)))
 
 
 class Notifier:
@@ -141,7 +140,9 @@ def _decision(store: Store, predictor: str, version: str) -> dict[str, Any]:
     for row in store.audit(subject=predictor, limit=_NEWEST_ENTRIES).itertuples():
         detail = json.loads(row.detail)
         if version in (detail.get("to"), detail.get("champion")):
-            return {"action": row.action, "actor": row.actor, "from": detail.get("from", ""), "gate": detail.get("gate")}
+            gate = detail.get("gate")
+            figures = {name: gate.get(name) for name in _GATE} if gate else None
+            return {"action": row.action, "actor": row.actor, "from": detail.get("from", ""), "gate": figures}
     return {"action": None, "actor": None, "from": "", "gate": None}
 
 
@@ -242,12 +243,3 @@ def kpi_alerts(news: News, snapshot: Snapshot, rule: AlertRule) -> None:
         period = {"as_of": snapshot.as_of.isoformat(), "start": row[c.DS].isoformat(), "level": rule.level_of(row[c.FREQ])}
         identity = {"kpi": row[c.KPI], "freq": row[c.FREQ], "start": row[c.DS].isoformat()}
         news.tell(KPI_ALERT, told | period, identity=identity)
-
-
-def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers as JSON has them: Python's own, and null for what is not one."""
-    found: dict[str, Any] = {}
-    for name, value in data.items():
-        plain = value.item() if hasattr(value, "item") else value
-        found[name] = None if isinstance(plain, float) and not math.isfinite(plain) else plain
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -132,6 +133,12 @@ def test_message__same_data_same_id():
     other = Message.about("monitor.alarm", {"findings": []}, timestamp=MESSAGE.timestamp)
     assert again.id == MESSAGE.id
     assert other.id != MESSAGE.id
+
+
+def test_message__tells_numbers_as_json_has_them():
+    data = {"a": np.float64(-0.0), "b": [float("nan"), {"c": np.int64(3), "d": float("inf")}], "e": "x", "f": True}
+    body = json.loads(Message.about("kpi.alert", data, timestamp=MESSAGE.timestamp).body())
+    assert body["data"] == {"a": 0.0, "b": [None, {"c": 3, "d": None}], "e": "x", "f": True}
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "whsec_c2hvcnQ=", "whsec_!", ""])
