@@ -1,14 +1,14 @@
 """What others must be told: worked out after a scoring, a watch or a promotion, and written to the outbox together with what was told.
 
 Each event follows from the state of things beside what was told before, so a process that dies before it tells loses nothing: the next one
-finds the same. Its id follows from what it is about, so two processes that find the same tell it once.
+finds the same. Of two processes that find news at once one begins anew, so that nothing is told twice.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.delivery import Message
-from predictkpi.errors import InsufficientDataError, NoChampionError
+from predictkpi.errors import ConflictError, InsufficientDataError, NoChampionError
 from predictkpi.kpis.deals import deal_table
 from predictkpi.outlook.periods import PeriodOutlook, Periods
 from predictkpi.pipelines.alerts import AlertRule, alerts
@@ -39,6 +39,7 @@ from predictkpi.pipelines.webhooks import (
 from predictkpi.predictors import predictor_names
 from predictkpi.registry import CHAMPION, Registry
 from predictkpi.snapshot import Snapshot
+from predictkpi.store import MovedMarks
 
 if TYPE_CHECKING:
     from predictkpi.store import Store
@@ -49,16 +50,17 @@ TOLD = "told by webhook"
 """Source of the marks that say what was told."""
 _DEALS, _CLOSE_TIME = "deals", "close_time"
 _RUNNING = ("this_month", "this_quarter", "this_year")
-_NEWEST_ENTRIES = 20
+_NEWEST_ENTRIES, _TRIES = 20, 3
 _GATE = ("promote", "improvement", "low", "high", "n_outcomes", "reason")
 
 
 @dataclass
 class News:
-    """Messages, and the marks that hold once they are queued."""
+    """Messages, what was ``told`` before, and the ``marks`` that hold once they are queued."""
 
     now: pd.Timestamp
     company: str
+    told: Mapping[str, str]
     messages: list[Message] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)
 
@@ -77,45 +79,55 @@ class Notifier:
 
     def after_promotion(self) -> int:
         """Whether another version serves."""
-        return self._queue(self._news())
+        return self._tell(lambda news: None)
 
     def after_scoring(self) -> int:
         """Deals whose chance fell and targets at risk, by the newest scoring and all that is known."""
-        news = self._news()
-        if not self._store.is_empty:
-            snapshot = self._store.snapshot()
+        if self._store.is_empty:
+            return self.after_promotion()
+        snapshot = self._store.snapshot()
+        periods, models = running_targets(self._registry, snapshot)
+
+        def work(news: News) -> None:
             deals_that_fell(news, self._store, snapshot, self.rule)
-            periods, models = running_targets(self._registry, snapshot)
-            targets_at_risk(news, self._store, periods, models, as_of=snapshot.as_of, rule=self.rule)
-        return self._queue(news)
+            targets_at_risk(news, periods, models, as_of=snapshot.as_of, rule=self.rule)
+
+        return self._tell(work)
 
     def after_monitor(self, report: MonitorReport) -> int:
         """The alarm as a whole, each table that is stale, and KPIs whose newest month or quarter came out as nobody could expect."""
-        news = self._news()
-        if report.wrong:
-            news.messages.append(report.message(self._now))
-        stale_data(news, report)
+        found = pd.DataFrame()
         if KPI_ALERT in self.rule.events:  # the dear one
-            kpi_alerts(news, self._store.snapshot(), read_rule(AlertRule, self._models_dir / ALERTS))
-        return self._queue(news)
+            found = alerts(self._store.snapshot(), periods=1, rule=read_rule(AlertRule, self._models_dir / ALERTS))
 
-    def _news(self) -> News:
+        def work(news: News) -> None:
+            if report.wrong:
+                news.messages.append(report.message(self._now))
+            stale_data(news, report)
+            kpi_alerts(news, found, as_of=report.as_of)
+
+        return self._tell(work)
+
+    def _tell(self, work: Callable[[News], None], *, tries: int = _TRIES) -> int:
+        """Changed champions and what ``work`` finds, in one transaction with what was told; begun anew where another process came first."""
         company = self._store.company
-        news = News(self._now, company.name if company else "")
+        news = News(self._now, company.name if company else "", self._store.marks(TOLD))
         champions_changed(news, self._store, self._registry)
-        return news
-
-    def _queue(self, news: News) -> int:
+        work(news)
         letters = [letter_of(message) for message in news.messages if message.type in self.rule.events]
-        return self._store.outbox.queue(letters, now=self._now, source=TOLD, marks=news.marks)
+        try:
+            return self._store.outbox.queue(letters, now=self._now, marks=MovedMarks(TOLD, news.told, news.marks))
+        except ConflictError:
+            if tries == 1:
+                raise
+        return self._tell(work, tries=tries - 1)
 
 
 def champions_changed(news: News, store: Store, registry: Registry) -> None:
     """Of each predictor another version of which serves than was last told; the first time, which one serves."""
-    told = store.marks(TOLD)
     for name in predictor_names():
         row = next((row for row in registry.versions(name) if CHAMPION in row["aliases"]), None)
-        mark = json.loads(told.get(f"champion {name}", '{"version": null, "n": 0}'))
+        mark = json.loads(news.told.get(f"champion {name}", '{"version": null, "n": 0}'))
         if row is None or row["version"] == mark["version"]:
             continue
         entry = _decision(store, name, row["version"])
@@ -152,7 +164,7 @@ def deals_that_fell(news: News, store: Store, snapshot: Snapshot, rule: WebhookR
     Another version judges every deal anew, so its first scoring is where its own chances begin.
     """
     scoring = store.newest_scoring(_CLOSE_TIME)
-    mark = json.loads(store.marks(TOLD).get(_DEALS, '{"version": "", "as_of": "", "highest": {}}'))
+    mark = json.loads(news.told.get(_DEALS, '{"version": "", "as_of": "", "highest": {}}'))
     if scoring is None or [mark["version"], mark["as_of"]] == [scoring[0], scoring[1].isoformat()]:
         return
     version, as_of = scoring
@@ -191,14 +203,13 @@ def running_targets(registry: Registry, snapshot: Snapshot) -> tuple[list[Period
 
 
 def targets_at_risk(
-    news: News, store: Store, periods: Sequence[PeriodOutlook], models: list[dict[str, str]], *, as_of: pd.Timestamp, rule: WebhookRule
+    news: News, periods: Sequence[PeriodOutlook], models: list[dict[str, str]], *, as_of: pd.Timestamp, rule: WebhookRule
 ) -> None:
     """Targets that are hit with less than the rule's chance; each once a period, and again only after it recovered."""
-    told = store.marks(TOLD)
     for found in periods:
         chance, start = float(found.chance or 0.0), found.start.isoformat()
         key = f"target {found.scope} {found.name}"
-        mark = json.loads(told.get(key, "{}"))
+        mark = json.loads(news.told.get(key, "{}"))
         mark = mark if mark.get("start") == start else {"start": start, "n": 0, "is_at_risk": False}
         if mark["is_at_risk"] and chance >= rule.target_recovered:
             mark["is_at_risk"] = False
@@ -236,10 +247,10 @@ def stale_data(news: News, report: MonitorReport) -> None:
             news.tell(DATA_STALE, data, identity={"table": finding.subject, "newest": finding.figures["newest"]})
 
 
-def kpi_alerts(news: News, snapshot: Snapshot, rule: AlertRule) -> None:
-    """Alerts of the newest closed month, and of the fiscal quarter that ends with it: once for each KPI and period."""
-    for row in alerts(snapshot, periods=1, rule=rule).to_dict("records"):
+def kpi_alerts(news: News, found: pd.DataFrame, *, as_of: pd.Timestamp) -> None:
+    """Rows of `pipelines.alerts.alerts`: once for each KPI and period."""
+    for row in found.to_dict("records"):
         told = {name: row[name] for name in (c.KPI, c.FREQ, c.VALUE, "expected", "low", "high", "direction", "verdict", c.N, c.STATUS)}
-        period = {"as_of": snapshot.as_of.isoformat(), "start": row[c.DS].isoformat(), "level": rule.level_of(row[c.FREQ])}
+        period = {"as_of": as_of.isoformat(), "start": row[c.DS].isoformat()}
         identity = {"kpi": row[c.KPI], "freq": row[c.FREQ], "start": row[c.DS].isoformat()}
         news.tell(KPI_ALERT, told | period, identity=identity)

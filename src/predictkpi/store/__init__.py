@@ -7,7 +7,7 @@ leaves the store as it was before that load or as it is after it.
 from __future__ import annotations
 
 from predictkpi.store.loading import Counts, Load
-from predictkpi.store.outbox import Delivery, Letter
+from predictkpi.store.outbox import Delivery, Letter, MovedMarks
 from predictkpi.store.store import Store
 
-__all__ = ["Counts", "Delivery", "Letter", "Load", "Store"]
+__all__ = ["Counts", "Delivery", "Letter", "Load", "MovedMarks", "Store"]

@@ -13,10 +13,10 @@ from enum import StrEnum
 import pandas as pd
 import sqlalchemy as sa
 
-from predictkpi.errors import NotFoundError
+from predictkpi.errors import ConflictError, NotFoundError
 from predictkpi.store.engine import reading, writing
 from predictkpi.store.frames import in_chunks, read_frame
-from predictkpi.store.marks import write_marks
+from predictkpi.store.marks import read_marks, write_marks
 from predictkpi.store.schema import OUTBOX
 
 LISTED = ("message_id", "type", "state", "queued_at", "due_at", "attempts", "answer", "ended_at")
@@ -41,19 +41,32 @@ class Letter:
     attempt: int = 0
 
 
+@dataclass(frozen=True)
+class MovedMarks:
+    """Marks of a ``source`` as they were ``read``, and those that are ``moved`` by what is told."""
+
+    source: str
+    read: Mapping[str, str]
+    moved: Mapping[str, str]
+
+
 class Outbox:
     """See the module. May be shared by threads, as the store it belongs to."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def queue(self, letters: Sequence[Letter], *, now: pd.Timestamp, source: str = "", marks: Mapping[str, str] | None = None) -> int:
-        """Add messages, and in the same transaction the marks of ``source`` that say what has been told; returns how many are new.
+    def queue(self, letters: Sequence[Letter], *, now: pd.Timestamp, marks: MovedMarks | None = None) -> int:
+        """Add messages, and in the same transaction the marks that say what has been told; returns how many are new.
 
-        An id that is there already, whatever has become of it, adds nothing.
+        An id that is there already, whatever has become of it, adds nothing. Raises `ConflictError`, and adds nothing, where another
+        process has moved the marks since they were read.
         """
         with writing(self._engine) as connection:
-            write_marks(connection, source, marks or {})
+            if marks is not None:
+                if read_marks(connection, marks.source) != dict(marks.read):
+                    raise ConflictError("another process has told news meanwhile")
+                write_marks(connection, marks.source, marks.moved)
             new = {letter.message_id: letter for letter in letters}
             for ids in in_chunks(list(new)):
                 for known in connection.execute(sa.select(_ROW.message_id).where(_ROW.message_id.in_(ids))).scalars().all():

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
-from predictkpi.errors import NotFoundError
-from predictkpi.store import Delivery, Letter, Store
+from predictkpi.errors import ConflictError, NotFoundError
+from predictkpi.store import Delivery, Letter, MovedMarks, Store
 
 NOW = pd.Timestamp("2024-05-01 08:00")
 LEASE = pd.Timedelta(minutes=10)
@@ -29,9 +29,14 @@ def test_queue__the_same_message_again_adds_nothing(store):
     assert set(found["state"]) == {"waiting"}
 
 
-def test_queue__writes_marks_with_the_messages(store):
-    store.outbox.queue(letters(1), now=NOW, source="told", marks={"deals": "x"})
+def test_queue__writes_marks_with_the_messages_or_neither(store):
+    store.outbox.queue(letters(1), now=NOW, marks=MovedMarks("told", {}, {"deals": "x"}))
     assert store.marks("told") == {"deals": "x"}
+    with pytest.raises(ConflictError, match="another process has told news meanwhile"):
+        store.outbox.queue(letters(2), now=NOW, marks=MovedMarks("told", {}, {"deals": "y"}))
+    assert store.marks("told") == {"deals": "x"}
+    assert len(store.outbox.messages()) == 1
+    assert store.outbox.queue(letters(2), now=NOW, marks=MovedMarks("told", {"deals": "x"}, {"deals": "y"})) == 1
 
 
 def test_claim__gives_each_message_to_one_and_the_oldest_first(store):
