@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import threading
@@ -190,6 +191,33 @@ def test_deliver__after_410_nothing_is_sent_until_a_test_is_taken(store, receive
     assert send_test(store, webhook, clock).verdict is Verdict.TAKEN
     store.outbox.replay(None, now=clock())
     assert deliver_due(store, webhook, clock).delivered == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_deliver__whatever_the_receiver_does_nothing_is_lost_and_no_id_is_new(store, receiver, clock, seed):
+    """Refusals to come, answers lost after the message was taken, and deliverers that die in the middle, at random."""
+    ids, rng, take = fill(store, 20), random.Random(seed), receiver.answer
+
+    def moody(request):
+        mood = rng.random()
+        if mood < 0.4:
+            return Answer(rng.choice([429, 500, 503]), "", {"Retry-After": "60"} if rng.random() < 0.3 else {})
+        answer = take(request)
+        return answer if mood < 0.8 else Answer(500, "taken, but who is to know")
+
+    receiver.answer = moody
+    for _ in range(400):
+        if not store.outbox.counts()[Delivery.WAITING]:
+            break
+        if rng.random() < 0.2:
+            store.outbox.claim(clock(), lease=LEASE)  # and dies
+        deliver_due(store, Webhook(receiver.url, SECRET), clock)
+        clock.pass_(rng.choice([5.0, 600.0, 7200.0]))
+    counts = store.outbox.counts()
+    dead = set(store.outbox.messages(Delivery.DEAD)["message_id"])
+    assert counts[Delivery.WAITING] == 0
+    assert set(receiver.asked) == set(ids)
+    assert set(ids) - dead <= set(receiver.taken)
 
 
 def test_deliver__two_processes_at_once_send_nothing_twice(store, receiver, database_url):
