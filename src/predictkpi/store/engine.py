@@ -100,6 +100,25 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
 
 
+def forget_deleted(engine: sa.Engine) -> bool:
+    """See `Store.forget_deleted`."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
+        return True
+    # SQLite vacuums in no transaction, and SQLAlchemy would begin one.
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("VACUUM")
+        is_busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _our_error(error, engine.url) from error
+    finally:
+        raw.close()
+    return not is_busy
+
+
 @contextmanager
 def _raw_errors(connection: sa.Connection) -> Iterator[None]:
     """Errors of the bulk paths, which speak to the driver itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
+from predictkpi.store.erased import Erased, add_erased, read_erased
 from predictkpi.store.frames import OnRows, indexed_afterwards, insert_frame, read_versions
 from predictkpi.store.marks import read_statements, withdraw, write_marks, write_statements
 from predictkpi.store.rejects import settle_rejects, write_rejects
@@ -120,6 +121,15 @@ class Load:
         write_statements(self._connection, table, column, said, load_id=self.load_id)
         if len(said):
             self._note(said[c.KNOWN_AT].max())
+
+    @property
+    def erased(self) -> Erased:
+        """What must not come in again; see `erased`."""
+        return read_erased(self._connection)
+
+    def erase_further(self, named: Mapping[str, Iterable[str]]) -> None:
+        """Add ids by kind to the list of erasures: of what this load brings of an erased customer and the list did not know yet."""
+        add_erased(self._connection, named, salt=self.erased.salt, at=self.learning.now, actor="load")
 
     def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
         """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Role
+from predictkpi.store.erased import read_erased
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
+from predictkpi.store.places import SERIES, kind_of
 from predictkpi.store.schema import ANSWERS, PREDICTIONS, SCORINGS
 
 
@@ -20,6 +24,7 @@ def write_predictions(
 ) -> None:
     """See `Store.write_predictions`."""
     rows = frame[c.PREDICTION_COLUMNS]
+    rows = rows[~_of_erased(connection, rows)]
     for key, group in rows.groupby([c.PREDICTOR, c.MODEL_VERSION, c.AS_OF], sort=False):
         statement = cast(tuple[str, str, pd.Timestamp], key)
         for entity_ids in in_chunks(group[c.ENTITY_ID].unique().tolist()):
@@ -68,6 +73,10 @@ def predicted_days(connection: sa.Connection, predictor: str) -> pd.DataFrame:
 
 def log_answers(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """See `Store.log_answers`."""
+    told = pd.DataFrame({name: [row[name] for row in rows] for name in (c.PREDICTOR, c.ENTITY_ID)})
+    rows = [row for row, is_gone in zip(rows, _of_erased(connection, told), strict=True) if not is_gone]
+    if not rows:
+        return
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     insert = make(ANSWERS)
     seen = {"times": ANSWERS.c["times"] + insert.excluded["times"], "last_served_at": insert.excluded["last_served_at"]}
@@ -83,6 +92,18 @@ def read_answers(connection: sa.Connection, predictor: str, model_version: str |
     if as_of is not None:
         statement = statement.where(held[c.AS_OF] == as_of)
     return read_frame(connection, statement.order_by(held["last_served_at"], held[c.PREDICTION_ID]))
+
+
+def _of_erased(connection: sa.Connection, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows (``predictor, entity_id``) speak of what was erased while they were made."""
+    erased, gone = read_erased(connection), np.zeros(len(rows), dtype=bool)
+    if erased:
+        for predictor in rows[c.PREDICTOR].unique():
+            own = (rows[c.PREDICTOR] == predictor).to_numpy()
+            ids = rows.loc[own, c.ENTITY_ID]
+            kind = kind_of(str(predictor))
+            gone[own] = [erased.renamed(text) != text for text in ids] if kind == SERIES else erased.mask(kind, ids.tolist())
+    return gone
 
 
 def _of(table: sa.Table, predictor: str, version: str, as_of: pd.Timestamp) -> tuple[sa.ColumnElement[bool], ...]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import sqlalchemy as sa
 
+from predictkpi.store.erased import read_erased
+from predictkpi.store.erasure import renamed_record
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
 from predictkpi.store.schema import LOAD_ID, RECORD, REJECT_FIELDS, REJECT_ID, REJECTS, REPLAYED_IN
 
@@ -14,6 +16,15 @@ from predictkpi.store.schema import LOAD_ID, RECORD, REJECT_FIELDS, REJECT_ID, R
 def write_rejects(connection: sa.Connection, rejects: pd.DataFrame, *, load_id: int) -> None:
     """Keep these rejects of that load: `REJECT_FIELDS` and, where there is one, `RECORD`."""
     columns = [*REJECT_FIELDS, *([RECORD] if RECORD in rejects else [])]
+    erased = read_erased(connection)
+    if erased.has_persons:
+        texts = [name for name in ("value", RECORD) if name in columns]
+        rejects = rejects.assign(
+            **{
+                name: rejects[name].map(lambda text: renamed_record(text, erased.renamed), na_action="ignore").astype("str")
+                for name in texts
+            }
+        )
     insert_frame(connection, REJECTS, rejects[columns].assign(**{LOAD_ID: load_id}))
 
 

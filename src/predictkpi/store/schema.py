@@ -273,3 +273,16 @@ WRITTEN_BACK = sa.Table(
     sa.Column(c.MODEL_VERSION, sa.Text, nullable=False),
     sa.Column("written_at", Instant(), nullable=False),
 )
+
+ERASURES = sa.Table(
+    "erasures",
+    METADATA,
+    sa.Column("erasure_id", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("salt", sa.Text, nullable=False),
+    sa.Column("erased_at", Instant(), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("counts", sa.Text),
+    sa.UniqueConstraint("digest"),
+)

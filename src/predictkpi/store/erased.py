@@ -1,0 +1,98 @@
+"""The list of what was erased: salted hashes, by which a row that names it again is known without the list naming anybody."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import sqlalchemy as sa
+
+from predictkpi.predictors.revenue.scopes import entity_id_of, scope_of
+from predictkpi.store.audit import user
+from predictkpi.store.places import PERSON
+from predictkpi.store.schema import ERASURES
+
+LISTED = ("kind", "digest", "salt", "erased_at", "actor", "counts")
+
+
+@dataclass(frozen=True)
+class Erased:
+    """Digests by salt and kind; a store has one salt, unless the list of another one was taken over."""
+
+    digests: Mapping[tuple[str, str], frozenset[str]]
+
+    def __bool__(self) -> bool:
+        return bool(self.digests)
+
+    def mask(self, kind: str, values: Collection[object]) -> npt.NDArray[np.bool_]:
+        """Which of the values (missing ones are not) name something of that kind that was erased."""
+        lists = [(salt, held) for (salt, of), held in self.digests.items() if of == kind]
+        if not lists:
+            return np.zeros(len(values), dtype=bool)
+        codes, uniques = pd.factorize(np.asarray(values, dtype=object))
+        hits = np.array([any(digest(salt, kind, str(value)) in held for salt, held in lists) for value in uniques], dtype=bool)
+        return np.append(hits, False)[codes]
+
+    def renamed(self, text: str) -> str:
+        """The pseudonym in place of an erased person's name, also as a member of a series; any other text as it is."""
+        if "=" in text and (scope := scope_of(text)):
+            members = {dimension: self.renamed(member) for dimension, member in scope.items()}
+            return entity_id_of(members) if members != scope else text
+        for (salt, kind), held in self.digests.items():
+            if kind == PERSON and (found := digest(salt, PERSON, text)) in held:
+                return pseudonym(PERSON, found)
+        return text
+
+    @property
+    def has_persons(self) -> bool:
+        """Whether any person was erased."""
+        return any(kind == PERSON for _, kind in self.digests)
+
+    @property
+    def salt(self) -> str:
+        """That of the next entry."""
+        return next((salt for salt, _ in self.digests), "") or secrets.token_hex(16)
+
+
+def digest(salt: str, kind: str, name: str) -> str:
+    """64 hexadecimal signs."""
+    return hashlib.sha256(f"{salt}\x1f{kind}\x1f{name}".encode()).hexdigest()
+
+
+def pseudonym(kind: str, found: str) -> str:
+    """What stands in the place of a name."""
+    return f"erased {kind} {found[:12]}"
+
+
+def read_erased(connection: sa.Connection) -> Erased:
+    """The whole list."""
+    held: dict[tuple[str, str], set[str]] = {}
+    for salt, kind, found in connection.execute(sa.select(ERASURES.c["salt"], ERASURES.c["kind"], ERASURES.c["digest"])):
+        held.setdefault((salt, kind), set()).add(found)
+    return Erased({key: frozenset(found) for key, found in held.items()})
+
+
+def add_erased(
+    connection: sa.Connection,
+    named: Mapping[str, Iterable[str]],
+    *,
+    salt: str,
+    at: pd.Timestamp,
+    actor: str = "",
+    counts: str | None = None,
+) -> None:
+    """Enter these ids by kind, those that are not there yet."""
+    known = {found for (_, _), held in read_erased(connection).digests.items() for found in held}
+    rows = {
+        found: {"kind": kind, "digest": found, "salt": salt, "erased_at": at, "actor": actor or user(), "counts": counts}
+        for kind, names in named.items()
+        for name in names
+        if (found := digest(salt, kind, name)) not in known
+    }
+    if rows:
+        connection.execute(sa.insert(ERASURES), list(rows.values()))
