@@ -61,6 +61,7 @@ def test_models_folder__has_one_file_a_predictor_and_the_rules():
         "outlook",
         "monitor",
         "webhooks",
+        "retention",
     }
 
 

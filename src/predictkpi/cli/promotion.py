@@ -60,7 +60,7 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """Show who trained, promoted and rolled back what, when, and the gate's reasons. JSON and CSV have every figure.
+    """Show who trained, promoted, rolled back and erased what, when, and the gate's reasons. JSON and CSV have every figure.
 
     Example: [bold]predictkpi audit revenue --format json[/bold]
     """
@@ -80,6 +80,7 @@ def audit(
     rows = []
     for row in found.itertuples():
         detail = json.loads(row.detail)
-        told = detail.get("reason") or f"version {detail.get('from') or 'none'} to {detail.get('to')}"
+        moved = f"version {detail.get('from') or 'none'} to {detail.get('to')}"
+        told = f"{sum(detail['rows'].values()):,} rows" if "rows" in detail else detail.get("reason") or moved
         rows.append([f"{row.at:%Y-%m-%d %H:%M}", row.actor, row.action, row.subject, told])
     out().print(table("Audit log", [(name, "left") for name in ("at", "by", "action", "subject", "what")], rows))

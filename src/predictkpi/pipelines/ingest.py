@@ -37,7 +37,9 @@ from predictkpi.sources.states import (
     stated,
     summary,
 )
+from predictkpi.sources.withheld import ERASED, rename, withhold
 from predictkpi.store import Counts, Load, Store
+from predictkpi.store.places import NAME_COLUMNS
 from predictkpi.store.versions import ACCEPTED, IS_NEW, OUTCOME, OUTCOMES, REJECTED, UNCHANGED
 from predictkpi.tables import TABLES
 
@@ -96,9 +98,10 @@ def load_offers(
     refuse the load. Raises as `ingest` does.
     """
     learnt_at, tell = origin.learnt_at, on_progress
-    offers = [*offers, *(offer.attributes for offer in offers if offer.attributes is not None)]
     begun = store.begin_load(company=origin.company, now=now, exported_at=learnt_at, mapping=origin.mapping, source=origin.source)
     with begun as load:
+        _leave_out_erased(load, offers)
+        offers = [*offers, *(offer.attributes for offer in offers if offer.attributes is not None)]
         tables = {name: _Table(name, offers, first, at=learnt_at) for name in _ORDER if any(offer.feed.table == name for offer in offers)}
         for table in tables.values():
             tell(f"checking {table.name}", 0, len(table.frame))
@@ -122,6 +125,14 @@ def load_offers(
 
 def _silently(what: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def _leave_out_erased(load: Load, offers: list[Offer]) -> None:
+    """What was erased does not come in again, and what a load newly brings of it joins the list."""
+    erased = load.erased
+    if erased:
+        load.erase_further(withhold(offers, erased.mask))
+        rename(offers, NAME_COLUMNS, erased.renamed)
 
 
 def company_of(store: Store, rules: Mapping) -> Company:
@@ -338,6 +349,8 @@ def _refusal(offers: list[Offer], report: IngestReport, *, is_strict: bool) -> s
     for offer, feed in zip(offers, report.feeds, strict=True) if is_strict else ():
         if feed.records and feed.rejected == feed.records and offer.feed.states != LIVE:
             own = report.rejects[(report.rejects["file"] == feed.file) & (report.rejects["table"] == feed.table)]
+            if (own["reason"] == ERASED).all():
+                continue
             reasons_of_rows = own["field"] + ": " + own["reason"]
             worst = reasons_of_rows.value_counts().index[0]
             example = own.loc[reasons_of_rows == worst, "value"].iloc[0]

@@ -13,6 +13,7 @@ from predictkpi.errors import SettingsError
 
 TARGETS = "targets.yaml"
 ALERTS = "alerts.yaml"
+RETENTION = "retention.yaml"
 Rule = TypeVar("Rule", bound=BaseModel)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from predictkpi.registry.client import CHALLENGER, CHAMPION, Registry
+from predictkpi.registry.erasure import Erasing
 from predictkpi.registry.kept import KeptTraining, keep, mark_registered, read_kept
 from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
 from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
@@ -14,6 +15,7 @@ __all__ = [
     "ChildRecord",
     "DataDigest",
     "DatasetRecord",
+    "Erasing",
     "KeptTraining",
     "Registry",
     "RunRecord",

@@ -40,7 +40,7 @@ def write_artifact(predictor: Predictor, folder: Path) -> Manifest:
     state.mkdir(parents=True)
     predictor.save(state)
     manifest = Manifest(format=FORMAT, predictor=predictor.spec.name, kind=predictor.kind, files=_checksums(state))
-    (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    _write_manifest(folder, manifest)
     return manifest
 
 
@@ -67,6 +67,16 @@ def class_of(name: str, kind: Literal["model", "baseline"]) -> type[Predictor]:
     """The catalogue's class of that predictor, or the class of the baseline it names."""
     model = predictor_class(name)
     return model if kind == "model" else type(model().baseline())
+
+
+def seal_again(folder: Path) -> None:
+    """State the checksums anew, after the files were rewritten on purpose."""
+    manifest = _read_manifest(folder)
+    _write_manifest(folder, manifest.model_copy(update={"files": _checksums(folder / STATE)}))
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> Manifest:

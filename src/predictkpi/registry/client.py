@@ -14,9 +14,11 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import ModelRef
 from predictkpi.errors import NoChampionError, NotFoundError
+from predictkpi.features.attributes import OF_CUSTOMERS, OF_DEALS
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
 from predictkpi.registry.connection import Connection
+from predictkpi.registry.erasure import Erasing, erase_below, erase_in_models
 from predictkpi.registry.last_good import LastGood
 from predictkpi.registry.provenance import requirements
 from predictkpi.registry.records import RunRecord, TrainingRecord
@@ -72,7 +74,7 @@ class Registry:
 
         ``inputs``: some rows of `Predictor.inputs`; a few entities of them give the signature.
         """
-        name, sample = predictor.spec.name, _sample(inputs)
+        name, sample = predictor.spec.name, _sample(inputs, are_series=predictor.spec.entity == "series")
         with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:
             data = Path(folder) / "predictor"
             write_artifact(predictor, data)
@@ -233,6 +235,15 @@ class Registry:
             for start in range(0, len(metrics), 500):
                 client.log_batch(known[version]["run_id"], metrics=metrics[start : start + 500])
 
+    def erase(self, erasing: Erasing) -> dict[str, int]:
+        """Take what was erased out of all files that hold rows or names: model versions in MLflow, kept trainings, copies served here.
+
+        Returns how many files were rewritten, by where they are. What is loaded in a running service stays until it ends.
+        """
+        with self._connection.speaking("erase in models") as client, self._connection.fluent() as mlflow:
+            models = erase_in_models(client, mlflow, erasing)
+        return {"models": models, "kept": erase_below(self.kept_root, erasing), "served": erase_below(self.last_good.root, erasing)}
+
     def _aliased(self, predictor: str, alias: str) -> ModelVersion:
         with self._connection.speaking(f"look up the {alias} of {predictor}") as client:
             from mlflow.exceptions import MlflowException
@@ -287,9 +298,15 @@ def _own_tags(run: Run) -> dict[str, str]:
     return {key.removeprefix(TAG): str(value) for key, value in run.data.tags.items() if key.startswith(TAG)}
 
 
-def _sample(inputs: pd.DataFrame) -> pd.DataFrame:
-    """All rows of the first entities: an entity may have several (a series' months)."""
-    return inputs[inputs[c.ENTITY_ID].isin(inputs[c.ENTITY_ID].unique()[:SAMPLE_ENTITIES])]
+def _sample(inputs: pd.DataFrame, *, are_series: bool) -> pd.DataFrame:
+    """All rows of the first entities: an entity may have several (a series' months). No id, owner or own text of a customer or deal."""
+    first = inputs[inputs[c.ENTITY_ID].isin(inputs[c.ENTITY_ID].unique()[:SAMPLE_ENTITIES])]
+    if are_series:
+        return first
+    ids = {entity_id: f"example {number}" for number, entity_id in enumerate(first[c.ENTITY_ID].unique(), start=1)}
+    own = [name for name in first if name == c.OWNER or str(name).startswith((OF_DEALS, OF_CUSTOMERS))]
+    texts = {name: "text" for name in own if pd.api.types.is_string_dtype(first[name])}
+    return first.assign(**{c.ENTITY_ID: first[c.ENTITY_ID].map(ids).astype("str")}, **texts)
 
 
 def _ref(predictor: str, version: str, run_id: str, tags: Mapping[str, str]) -> ModelRef:

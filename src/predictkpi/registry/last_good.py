@@ -19,11 +19,11 @@ class LastGood:
     """Copies below one folder, ``<predictor>/<version>``; only the newest of each predictor is kept. Several processes may write."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def remember(self, predictor: Predictor, ref: ModelRef) -> None:
         """Keep a champion that was loaded; does nothing where that version is kept already. Raises OSError where it cannot be written."""
-        folder = self._root / ref.predictor
+        folder = self.root / ref.predictor
         try:
             if self._ref(folder) == ref:
                 return
@@ -47,10 +47,10 @@ class LastGood:
 
     def read(self, predictor: str) -> tuple[Predictor, ModelRef]:
         """What was served last; `NoChampionError` where nothing was kept, `ArtifactError` where it is damaged."""
-        ref = self._ref(self._root / predictor)
+        ref = self._ref(self.root / predictor)
         if ref is None:
             raise NoChampionError(f"no champion of {predictor} was ever served from this machine")
-        return read_artifact(self._root / predictor / ref.version), ref
+        return read_artifact(self.root / predictor / ref.version), ref
 
     def _ref(self, folder: Path) -> ModelRef | None:
         path = folder / _REF

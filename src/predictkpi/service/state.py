@@ -170,7 +170,8 @@ class Serving:
                 refused[name], trouble = error, str(error)
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
-        counts = tuple(sorted(self.store.counts().items()))
+        # an erasure may leave the counts as they are: it renames people, and what it deletes a load may make up for
+        counts = (*sorted(self.store.counts().items()), ("erasures", self.store.count_erasures()))
         found = Fingerprint((as_of, counts), tuple(versions.items()), boards=self.store.scoreboards_made())
         try:
             found = replace(found, trust=self._trust(found))

@@ -88,7 +88,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a view was made of: a view is renewed when this changes. ``data`` is as_of and the stored versions by table.
+    """What a view was made of: a view is renewed when this changes. ``data`` is as_of, the stored versions by table, and erasures.
 
     ``trust`` is what the replay taught of the open deals, or why that is not known. ``boards``: which scoreboards there are, and of when.
     """

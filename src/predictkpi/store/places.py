@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from predictkpi.core import columns as c
 from predictkpi.errors import UnknownNameError
-from predictkpi.store.schema import METADATA
+from predictkpi.store.schema import FACT_TABLES, METADATA
 
 CUSTOMER, DEAL, ORDER, EVENT, ACTIVITY, SERIES = "customer", "deal", "order", "event", "activity", "series"
 PERSON = "person"
@@ -89,6 +89,11 @@ PLACES: Mapping[str, Mapping[str, Place]] = {
     "audit_log": {"actor": _PERSON, "subject": _PERSON, "detail": _TEXT, **_nothing("action")},
     "erasures": {"actor": _PERSON, **_nothing("kind", "digest", "salt", "counts")},
 }
+
+NAME_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    table: tuple(name for name, place in PLACES[table].items() if place.holds in (Holds.PERSON, Holds.SCOPE)) for table in FACT_TABLES
+}
+"""Columns of the fact tables in which a person may stand."""
 
 
 def places(*holds: Holds) -> Iterator[tuple[sa.Table, sa.Column[str], Place]]:
