@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +19,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.pipelines.train import train
 from predictkpi.predictors import predictor_names
-from predictkpi.registry import Registry, TrainingRecord
+from predictkpi.registry import Erasing, Registry, TrainingRecord
 from predictkpi.registry.artifact import read_artifact
 from predictkpi.store import Store
 from toy.company import END, orders
@@ -174,3 +175,25 @@ def test_server__refuses_to_be_called_by_another_name(tracking_uri):
     refused = httpx.post(url, json={"max_results": 1}, headers={"Host": "elsewhere.example"})
     assert refused.status_code == 403
     assert httpx.post(url, json={"max_results": 1}, headers={"Host": "mlflow:5000"}).status_code == 200
+
+
+def test_erase__rewrites_the_input_example_that_the_server_keeps(registry, champions, monkeypatch):
+    import mlflow
+
+    monkeypatch.setattr("predictkpi.registry.client._sample", lambda inputs, are_series: inputs.head(2))  # as earlier versions did
+    inputs = golden("clv")[0]
+    gone, stays = inputs[c.ENTITY_ID].head(2)
+    run_id = registry.log_training("clv", TrainingRecord(params={}), run_name="example")
+    ref = registry.register(read_artifact(GOLDEN / "clv" / "artifact"), run_id=run_id, inputs=inputs)
+
+    def example() -> list[str]:
+        with registry._connection.speaking("read"), registry._connection.fluent():
+            path = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/clv/{ref.version}/input_example.json")
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [row[held["columns"].index(c.ENTITY_ID)] for row in held["data"]]
+
+    assert example() == [gone, stays]
+    changed = registry.erase(Erasing(lambda ids: np.array([one == gone for one in ids]), lambda text: text))
+    assert changed["models"] == 2  # the example, and the one for the scoring server
+    assert example() == [stays]
+    registry.version("clv", ref.version)
