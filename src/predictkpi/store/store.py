@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Role
-from predictkpi.errors import DataError, SchemaError
+from predictkpi.errors import DataError, SchemaError, StoreError
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.access_log import Accesses
 from predictkpi.store.audit import read_entries, write_entry
@@ -77,10 +77,15 @@ class Store:
                 raise DataError(f"{self!r}: the folder of the database cannot be made: {error}") from error
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        head = ScriptDirectory.from_config(config).get_current_head()
+        scripts = ScriptDirectory.from_config(config)
         with reading(self._engine) as connection:
-            if MigrationContext.configure(connection).get_current_revision() == head:
-                return
+            held = MigrationContext.configure(connection).get_current_revision()
+        if held == scripts.get_current_head():
+            return
+        if held is not None and held not in {script.revision for script in scripts.walk_revisions()}:
+            raise StoreError(
+                f"{self!r} is of a newer version of predictkpi (its schema is {held}): use that version, or restore a backup from before it"
+            )
         with writing(self._engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -11,6 +12,7 @@ from alembic.migration import MigrationContext
 
 import predictkpi.store
 from predictkpi.core.types import Company
+from predictkpi.errors import StoreError
 from predictkpi.store import Store
 from predictkpi.store.schema import METADATA
 from predictkpi.store.versions import content_hash
@@ -103,3 +105,14 @@ def test_migrations__take_what_was_predicted_before_as_the_champions(database_ur
     ]
     assert store.scored_version("clv", until=pd.Timestamp("2024-03-02")) == "3"
     store.close()
+
+
+def test_migrate__of_a_store_that_a_newer_version_has_upgraded_says_so_and_changes_nothing(store):
+    engine = sa.create_engine(store.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"newer version of predictkpi \(its schema is 9999\)"):
+        store.migrate()
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+    engine.dispose()
