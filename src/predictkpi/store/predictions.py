@@ -13,10 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Role
+from predictkpi.predictors.revenue.scopes import scope_of
 from predictkpi.store.erased import read_erased
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
-from predictkpi.store.places import SERIES, kind_of
-from predictkpi.store.schema import ANSWERS, PREDICTIONS, SCORINGS
+from predictkpi.store.places import PERSON, SERIES, kind_of
+from predictkpi.store.schema import ANSWERS, ERASURES, PREDICTIONS, SCORINGS
 
 
 def write_predictions(
@@ -96,12 +97,16 @@ def read_answers(connection: sa.Connection, predictor: str, model_version: str |
 
 def _of_erased(connection: sa.Connection, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which rows (``predictor, entity_id``) speak of what was erased while they were made."""
-    erased, gone = read_erased(connection), np.zeros(len(rows), dtype=bool)
+    if connection.execute(sa.select(ERASURES.c["erasure_id"]).limit(1)).first() is None:
+        return np.zeros(len(rows), dtype=bool)
+    kinds = rows[c.PREDICTOR].map({name: kind_of(name) for name in rows[c.PREDICTOR].unique()})
+    named = {str(kind): set(ids) for kind, ids in rows[c.ENTITY_ID].groupby(kinds)}
+    members = {member for text in named.pop(SERIES, ()) for member in scope_of(text).values()}
+    erased, gone = read_erased(connection, named | {PERSON: members}), np.zeros(len(rows), dtype=bool)
     if erased:
-        for predictor in rows[c.PREDICTOR].unique():
-            own = (rows[c.PREDICTOR] == predictor).to_numpy()
+        for kind in kinds.unique():
+            own = (kinds == kind).to_numpy()
             ids = rows.loc[own, c.ENTITY_ID]
-            kind = kind_of(str(predictor))
             gone[own] = [erased.renamed(text) != text for text in ids] if kind == SERIES else erased.mask(kind, ids.tolist())
     return gone
 
