@@ -57,7 +57,7 @@ def test_erasure__while_serving_reaches_the_view_and_every_file(own_settings, se
             time.sleep(0.1)
         assert service.client.get(f"/v1/deals/{deal}/close-time").status_code == 404
         assert owner not in set(service.serving.view.snapshot.deal_events["owner"])
-    assert store.forget_deleted()
+    assert store.erasures.forget_deleted()
     assert files_that_name(folder, names) == {}
 
 

@@ -42,7 +42,7 @@ class ErasureReport:
 def erase(store: Store, registry: Registry, kind: str, name: str, *, now: pd.Timestamp, dry_run: bool = False) -> ErasureReport:
     """Erase a ``customer`` by id or a ``person`` by name; raises `UnknownEntityError` where nothing names it. A dry run only counts."""
     with _alone(store):
-        found = store.erase(kind, name, at=now, dry_run=dry_run)
+        found = store.erasures.erase(kind, name, at=now, dry_run=dry_run)
         return _finished(store, registry, found, dry_run=dry_run)
 
 
@@ -52,13 +52,13 @@ def replay_erasures(
     """Erase again whatever is named that the list holds: the store's own and, after a restore, the copy in the file ``listed``."""
     entries = None if listed is None else read_list(listed)
     with _alone(store):
-        found = store.erase_listed(at=now, listed=entries, dry_run=dry_run)
+        found = store.erasures.erase_listed(at=now, listed=entries, dry_run=dry_run)
         return _finished(store, registry, found, dry_run=dry_run)
 
 
 def write_list(store: Store, path: Path) -> int:
     """Write the list of erasures (hashes and their salt, no name) for `replay_erasures` after a restore; returns the number of entries."""
-    rows = store.erasures
+    rows = store.erasures.all()
     records = rows.assign(erased_at=rows["erased_at"].map(lambda at: at.isoformat())).to_dict("records")
     path.write_text(json.dumps(records, indent=1, default=str) + "\n", encoding="utf-8")
     path.chmod(0o600)  # who has the salt can try names
@@ -86,14 +86,14 @@ def _finished(store: Store, registry: Registry, found: Erasure, *, dry_run: bool
     if dry_run:
         return ErasureReport(found.digest, found.counts, learnt=learnt, troubles=troubles)
     files: Mapping[str, int] = {}
-    erased = store.erased
+    erased = store.erasures.erased
     kinds = (CUSTOMER, "deal")
     try:
         files = registry.erase(Erasing(lambda ids: np.any([erased.mask(kind, ids) for kind in kinds], axis=0), erased.renamed))
     except RegistryError as error:
         troubles += (f"not erased in the registry's files: {error}; `predictkpi erase --replay` does it once that is back",)
     try:
-        if not store.forget_deleted():
+        if not store.erasures.forget_deleted():
             troubles += (_READERS,)
     except PredictKpiError as error:
         troubles += (f"{_READERS} ({error})",)

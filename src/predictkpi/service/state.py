@@ -171,7 +171,7 @@ class Serving:
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
         # an erasure may leave the counts as they are: it renames people, and what it deletes a load may make up for
-        counts = (*sorted(self.store.counts().items()), ("erasures", self.store.count_erasures()))
+        counts = (*sorted(self.store.counts().items()), ("erasures", self.store.erasures.count()))
         found = Fingerprint((as_of, counts), tuple(versions.items()), boards=self.store.scoreboards_made())
         try:
             found = replace(found, trust=self._trust(found))

@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from predictkpi.store.engine import reading, writing
+from predictkpi.store.erased import of_erased
 from predictkpi.store.frames import read_frame
 from predictkpi.store.schema import ACCESS_LOG
 
+ERASED = "erased"
+"""In place of the id of what was erased: it may be asked for still."""
 _KEY = ("day", "actor", "action", "subject", "status")
 
 
@@ -24,10 +27,13 @@ class Accesses:
     def add(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Add counts (columns of `schema.ACCESS_LOG`) to those there are."""
         with writing(self._engine) as connection:
+            routes, subjects = (pd.Series([str(row[name]) for row in rows], dtype="str") for name in ("action", "subject"))
+            gone = of_erased(connection, routes, subjects)
+            rows = [dict(row) | ({"subject": ERASED} if is_gone else {}) for row, is_gone in zip(rows, gone, strict=True)]
             make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             insert = make(ACCESS_LOG)
             seen = {"times": ACCESS_LOG.c.times + insert.excluded.times, "last_at": insert.excluded.last_at}
-            connection.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=seen), [dict(row) for row in rows])
+            connection.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=seen), rows)
 
     def read(self, *, subject: str | None = None, actor: str | None = None, limit: int = 100) -> pd.DataFrame:
         """Newest first: columns of `schema.ACCESS_LOG`."""

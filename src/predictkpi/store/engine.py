@@ -101,7 +101,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def forget_deleted(engine: sa.Engine) -> bool:
-    """See `Store.forget_deleted`."""
+    """See `Erasures.forget_deleted`."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM")

@@ -15,10 +15,8 @@ import sqlalchemy as sa
 from predictkpi.predictors.revenue.scopes import entity_id_of, scope_of
 from predictkpi.store.audit import user
 from predictkpi.store.frames import in_chunks
-from predictkpi.store.places import PERSON
+from predictkpi.store.places import PERSON, SERIES, kind_of
 from predictkpi.store.schema import ERASURES
-
-LISTED = ("kind", "digest", "salt", "erased_at", "actor", "counts")
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,21 @@ def read_erased(connection: sa.Connection, among: Mapping[str, Collection[str]] 
         for salt, kind, found in connection.execute(each):
             held.setdefault((salt, kind), set()).add(found)
     return Erased({key: frozenset(found) for key, found in held.items()})
+
+
+def of_erased(connection: sa.Connection, named_by: pd.Series, ids: pd.Series) -> npt.NDArray[np.bool_]:
+    """Which ids are of what was erased while something was made of them; ``named_by``: see `places.kind_of`, both on one index."""
+    if connection.execute(sa.select(ERASURES.c["erasure_id"]).limit(1)).first() is None:
+        return np.zeros(len(ids), dtype=bool)
+    kinds = named_by.map({name: kind_of(name) for name in named_by.unique()})
+    named = {str(kind): set(of_kind) for kind, of_kind in ids.groupby(kinds)}
+    members = {member for text in named.pop(SERIES, ()) for member in scope_of(text).values()}
+    erased, gone = read_erased(connection, named | {PERSON: members}), np.zeros(len(ids), dtype=bool)
+    if erased:
+        for kind in kinds.unique():
+            own = (kinds == kind).to_numpy()
+            gone[own] = [erased.renamed(text) != text for text in ids[own]] if kind == SERIES else erased.mask(kind, ids[own].tolist())
+    return gone
 
 
 def add_erased(

@@ -164,6 +164,7 @@ class _Sweep:
             for where in self._of(table, column, place.by, own):
                 self._delete(table, where)
         names = set().union(*(own[kind] for kind in LASTING), also_called)
+        self._answers()
         self._records(lambda text: text, is_gone=lambda text: _names_one(text, names))
         self._texts(lambda key, text: "erased" if key in ID_KINDS and text in own.get(ID_KINDS[key], ()) else renamed(text))
 
@@ -178,8 +179,14 @@ class _Sweep:
             for value in self._connection.execute(values).scalars().all():
                 if (instead := renamed(str(value))) != value:
                     self._rewrite(table, column, column == value, instead)
+        self._answers()
         self._records(renamed, is_gone=lambda text: False)
         self._texts(lambda key, text: renamed(text))
+
+    def _answers(self) -> None:
+        """Kept answers to requests that may be repeated: nothing finds whom they speak of, and they would be forgotten within hours."""
+        for table, column, _ in places(Holds.ANSWER):
+            self._connection.execute(sa.delete(table).where(column.is_not(None)))
 
     def _of(self, table: sa.Table, column: sa.Column[str], by: str, own: Named) -> Iterable[sa.ColumnElement[bool]]:
         if not by:

@@ -1,10 +1,11 @@
-"""Where a person or a company can stand in the store: every text column of every table says what it may hold.
+"""Where a person or a company can stand in the store: every column of text or bytes of every table says what it may hold.
 
 `PLACES` is the only list of that: erasure walks it, and a test holds that no column of the schema is missing from it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,7 @@ class Holds(StrEnum):
     SCOPE = "dimension=member of a series; a member may be a person"
     RECORD = "a row of a source, or a value of it, as it came"
     TEXT = "JSON of our own that may name somebody"
+    ANSWER = "a whole answer as it was sent, kept for hours: all of them go"
     NOTHING = "words of ours, or names of groups, products and places"
 
 
@@ -87,6 +89,9 @@ PLACES: Mapping[str, Mapping[str, Place]] = {
     },
     "scoreboards": _nothing(c.PREDICTOR, "content"),
     "audit_log": {"actor": _PERSON, "subject": _PERSON, "detail": _TEXT, **_nothing("action")},
+    "api_keys": {"name": _PERSON, "scope_members": _TEXT, **_nothing("key_id", "key_hash", "role", "scope_kind")},
+    "access_log": {"actor": _PERSON, "subject": Place(Holds.ENTITY, by="action"), **_nothing("action")},
+    "repeatable": {"answer": Place(Holds.ANSWER), **_nothing("request_key", "body_digest")},
     "erasures": {"actor": _PERSON, **_nothing("kind", "digest", "salt", "counts")},
 }
 
@@ -104,11 +109,13 @@ def places(*holds: Holds) -> Iterator[tuple[sa.Table, sa.Column[str], Place]]:
 
 
 def kind_of(named: str) -> str:
-    """Of what an id is, by the name of its table, its column or the predictor that speaks of it; empty for none that is known."""
+    """Of what an id is, by its table, its column, the predictor that speaks of it or the route that was asked; empty if none is known."""
     from predictkpi.predictors import predictor_class  # only here: predictors take long to import
 
     if named in _TABLE_KINDS or named in ID_KINDS:
         return _TABLE_KINDS.get(named) or ID_KINDS[named]
+    if "/" in named:
+        return next((ID_KINDS[name] for name in re.findall(r"{(\w+)", named) if name in ID_KINDS), SERIES)
     try:
         return predictor_class(named)().spec.entity
     except UnknownNameError:

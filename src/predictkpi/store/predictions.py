@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Role
-from predictkpi.predictors.revenue.scopes import scope_of
-from predictkpi.store.erased import read_erased
+from predictkpi.store.erased import of_erased
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
-from predictkpi.store.places import PERSON, SERIES, kind_of
-from predictkpi.store.schema import ANSWERS, ERASURES, PREDICTIONS, SCORINGS
+from predictkpi.store.schema import ANSWERS, PREDICTIONS, SCORINGS
 
 
 def write_predictions(
@@ -25,7 +21,7 @@ def write_predictions(
 ) -> None:
     """See `Store.write_predictions`."""
     rows = frame[c.PREDICTION_COLUMNS]
-    rows = rows[~_of_erased(connection, rows)]
+    rows = rows[~of_erased(connection, rows[c.PREDICTOR], rows[c.ENTITY_ID])]
     for key, group in rows.groupby([c.PREDICTOR, c.MODEL_VERSION, c.AS_OF], sort=False):
         statement = cast(tuple[str, str, pd.Timestamp], key)
         for entity_ids in in_chunks(group[c.ENTITY_ID].unique().tolist()):
@@ -74,8 +70,8 @@ def predicted_days(connection: sa.Connection, predictor: str) -> pd.DataFrame:
 
 def log_answers(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """See `Store.log_answers`."""
-    told = pd.DataFrame({name: [row[name] for row in rows] for name in (c.PREDICTOR, c.ENTITY_ID)})
-    rows = [row for row, is_gone in zip(rows, _of_erased(connection, told), strict=True) if not is_gone]
+    predictors, ids = (pd.Series([str(row[name]) for row in rows]) for name in (c.PREDICTOR, c.ENTITY_ID))
+    rows = [row for row, is_gone in zip(rows, of_erased(connection, predictors, ids), strict=True) if not is_gone]
     if not rows:
         return
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -93,22 +89,6 @@ def read_answers(connection: sa.Connection, predictor: str, model_version: str |
     if as_of is not None:
         statement = statement.where(held[c.AS_OF] == as_of)
     return read_frame(connection, statement.order_by(held["last_served_at"], held[c.PREDICTION_ID]))
-
-
-def _of_erased(connection: sa.Connection, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which rows (``predictor, entity_id``) speak of what was erased while they were made."""
-    if connection.execute(sa.select(ERASURES.c["erasure_id"]).limit(1)).first() is None:
-        return np.zeros(len(rows), dtype=bool)
-    kinds = rows[c.PREDICTOR].map({name: kind_of(name) for name in rows[c.PREDICTOR].unique()})
-    named = {str(kind): set(ids) for kind, ids in rows[c.ENTITY_ID].groupby(kinds)}
-    members = {member for text in named.pop(SERIES, ()) for member in scope_of(text).values()}
-    erased, gone = read_erased(connection, named | {PERSON: members}), np.zeros(len(rows), dtype=bool)
-    if erased:
-        for kind in kinds.unique():
-            own = (kinds == kind).to_numpy()
-            ids = rows.loc[own, c.ENTITY_ID]
-            gone[own] = [erased.renamed(text) != text for text in ids] if kind == SERIES else erased.mask(kind, ids.tolist())
-    return gone
 
 
 def _of(table: sa.Table, predictor: str, version: str, as_of: pd.Timestamp) -> tuple[sa.ColumnElement[bool], ...]:

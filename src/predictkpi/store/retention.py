@@ -22,6 +22,7 @@ AGES: Mapping[str, str] = {
     "scorings": c.AS_OF,
     "rejects": LOAD_ID,
     "audit_log": "at",
+    "access_log": "last_at",
     "orders": c.DS,
     "activities": c.DS,
     "spend": c.DS,
@@ -38,6 +39,8 @@ KEPT: Mapping[str, str] = {
     "company": "one row",
     "marks": "how far each source was read",
     "withdrawals": "without them a deleted record would come back",
+    "api_keys": "who could ask is part of who asked; a revoked one opens nothing",
+    "repeatable": "the service forgets them itself, within hours",
     "scoreboards": "one row a predictor, replaced by the next",
     "erasures": "what was erased must not come in again",
 }
@@ -56,7 +59,7 @@ def delete_older(engine: sa.Engine, table: str, before: pd.Timestamp, *, predict
     while True:
         with writing(engine) as connection:
             some = sa.select(key).where(where).limit(ROWS_A_TRANSACTION)
-            rows = connection.execute(sa.delete(held).where(key.in_(some))).rowcount
+            rows = connection.execute(sa.delete(held).where(where, key.in_(some))).rowcount
         deleted += rows
         if rows < ROWS_A_TRANSACTION:
             return deleted

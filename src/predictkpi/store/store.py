@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from predictkpi.errors import DataError, SchemaError, StoreError
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.access_log import Accesses
 from predictkpi.store.audit import read_entries, write_entry
-from predictkpi.store.engine import forget_deleted, open_engine, reading, writing
-from predictkpi.store.erased import LISTED, Erased, read_erased
-from predictkpi.store.erasure import Erasure, erase, erase_listed, read_list, take_over
+from predictkpi.store.engine import open_engine, reading, writing
+from predictkpi.store.erasures import Erasures
 from predictkpi.store.frames import read_frame, read_versions
 from predictkpi.store.keys import Keys
 from predictkpi.store.loading import Counts, Load, open_load, read_company
@@ -40,7 +39,7 @@ from predictkpi.store.predictions import (
 from predictkpi.store.rejects import count_rejects, read_rejects
 from predictkpi.store.repeatable import Repeatables
 from predictkpi.store.retention import delete_older
-from predictkpi.store.schema import ERASURES, FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, RECORD, REJECT_FIELDS, REJECT_ID, SCOREBOARDS
+from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, RECORD, REJECT_FIELDS, REJECT_ID, SCOREBOARDS
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
 from predictkpi.store.written import Written
 from predictkpi.tables import table_schema
@@ -64,6 +63,7 @@ class Store:
         self.repeatables = Repeatables(self._engine)
         self.outbox = Outbox(self._engine)
         self.written = Written(self._engine)
+        self.erasures = Erasures(self._engine)
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
@@ -292,51 +292,6 @@ class Store:
             if connection is None:
                 return pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"])
             return read_entries(connection, subject=subject, limit=limit)
-
-    @property
-    def erasures(self) -> pd.DataFrame:
-        """The list of erasures, oldest first: ``kind, digest, salt, erased_at, actor, counts``; one entry for each id, none in clear."""
-        with self._reading() as connection:
-            return pd.DataFrame(columns=list(LISTED)) if connection is None else read_list(connection)
-
-    def count_erasures(self) -> int:
-        """Entries of that list: it only grows, so that a reader sees by it that something was erased."""
-        with self._reading() as connection:
-            return 0 if connection is None else int(connection.execute(sa.select(sa.func.count()).select_from(ERASURES)).scalar_one())
-
-    @property
-    def erased(self) -> Erased:
-        """By which what was erased is known again."""
-        with reading(self._engine) as connection:
-            return read_erased(connection)
-
-    def erase(self, kind: str, name: str, *, at: pd.Timestamp, actor: str = "", dry_run: bool = False) -> Erasure:
-        """Erase a ``customer`` by id or a ``person`` by name from every table; see `erasure`. A dry run counts, and changes nothing."""
-        return self._erasing(lambda connection: erase(connection, kind, name, at=at, actor=actor), dry_run=dry_run)
-
-    def erase_listed(self, *, at: pd.Timestamp, listed: pd.DataFrame | None = None, actor: str = "", dry_run: bool = False) -> Erasure:
-        """Take over another copy of the list, where one is given, and erase again whatever the store still names of it."""
-
-        def again(connection: sa.Connection) -> Erasure:
-            if listed is not None:
-                take_over(connection, listed)
-            return erase_listed(connection, at=at, actor=actor)
-
-        return self._erasing(again, dry_run=dry_run)
-
-    def _erasing(self, work: Callable[[sa.Connection], Erasure], *, dry_run: bool) -> Erasure:
-        with writing(self._engine) as connection, connection.begin_nested() as savepoint:
-            found = work(connection)
-            if dry_run:
-                savepoint.rollback()
-        return found
-
-    def forget_deleted(self) -> bool:
-        """Free the room of deleted rows, so that the file holds none of their bytes; false where a reader kept SQLite's log from going.
-
-        In PostgreSQL a plain VACUUM: the room is free to be overwritten; the bytes stay until then, or until a VACUUM FULL.
-        """
-        return forget_deleted(self._engine)
 
     def delete_older(self, table: str, before: pd.Timestamp, *, predictor: str | None = None, dry_run: bool = False) -> int:
         """Delete rows that are older than that, some thousand at a time; returns how many. See `retention`."""

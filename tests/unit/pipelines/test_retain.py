@@ -47,6 +47,14 @@ def store(database_url):
         reject(store, days)
     for days in (1094, 1096):
         store.write_audit(ago(days), "test", f"{days}", {})
+    asked = {"actor": "crm", "action": "GET /v1/kpis", "status": 200, "times": 1}
+    store.accesses.add(
+        [
+            asked | {"subject": f"{name} {days}", **dict.fromkeys(("day", "first_at", "last_at"), ago(days))}
+            for name in "ab"
+            for days in (399, 401)
+        ]
+    )
     orders = {"order_id": ["old", "new"], "ds": [ago(400), ago(1)], "customer_id": "a", "amount": 1.0}
     store.load(
         {
@@ -79,19 +87,22 @@ def test_retain__deletes_by_the_periods_and_nothing_that_is_still_to_be_judged(s
     planned = retain(store, tmp_path, now=NOW, dry_run=True)
     found = retain(store, tmp_path, now=NOW)
     assert planned == found
-    assert rows(found) == {"answers": 5, "predictions": 3, "scorings": 3, "rejects": 1, "audit_log": 1}
+    assert rows(found) == {"answers": 5, "predictions": 3, "scorings": 3, "rejects": 1, "audit_log": 1, "access_log": 2}
     assert days_left(store, "close_time") == days_left(store, "revenue") == [1, 399]
     assert days_left(store, "clv") == [1, 399, 401]  # 24 months have not passed
     assert "until its longest horizon" in next(one.note for one in found if (one.table, one.predictor) == ("answers", "clv"))
     assert sorted(store.predicted_days("clv").query("role == 'champion'")["as_of"]) == [ago(799), ago(1)]
     assert store.rejects()["reason"].tolist() == ["364"]
     assert store.audit()["subject"].tolist() == ["1094"]
+    assert sorted(store.accesses.read()["subject"]) == ["a 399", "b 399"]
     assert store.counts()["orders"] == 2
     assert set(rows(retain(store, tmp_path, now=NOW)).values()) == {0}
 
 
 def test_retain__takes_facts_only_where_a_period_is_stated(store, tmp_path):
-    (tmp_path / "retention.yaml").write_text("orders: 365\nanswers: null\npredictions: null\nrejects: null\naudit_log: null\n")
+    (tmp_path / "retention.yaml").write_text(
+        "orders: 365\nanswers: null\npredictions: null\nrejects: null\naudit_log: null\naccess_log: null\n"
+    )
     assert rows(retain(store, tmp_path, now=NOW)) == {"orders": 1}
     assert store.snapshot().orders["order_id"].tolist() == ["new"]
 

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from predictkpi.core.access import AccessRole, RowScope
 from predictkpi.core.types import Company
 from predictkpi.errors import UnknownEntityError
 from predictkpi.store import Store
+from predictkpi.store.keys import ApiKey
 from predictkpi.store.places import PLACES
 from predictkpi.store.schema import METADATA
 from predictkpi.tables import TABLES
@@ -78,6 +80,11 @@ def answer(predictor: str, entity_id: str) -> dict:
     return row | {"first_served_at": NOW, "last_served_at": NOW, "times": 1}
 
 
+def asked(action: str, subject: str) -> dict:
+    row = {"actor": "crm", "action": action, "subject": subject, "status": 200, "times": 1}
+    return row | dict.fromkeys(("day", "first_at", "last_at"), NOW)
+
+
 @pytest.fixture
 def filled(store):
     store.load(FACTS, company=COMPANY, now=NOW)
@@ -96,6 +103,10 @@ def filled(store):
     store.write_predictions(predicted("revenue", "total", f"segment=a&team={PERSON}"))
     store.log_answers([answer("clv", GONE), answer("clv", "stays"), answer("close_time", DEAL)])
     store.write_audit(NOW, "test", "revenue", {"to": "1", "by": PERSON})
+    store.accesses.add([asked("GET /v1/customers/{customer_id}/clv", GONE), asked("GET /v1/deals/{deal_id}/close-time", "d2")])
+    store.keys.add(ApiKey("k1", "hash", PERSON, AccessRole.VIEWER, RowScope("owner", frozenset([PERSON, "Bo"])), None, NOW))
+    store.repeatables.begin("r1", "", now=NOW, lease=pd.Timedelta(hours=1), keep=pd.Timedelta(hours=1))
+    store.repeatables.finish("r1", f"{GONE} {PERSON}".encode())
     return store
 
 
@@ -112,15 +123,15 @@ def tables_that_name(store: Store, text: str) -> set[str]:
     return {name for name, content in texts(store).items() if text in content}
 
 
-def test_places__classify_every_text_column_of_every_table():
+def test_places__classify_every_column_of_text_or_bytes_of_every_table():
     for name, table in METADATA.tables.items():
-        assert set(PLACES.get(name, {})) == {column.name for column in table.c if isinstance(column.type, sa.Text)}, name
+        assert set(PLACES.get(name, {})) == {column.name for column in table.c if isinstance(column.type, sa.Text | sa.LargeBinary)}, name
 
 
 def test_erase_customer__leaves_no_mention_in_any_table(filled):
-    named = {"customers", "orders", "deals", "activities", "attributes", "rejects", "predictions", "answers"}
+    named = {"customers", "orders", "deals", "activities", "attributes", "rejects", "predictions", "answers", "access_log", "repeatable"}
     assert tables_that_name(filled, GONE) == named  # the cohort: it was there
-    found = filled.erase("customer", GONE, at=LATER, actor="tester")
+    found = filled.erasures.erase("customer", GONE, at=LATER, actor="tester")
     assert tables_that_name(filled, GONE) == tables_that_name(filled, DEAL) == tables_that_name(filled, "Gone Inc") == set()
     assert found.counts["customers"] == 2
     assert found.first_known_at == pd.Timestamp("2024-01-01")
@@ -136,16 +147,16 @@ def test_erase_customer__leaves_no_mention_in_any_table(filled):
 
 def test_erase_customer__leaves_a_deal_of_the_same_id(filled):
     filled.write_predictions(predicted("close_time", GONE))
-    filled.erase("customer", GONE, at=LATER)
+    filled.erasures.erase("customer", GONE, at=LATER)
     assert tables_that_name(filled, GONE) == {"predictions"}
 
 
 def test_erase__is_audited_and_listed_by_hash_alone(filled):
-    found = filled.erase("customer", GONE, at=LATER, actor="tester")
+    found = filled.erasures.erase("customer", GONE, at=LATER, actor="tester")
     entry = filled.audit(limit=1).iloc[0]
     assert (entry["actor"], entry["action"], entry["subject"]) == ("tester", "erase", f"customer {found.digest}")
     assert json.loads(entry["detail"]) == {"rows": dict(found.counts)}
-    listed = filled.erasures
+    listed = filled.erasures.all()
     assert listed["kind"].tolist() == ["customer", "deal", "order"]
     assert listed["salt"].nunique() == 1
     assert found.digest == listed["digest"].iloc[0]
@@ -153,7 +164,7 @@ def test_erase__is_audited_and_listed_by_hash_alone(filled):
 
 def test_erase_person__leaves_the_facts_and_no_name(filled):
     rows = filled.counts()
-    filled.erase("person", PERSON, at=LATER)
+    filled.erasures.erase("person", PERSON, at=LATER)
     assert tables_that_name(filled, PERSON) == set()
     assert filled.counts() == rows
     kept = filled.snapshot(LATER)
@@ -163,10 +174,12 @@ def test_erase_person__leaves_the_facts_and_no_name(filled):
     assert kept.customers["name"].tolist() == ["Gone Inc", pseudonym]
     assert f"segment=a&team={pseudonym}" in texts(filled)["predictions"]
     assert json.loads(filled.rejects(with_records=True)["record"].iloc[-1])["rep"] == pseudonym
+    (key,) = filled.keys.all()
+    assert (key.name, key.rows.members) == (pseudonym, {pseudonym, "Bo"})
 
 
 def test_erase_person__keeps_hashes_in_step_so_that_the_same_rows_are_known(filled):
-    filled.erase("person", PERSON, at=LATER)
+    filled.erasures.erase("person", PERSON, at=LATER)
     events = filled.snapshot(LATER).deal_events
     again = filled.load({"deal_events": events.drop(columns="known_at")}, company=COMPANY, now=LATER)["deal_events"]
     assert (again.accepted, again.unchanged) == (0, 2)
@@ -174,23 +187,25 @@ def test_erase_person__keeps_hashes_in_step_so_that_the_same_rows_are_known(fill
 
 def test_erase__dry_run_counts_the_same_and_changes_nothing(filled):
     before = texts(filled)
-    planned = filled.erase("customer", GONE, at=LATER, dry_run=True)
+    planned = filled.erasures.erase("customer", GONE, at=LATER, dry_run=True)
     assert texts(filled) == before
-    assert planned.counts == filled.erase("customer", GONE, at=LATER).counts
+    assert planned.counts == filled.erasures.erase("customer", GONE, at=LATER).counts
 
 
 def test_erase__of_what_is_not_there_says_so_and_leaves_no_trace(filled):
     before = texts(filled)
     with pytest.raises(UnknownEntityError, match="'nobody'"):
-        filled.erase("customer", "nobody", at=LATER)
+        filled.erasures.erase("customer", "nobody", at=LATER)
     assert texts(filled) == before
 
 
 def test_erased__answers_and_predictions_of_a_view_that_is_still_old_are_not_kept(filled):
-    filled.erase("customer", GONE, at=LATER)
+    filled.erasures.erase("customer", GONE, at=LATER)
     filled.log_answers([answer("clv", GONE), answer("clv", "stays"), answer("close_time", DEAL)])
     filled.log_answers([answer("clv", GONE)])
     filled.write_predictions(predicted("clv", GONE, "stays"))
+    filled.accesses.add([asked("GET /v1/customers/{customer_id}/clv", name) for name in (GONE, GONE, "stays")])
+    assert sorted(filled.accesses.read()["subject"]) == ["d2", "erased", "stays"]
     assert tables_that_name(filled, GONE) == set()
     assert filled.read_answers("clv")["times"].tolist() == [2]
 
@@ -199,12 +214,12 @@ def test_erase_listed__does_it_again_in_a_database_that_was_put_back(filled, tmp
     other = Store(f"sqlite:///{tmp_path}/other.db")  # as a backup holds it
     other.migrate()
     other.load(FACTS, company=COMPANY, now=NOW)
-    filled.erase("customer", GONE, at=LATER)
-    filled.erase("person", PERSON, at=LATER)
-    found = other.erase_listed(at=LATER, listed=filled.erasures)
+    filled.erasures.erase("customer", GONE, at=LATER)
+    filled.erasures.erase("person", PERSON, at=LATER)
+    found = other.erasures.erase_listed(at=LATER, listed=filled.erasures.all())
     assert tables_that_name(other, GONE) == tables_that_name(other, PERSON) == tables_that_name(other, DEAL) == set()
     assert found.counts["customers"] == 3
-    assert other.erase_listed(at=LATER).counts == {}
+    assert other.erasures.erase_listed(at=LATER).counts == {}
     pd.testing.assert_frame_equal(other.snapshot(LATER).deal_events, filled.snapshot(LATER).deal_events)
     other.close()
 
@@ -218,12 +233,12 @@ def test_forget_deleted__leaves_no_byte_in_sqlites_files(tmp_path):
         return [path for path in tmp_path.iterdir() if text.encode() in path.read_bytes()]
 
     assert files_with(GONE)
-    store.erase("customer", GONE, at=LATER)
-    assert store.forget_deleted()
+    store.erasures.erase("customer", GONE, at=LATER)
+    assert store.erasures.forget_deleted()
     assert files_with(GONE) == files_with(DEAL) == []
     store.close()
 
 
 def test_forget_deleted__works_on_both_databases_and_says_when_a_reader_stands_in_the_way(filled):
-    filled.erase("customer", GONE, at=LATER)
-    assert filled.forget_deleted()
+    filled.erasures.erase("customer", GONE, at=LATER)
+    assert filled.erasures.forget_deleted()
