@@ -164,10 +164,10 @@ def deals_that_fell(news: News, store: Store, snapshot: Snapshot, rule: WebhookR
     Another version judges every deal anew, so its first scoring is where its own chances begin.
     """
     scoring = store.newest_scoring(_CLOSE_TIME)
-    mark = json.loads(news.told.get(_DEALS, '{"version": "", "as_of": "", "highest": {}}'))
-    if scoring is None or [mark["version"], mark["as_of"]] == [scoring[0], scoring[1].isoformat()]:
+    if scoring is None:
         return
     version, as_of = scoring
+    mark = json.loads(news.told.get(_DEALS, '{"version": "", "highest": {}}'))
     rows = store.read_predictions(predictor=_CLOSE_TIME, model_version=version, as_of=as_of)
     chances = rows[rows[c.STATISTIC] == "p_win"].set_index(c.ENTITY_ID)[c.VALUE].dropna()
     highest = mark["highest"] if mark["version"] == version else {}
@@ -178,10 +178,10 @@ def deals_that_fell(news: News, store: Store, snapshot: Snapshot, rule: WebhookR
         change = {"p_win_before": before, "as_of_before": since, "change": chances[deal] - before}
         known = deals.loc[deal] if deals is not None and deal in deals.index else {}
         of_deal = {name: known.get(name) for name in (c.CUSTOMER_ID, c.OWNER, c.STAGE, c.AMOUNT)}
-        news.tell(DEAL_CHANCE_FELL, about | change | of_deal, identity={"deal": deal, "version": version, "as_of": as_of.isoformat()})
+        news.tell(DEAL_CHANCE_FELL, about | change | of_deal, identity=about)
     now = {deal: [float(chance), as_of.isoformat()] for deal, chance in chances.items()}
     kept = {deal: max(value, highest[deal]) if deal in highest and deal not in fell else value for deal, value in now.items()}
-    news.marks[_DEALS] = json.dumps({"version": version, "as_of": as_of.isoformat(), "highest": kept})
+    news.marks[_DEALS] = json.dumps({"version": version, "highest": kept})
 
 
 def _fell(before: float, chance: float, rule: WebhookRule) -> bool:

@@ -83,6 +83,12 @@ def test_deal__is_told_of_once_it_fell_by_more_than_the_rule_says_since_it_was_h
     }
 
 
+def test_deal__that_is_scored_again_on_the_same_day_is_told_of_when_it_falls(store):
+    for chance, told in [(0.9, 0), (0.6, 1), (0.6, 0), (0.4, 1)]:
+        scored(store, "2024-07-01", A=chance)
+        assert [one["p_win"] for one in fallen(store)] == [chance] * told
+
+
 def test_deal__another_version_judges_it_anew(store):
     scored(store, "2024-07-01", A=0.9)
     assert fallen(store) == []

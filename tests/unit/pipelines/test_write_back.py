@@ -345,6 +345,18 @@ def test_salesforce__a_session_that_has_expired_is_logged_in_again(make):
     assert vendor.fake.sessions == 2
 
 
+def test_salesforce__requests_of_the_day_that_are_used_up_end_it_with_what_was_written(make):
+    vendor = AtSalesforce()
+    with serving(vendor.fake) as url:
+        desk = make(vendor, url)
+        vendor.fake.trouble("/composite/sobjects/Opportunity", salesforce.USED_UP)
+        with pytest.raises(
+            DeliveryError, match=r"TotalRequests Limit exceeded\. \(REQUEST_LIMIT_EXCEEDED\); what was written is remembered"
+        ):
+            desk.run()
+        assert written(desk.run()) == [3, 1]
+
+
 def test_plan__without_a_scoring_says_so(tmp_path, make, vendor):
     store = Store(f"sqlite:///{tmp_path}/empty.db")
     store.migrate()
