@@ -92,6 +92,8 @@ PLACES: Mapping[str, Mapping[str, Place]] = {
     "api_keys": {"name": _PERSON, "scope_members": _TEXT, **_nothing("key_id", "key_hash", "role", "scope_kind")},
     "access_log": {"actor": _PERSON, "subject": Place(Holds.ENTITY, by="action"), **_nothing("action")},
     "repeatable": {"answer": Place(Holds.ANSWER), **_nothing("request_key", "body_digest")},
+    "outbox": {"body": _TEXT, **_nothing("message_id", "type", "state", "answer")},
+    "written_back": {"record_id": Place(Holds.ENTITY, by="object"), **_nothing("target", "object", "field", "value", c.MODEL_VERSION)},
     "erasures": {"actor": _PERSON, **_nothing("kind", "digest", "salt", "counts")},
 }
 

@@ -23,6 +23,7 @@ AGES: Mapping[str, str] = {
     "rejects": LOAD_ID,
     "audit_log": "at",
     "access_log": "last_at",
+    "outbox": "queued_at",
     "orders": c.DS,
     "activities": c.DS,
     "spend": c.DS,
@@ -41,6 +42,7 @@ KEPT: Mapping[str, str] = {
     "withdrawals": "without them a deleted record would come back",
     "api_keys": "who could ask is part of who asked; a revoked one opens nothing",
     "repeatable": "the service forgets them itself, within hours",
+    "written_back": "what a CRM holds: without it everything would be written again",
     "scoreboards": "one row a predictor, replaced by the next",
     "erasures": "what was erased must not come in again",
 }
