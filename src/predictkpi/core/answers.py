@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+import msgspec
 import pandas as pd
 
 from predictkpi.core import columns as c
@@ -14,7 +15,7 @@ _WITHIN = [c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS]
 
 def packed(rows: Iterable[tuple[int, str, float | None, str]]) -> str:
     """Rows of horizon, statistic, value (None where there is none) and status, as JSON."""
-    return json.dumps(list(rows), separators=(",", ":"))
+    return msgspec.json.encode(list(rows)).decode()
 
 
 def unpacked(answers: pd.DataFrame) -> pd.DataFrame:

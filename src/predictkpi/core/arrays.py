@@ -48,6 +48,11 @@ class Columns:
         """A column of numbers or flags as float64."""
         return np.asarray(self._arrays[name], dtype=float)
 
+    def tuples(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Row by row, the values of these columns in plain Python; None where there is no such column."""
+        columns = (self[name].tolist() if name in self else [None] * len(self) for name in names)
+        return zip(*columns, strict=True) if names else (() for _ in range(len(self)))
+
     def take(self, rows: npt.NDArray[Any] | slice) -> Columns:
         """These rows: positions, a mask or a slice."""
         taken = {name: array[rows] for name, array in self._arrays.items()}
@@ -55,12 +60,54 @@ class Columns:
 
     def with_columns(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Columns:
         """These and further columns, or others in their place."""
-        return Columns({**self._arrays, **arrays}, self._rows)
+        return Columns({name: self[name] for name in self} | dict(arrays), self._rows)
 
     def frame(self) -> pd.DataFrame:
         """As a frame; text as ``str``."""
-        made = {name: pd.array(array, dtype="str") if is_text(array) else array for name, array in self._arrays.items()}
+        made = {name: pd.array(array, dtype="str") if is_text(array) else array for name, array in ((name, self[name]) for name in self)}
         return pd.DataFrame(made, index=pd.RangeIndex(self._rows))
+
+
+class Records(Columns):
+    """A few rows kept as dictionaries; a column is made when it is asked for. ``same``: columns of one value for all rows.
+
+    What a row does not name is missing.
+    """
+
+    __slots__ = ("_same", "rows")
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], *, same: Mapping[str, Any]) -> None:
+        super().__init__({}, len(rows))
+        self.rows, self._same = rows, same
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._same, *(name for row in self.rows for name in row)]))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._same or any(name in row for row in self.rows)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        made: dict[str, npt.NDArray[Any]] = self._arrays  # type: ignore[assignment]
+        if name not in made:
+            if name in self._same:
+                made[name] = np.full(len(self), self._same[name])
+            else:
+                values = [row.get(name) for row in self.rows]
+                texts = any(isinstance(value, str) for value in values) or all(value is None for value in values)
+                made[name] = np.array(values, dtype=object if texts else float)
+        return made[name]
+
+    def floats(self, name: str) -> npt.NDArray[np.float64]:
+        """See `Columns.floats`."""
+        return np.array([row.get(name, np.nan) for row in self.rows], dtype=float)
+
+    def tuples(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """See `Columns.tuples`."""
+        return (tuple(map(row.get, names)) for row in self.rows)
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> Records:
+        """See `Columns.take`."""
+        return Records([self.rows[row] for row in np.arange(len(self))[rows]], same=self._same)
 
 
 def array_of(values: pd.Series) -> npt.NDArray[Any]:

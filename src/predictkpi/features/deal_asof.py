@@ -6,6 +6,9 @@ binary search, so that a million questions cost about as much as one sort.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -69,6 +72,10 @@ class _ByKeyAndInstant:
         rank = self._instants.searchsorted(instant[self.order])
         self._keys = code[self.order] * self._width + rank
 
+    def instants(self, rows: slice) -> Ints:
+        """Of rows at sorted positions."""
+        return self._instants[self._keys[rows] % self._width]
+
     def first(self, code: Ints) -> Ints:
         """Sorted position of the first row of each code."""
         return self._keys.searchsorted(code * self._width)
@@ -93,12 +100,29 @@ class NewestBefore:
         return np.where(found, self._index.order[np.maximum(end - 1, 0)], -1)
 
 
+class SumsOfKey(NamedTuple):
+    """One key of `RunningSums`: instants of its rows, and the sums before each of them and after the last."""
+
+    instants: list[int]
+    sums: list[list[float]]
+
+    def before(self, instant: int) -> list[float]:
+        """As `RunningSums.before`."""
+        end = self.sums[bisect_left(self.instants, instant)]
+        return [after - first for after, first in zip(end, self.sums[0], strict=True)]
+
+
 class RunningSums:
     """Sums of ``values`` ``(n, m)`` per code (none missing) over everything that took effect before an instant; negative values undo."""
 
     def __init__(self, code: Ints, instant: Ints, values: Floats) -> None:
         self._index = _ByKeyAndInstant(code, instant)
         self._sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values[self._index.order], axis=0)])
+
+    def of(self, code: int) -> SumsOfKey:
+        """Those of one code, for many single questions."""
+        start, stop = self._index.first(np.array([code, code + 1])).tolist()
+        return SumsOfKey(self._index.instants(slice(start, stop)).tolist(), self._sums[start : stop + 1].tolist())
 
     def before(self, code: Ints, before: Ints) -> Floats:
         """Sums ``(len(code), m)``; zero for a code never seen or missing."""

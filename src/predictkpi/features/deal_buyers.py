@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from predictkpi.features.deal_asof import NEVER, Floats, Ints, RunningSums, run_starts
+from predictkpi.features.deal_asof import NEVER, Floats, Ints, RunningSums, SumsOfKey, run_starts
 
 if TYPE_CHECKING:
     from predictkpi.features.deal_history import DealHistory
@@ -38,13 +38,26 @@ class Buyers:
         self._amounts = RunningSums(buyer[bought], np.maximum(amounts.since, stated)[bought], counted[bought])
         self._all_amounts = RunningSums(np.zeros(int(priced.sum()), np.int64), amounts.since[priced], counted[priced])
 
+    @property
+    def all_amounts(self) -> SumsOfKey:
+        """Running (count, total) of all first amounts."""
+        return self._all_amounts.of(0)
+
+    def amounts_of(self, buyer: int) -> SumsOfKey:
+        """The same of one customer's."""
+        return self._amounts.of(buyer)
+
+    def record(self, buyer: Ints, landmark: Ints, base: Floats) -> tuple[Floats, Floats]:
+        """Edge, and number of closed deals, of these customers."""
+        closed, won = self._closes.before(buyer, landmark).T
+        return (won + SHRINKAGE_OF_WINS * base) / (closed + SHRINKAGE_OF_WINS) - base, closed
+
     def numbers(self, buyer: Ints, landmark: Ints, *, base: Floats, first: Floats, since: Ints) -> dict[str, Floats]:
         """`BUYER_NUMBERS` of deals of these customers: the base win rate, first log amounts, and since when those are known.
 
         Amounts are held against what was known before a deal's own, so that it is never held against itself, stored or in a request.
         """
-        closed, won = self._closes.before(buyer, landmark).T
-        edge = (won + SHRINKAGE_OF_WINS * base) / (closed + SHRINKAGE_OF_WINS) - base
+        edge, closed = self.record(buyer, landmark, base)
         until = np.minimum(since, landmark)
         earlier, everybody = self._amounts.before(buyer, until), self._all_amounts.before(np.zeros(len(buyer), np.int64), until)
         usual = np.divide(everybody[:, 1], everybody[:, 0], out=np.full(len(buyer), np.nan), where=everybody[:, 0] > 0)

@@ -35,8 +35,9 @@ from predictkpi.features.deal_asof import (
     valid_until,
 )
 from predictkpi.features.deal_buyers import BUYER_NUMBERS, Buyers, FirstAmounts
+from predictkpi.features.deal_shared import SharedByDeals, by_value
 from predictkpi.features.deal_stages import StageOrder
-from predictkpi.features.deal_tallies import STAGES, tallies
+from predictkpi.features.deal_tallies import ACTIVITIES, MOST_KINDS, STAGES, tallies
 from predictkpi.features.event_order import event_order
 from predictkpi.snapshot import Snapshot
 from predictkpi.tables import table_schema
@@ -96,7 +97,7 @@ class DealHistory:
     _customers: Codes
     _customer_versions: NewestBefore
     _segment: Texts
-    _attributes: DealAttributes
+    own_fields: DealAttributes
     _buyer_codes: Codes
     _buyers: Buyers
     _activities: DealActivities
@@ -124,7 +125,7 @@ class DealHistory:
         self._buyer_codes = Codes(deals[c.CUSTOMER_ID], known=base._buyer_codes if base else None)
         self.first_amounts = FirstAmounts(self)
         self._activities = DealActivities(activities, self.deals, known=base._activities if base else None)
-        self._attributes = DealAttributes(snapshot, base=base._attributes if base is not None else None)
+        self.own_fields = DealAttributes(snapshot, base=base.own_fields if base is not None else None)
         if base is not None:
             self._stage_order = base._stage_order
             self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
@@ -237,12 +238,42 @@ class DealHistory:
         columns |= {c.AMOUNT: path.amount, c.OWNER: self.owners.text(path.owner), ORIGIN: origin.astype("datetime64[us]")}
         return Columns(columns | {"is_known": is_known, "is_open": is_known & ~path.is_closed}, len(deal))
 
+    def shared(self, at: int) -> SharedByDeals:
+        """What deals share at one instant (microseconds): what `states` would say of a deal with these values."""
+
+        def edge(wins: RunningSums, codes: Ints) -> Floats:
+            return _shrunk(wins.before(codes, np.full(len(codes), at)), base) - base
+
+        base = _shrunk(self._wins.before(np.zeros(1, np.int64), np.array([at])), 0.5)
+        by_owner, nobodys = by_value(self.owners, lambda codes: edge(self._wins_by_owner, codes))
+        by_source, _ = by_value(self._sources, lambda codes: edge(self._wins_by_source, codes))
+        buyers = np.arange(-1, len(self._buyer_codes))
+        records = list(zip(*(part.tolist() for part in self._buyers.record(buyers, np.full(len(buyers), at), base)), strict=True))
+        code_of = dict(zip(self._buyer_codes.values.tolist(), range(len(buyers) - 1), strict=True))
+        customers = np.arange(len(self._customers))
+        segment = _of_version(self._segment, self._customer_versions.find(customers, np.full(len(customers), at)), None)
+        return SharedByDeals(
+            ranks=dict(zip(self.stages.values.tolist(), self.stage_order(np.array([at]))[0].tolist(), strict=True)),
+            by_owner=by_owner,
+            by_source=by_source,
+            nobodys_edge=nobodys,
+            by_buyer=dict(zip(code_of, records[1:], strict=True)),
+            new_buyer=records[0],
+            buyers=self._buyers,
+            code_of=code_of,
+            segments=dict(zip(self._customers.values.tolist(), segment.tolist(), strict=True)),
+            tallied={
+                STAGES: frozenset(self.stages.values[self._is_open_stage[:-1]][:MOST_KINDS].tolist()),
+                ACTIVITIES: frozenset(self._activities.kinds.values[:MOST_KINDS].tolist()),
+            },
+        )
+
     def attributes(self, deal: Ints, landmark: Ints) -> Columns:
         """The company's own fields of each (deal code, landmark) pair: see `DealAttributes.at`."""
-        if self._attributes.are_none:
+        if self.own_fields.are_none:
             return Columns({}, len(deal))
         customer = self._customers.text(_of_version(self._customer, self._deal_versions.find(deal, landmark), -1))
-        return self._attributes.at(self.deals.text(deal), customer, landmark)
+        return self.own_fields.at(self.deals.text(deal), customer, landmark)
 
     def tallies(self, deal: Ints, landmark: Ints) -> dict[str, Floats]:
         """How often and how lately each open stage was entered and each kind of activity took place: see `deal_tallies`."""

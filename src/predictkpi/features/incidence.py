@@ -27,10 +27,11 @@ class Incidence:
     def at(self, days: npt.ArrayLike) -> Floats:
         """CIF at ``days``: shape ``(n_causes, *days.shape)``; 0 before the first time, flat after the last."""
         position = self.times.searchsorted(np.asarray(days, dtype=float), side="right")
-        return self._padded[:, position]
+        return self.padded[:, position]
 
     @cached_property
-    def _padded(self) -> Floats:
+    def padded(self) -> Floats:
+        """``cif`` with the 0 before the first time: ``(n_causes, n_times + 1)``."""
         return np.concatenate([np.zeros((len(self.cif), 1)), self.cif], axis=1)
 
     def survival_at(self, days: npt.ArrayLike) -> Floats:

@@ -18,7 +18,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.answers import packed
 from predictkpi.errors import PredictKpiError
-from predictkpi.service.schemas import PredictionEnvelope
+from predictkpi.service.wire import Envelope
 from predictkpi.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ RETRY_SECONDS = 10.0
 class _Waiting:
     """An answer that was given so many times since it was last written; `packed` it takes a tenth of the room."""
 
-    answer: PredictionEnvelope | dict[str, object]
+    answer: Envelope | dict[str, object]
     first: pd.Timestamp
     last: pd.Timestamp
     times: int = 1
@@ -101,7 +101,7 @@ class AnswerLog:
             parts.append(f"{self.dropped} served answers since the start were not logged: too many waited")
         return "; ".join(parts) or None
 
-    def record(self, answers: Iterable[PredictionEnvelope], *, at: pd.Timestamp) -> None:
+    def record(self, answers: Iterable[Envelope], *, at: pd.Timestamp) -> None:
         """Put answers that are being given into the queue; ``at`` is now, in local time of the company."""
         with self._lock:
             for answer in answers:
@@ -155,9 +155,9 @@ class AnswerLog:
         self.write()
 
 
-def _row(answer: PredictionEnvelope) -> dict[str, object]:
+def _row(answer: Envelope) -> dict[str, object]:
     numbers = packed(
-        (each.horizon, statistic, value, each.status.value) for each in answer.predictions for statistic, value in each.values.items()
+        (each.horizon, statistic, value, each.status) for each in answer.predictions for statistic, value in each.values.items()
     )
     return {
         c.PREDICTION_ID: answer.prediction_id,

@@ -23,6 +23,7 @@ from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.pages import router as pages
 from predictkpi.service.dashboard.pages import warm
 from predictkpi.service.dashboard.sign_in import router as sign_in
+from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.metrics import Metrics
 from predictkpi.service.middleware import RequestContextMiddleware
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     app.include_router(sign_in)
     app.include_router(pages)
     # The last one added is the first to see a request.
+    app.add_middleware(FastPaths)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(AccessMiddleware)
     app.add_middleware(

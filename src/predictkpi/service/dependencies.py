@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
+from predictkpi.core.access import Caller
 from predictkpi.pipelines.alerts import AlertRule
-from predictkpi.service.access.permissions import CurrentCaller
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
-from predictkpi.service.schemas import PredictionEnvelope
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
+from predictkpi.service.wire import Envelope
 
 
 def serving_of(request: Request) -> Serving:
@@ -21,8 +22,15 @@ def serving_of(request: Request) -> Serving:
     return request.app.state.serving  # type: ignore[no-any-return]
 
 
-def current_view(serving: Annotated[Serving, Depends(serving_of)], caller: CurrentCaller) -> View:
+def current_view(request: Request) -> View:
     """One view for the whole request, of the rows that the caller may see; raises `NotReadyError` while there is none."""
+    return view_for(request.scope)
+
+
+def view_for(scope: Scope) -> View:
+    """`current_view` for who answers a request outside of the routes."""
+    serving: Serving = scope["app"].state.serving
+    caller: Caller = scope["state"]["caller"]
     return serving.view if caller.rows is None else serving.view.within(caller.rows)
 
 
@@ -35,19 +43,19 @@ ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
 
 
-def recorder(request: Request, serving: ServingState, view: CurrentView) -> Callable[[Iterable[PredictionEnvelope]], None]:
+def recorder(request: Request, view: CurrentView) -> Callable[[Iterable[Envelope]], None]:
     """Puts predictions that a route answers with into the log of served answers, and counts their rungs."""
-
-    def record(answers: Iterable[PredictionEnvelope]) -> None:
-        given = list(answers)
-        serving.answers.record(given, at=view.local(datetime.now(UTC)))
-        for answer in given:
-            request.app.state.metrics.answered(answer.predictor, [answer.status.value])
-
-    return record
+    return lambda answers: record_answers(request.scope, view, list(answers))
 
 
-Record = Annotated[Callable[[Iterable[PredictionEnvelope]], None], Depends(recorder)]
+def record_answers(scope: Scope, view: View, answers: Sequence[Envelope]) -> None:
+    """The same for who answers a request outside of the routes."""
+    state = scope["app"].state
+    state.serving.answers.record(answers, at=view.local(datetime.now(UTC)))
+    state.metrics.answered(answers)
+
+
+Record = Annotated[Callable[[Iterable[Envelope]], None], Depends(recorder)]
 CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter as Counting
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from predictkpi.service.access.keyring import utc_now
 from predictkpi.service.state import Serving
+from predictkpi.service.wire import Envelope
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client knows that several processes count together."""
@@ -38,10 +40,10 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def answered(self, predictor: str, rungs: Iterable[str]) -> None:
+    def answered(self, answers: Iterable[Envelope]) -> None:
         """Predictions were given, each on its rung."""
-        for rung in rungs:
-            self._answers.labels(predictor, rung).inc()
+        for (predictor, rung), times in Counting((answer.predictor, str(answer.status)) for answer in answers).items():
+            self._answers.labels(predictor, rung).inc(times)
 
     def text(self, serving: Serving) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -24,6 +24,8 @@ log = logging.getLogger("predictkpi.requests")
 REQUEST_ID_HEADER = "X-Request-ID"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 UNKNOWN_ROUTE = "(no route)"
+ROUTE, SUBJECT = "route", "subject"
+"""Where the request's state holds what was asked for, if the router did not find it."""
 
 # A chart's SVG carries style attributes, hence 'unsafe-inline' for styles alone; scripts come from this service only.
 CONTENT_SECURITY_POLICY = (
@@ -85,15 +87,16 @@ class RequestContextMiddleware:
                 self._ended(scope, status, time.perf_counter() - began, span)
 
     def _ended(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
-        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        state = scope["state"]
+        route = state.get(ROUTE) or getattr(scope.get("route"), "path_format", UNKNOWN_ROUTE)
         self._metrics.ended(scope["method"], route, status, seconds)
-        caller: Caller | None = scope["state"].get("caller")
+        caller: Caller | None = state.get("caller")
         if caller is not None and caller is not ANYBODY_HERE:
-            subject = "/".join(map(str, scope.get("path_params", {}).values()))
+            subject = state.get(SUBJECT) or "/".join(map(str, scope.get("path_params", {}).values()))
             scope["app"].state.accesses.record(caller, f"{scope['method']} {route}", subject, status)
         if log.isEnabledFor(logging.INFO):
             told = {
-                "request_id": scope["state"]["request_id"],
+                "request_id": state["request_id"],
                 "method": scope["method"],
                 "route": route,
                 "status": status,

@@ -1,82 +1,138 @@
-"""A deal in a request, turned into rows of the fact tables, so that it takes the same way to a prediction as a stored deal."""
+"""A deal in a request: checked against the calendar and the store, and answered beside everything the store knows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Protocol, cast
 
-import pandas as pd
+import msgspec
 
 from predictkpi.core import columns as c
+from predictkpi.core.access import RowScope
 from predictkpi.core.digests import digest
 from predictkpi.errors import DealClosedError
+from predictkpi.features.new_deals import NAN, NewDeal, NewEvent
+from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
 from predictkpi.service.envelopes import curve_of, envelope
-from predictkpi.service.own_fields import own_field_rows
-from predictkpi.service.problems import FieldError, InvalidRequestError
+from predictkpi.service.own_fields import own_fields
+from predictkpi.service.problems import FieldError, ForbiddenError, InvalidRequestError
 from predictkpi.service.reasons import LanguageCode, reasons_of
-from predictkpi.service.schemas import ActivityIn, Curve, DealEventIn, DealIn, PredictionEnvelope
-from predictkpi.service.view import Champion, View
-from predictkpi.tables import table_schema
+from predictkpi.service.schemas import OwnValue
+from predictkpi.service.view import EPOCH, MICROSECOND, Champion, View
+from predictkpi.service.wire import Curve, Envelope
 
 NO_STAGE = "(none)"
 """Stands for a stage that the request does not name: like any stage never heard of, it says nothing."""
 NOTHING_SAID = "name at least the stage or when the deal was created: of a deal without both nothing is known"
+JUST_BEFORE = 1
+"""Microseconds before as_of at which a deal counts as opened of which nothing is known."""
+_encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
+class Event(Protocol):
+    """See `schemas.DealEventIn`."""
+
+    at: datetime
+    stage: str
+    amount: float | None
+    expected_close_on: datetime | None
+    owner: str | None
+
+
+class Activity(Protocol):
+    """See `schemas.ActivityIn`."""
+
+    at: datetime
+    kind: str
+
+
+class Payload(Protocol):
+    """What is asked of a deal in a request, however it was read: `schemas.DealIn` says what each member means."""
+
+    deal_id: str | None
+    name: str | None
+    created_at: datetime | None
+    stage: str | None
+    amount: float | None
+    owner: str | None
+    source: str | None
+    product: str | None
+    region: str | None
+    team: str | None
+    customer_id: str | None
+    expected_close_on: datetime | None
+    attributes: dict[str, OwnValue]
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """In any order."""
+
+    @property
+    def activities(self) -> Sequence[Activity]:
+        """In any order."""
+
+
+@dataclass(slots=True)
 class PreparedDeal:
-    """A checked deal: rows under an id of its own (the store may hold an older state under the caller's id), and what is odd about it."""
+    """A checked deal, what it is called, what is odd about it, and what stands for all that is known of it."""
 
-    row_id: str
+    deal: NewDeal
     entity_id: str
     label: str
-    deal: dict[str, Any]
-    events: list[dict[str, Any]]
-    attributes: list[dict[str, Any]]
-    activities: list[dict[str, Any]]
     caveats: tuple[str, ...]
     inputs_digest: str
 
 
-def prepare(payload: DealIn, view: View, *, index: int = 0, pointer: str = "#") -> PreparedDeal:
+def prepare(payload: Payload, view: View, *, index: int = 0, pointer: str = "#") -> PreparedDeal:
     """Check a deal against the calendar and against what the store knows.
 
     What a CRM may lack (amount, owner, stage, creation date) is answered all the same, with a caveat. Raises `InvalidRequestError` for
     instants that cannot be, for values that are not of their attribute's kind and for a request that says nothing of the deal,
-    `DealClosedError` for a deal that is won or lost.
+    `DealClosedError` for a deal that is won or lost, `ForbiddenError` and `UnknownEntityError` for one outside the caller's rows.
     """
+    if view.rows is not None:
+        _demand_rows(payload, view, view.rows)
     if payload.stage is None and payload.created_at is None and not payload.events:
         raise InvalidRequestError([FieldError(NOTHING_SAID, f"{pointer}/{name}") for name in (c.CREATED_AT, c.STAGE)])
-    history = sorted(payload.events, key=lambda event: view.local(event.at))
-    created = _created(payload, history, view)
-    stage = payload.stage or (history[-1].stage if history else NO_STAGE)
-    wrong = _impossible_instants(payload, created, view, pointer=pointer)
-    if not wrong and history and history[-1].stage != stage:
-        wrong = [FieldError(f"must be the stage of the newest event ({history[-1].stage!r}), got {stage!r}", f"{pointer}/stage")]
-    row_id = f"request#{index}"
-    own, misread, news = own_field_rows(payload.attributes, view, row_id=row_id, known_at=created, pointer=f"{pointer}/attributes")
+    instants = [view.microseconds(event.at) for event in payload.events]
+    done = [(view.microseconds(activity.at), activity.kind) for activity in payload.activities]
+    created = _created(payload, instants, view)
+    history = sorted(zip(instants, payload.events, strict=True), key=lambda item: item[0])
+    newest = history[-1][1].stage if history else None
+    stage = payload.stage or newest or NO_STAGE
+    wrong = _impossible_instants(payload, created, instants, done, view, pointer=pointer)
+    if not wrong and newest is not None and newest != stage:
+        wrong = [FieldError(f"must be the stage of the newest event ({newest!r}), got {stage!r}", f"{pointer}/stage")]
+    own, misread, news = own_fields(payload.attributes, view, pointer=f"{pointer}/attributes")
     if wrong or misread:
         raise InvalidRequestError([*wrong, *misread])
     if stage.casefold() in c.CLOSED_STAGES:
         raise DealClosedError(f"the deal in the request is closed: its stage is {stage!r}")
-    events = history or [DealEventIn(at=created, stage=stage, amount=None, expected_close_on=None, owner=None)]
-    deal = {name: getattr(payload, name, None) for name in table_schema("deals").column_names}
-    deal |= {c.DEAL_ID: row_id, c.CREATED_AT: created, c.KNOWN_AT: created}
-    event_rows = [_event_row(payload, event, view, f"{row_id}@{number}") for number, event in enumerate(events)]
-    activities = [_activity_row(activity, view, f"{row_id}@activity{number}") for number, activity in enumerate(payload.activities)]
-    said = json.dumps([deal, event_rows, own, activities], default=_plain).replace(row_id, "")
-    return PreparedDeal(
-        row_id=row_id,
-        entity_id=payload.deal_id or f"request-{index}",
-        label=payload.name or payload.deal_id or "deal in the request",
-        deal=deal,
-        events=event_rows,
+    expected = None if payload.expected_close_on is None else view.microseconds(payload.expected_close_on)
+    amount = NAN if payload.amount is None else payload.amount
+    events = [_event(at, event, view, amount=amount, expected=expected, owner=payload.owner) for at, event in history]
+    entity_id = payload.deal_id or f"request-{index}"
+    deal = NewDeal(
+        deal_id=entity_id,
+        created=created,
+        events=events or [NewEvent(created, stage, amount, expected, payload.owner)],
+        customer_id=payload.customer_id,
+        source=payload.source,
+        product=payload.product,
+        region=payload.region,
+        team=payload.team,
+        activities=sorted(done, key=lambda item: item[0]),
         attributes=own,
-        activities=activities,
+    )
+    said = (created, deal.events, deal.activities, own, deal.customer_id, deal.source, deal.product, deal.region, deal.team)
+    return PreparedDeal(
+        deal=deal,
+        entity_id=entity_id,
+        label=payload.name or payload.deal_id or "deal in the request",
         caveats=(*_caveats(payload, view.known_values), *news),
-        inputs_digest=digest(view.data_digest, said)[:16],  # the data says what its owner and its customer are like
+        inputs_digest=digest(view.data_digest, _encode(said).decode())[:16],  # the data says what its owner and its customer are like
     )
 
 
@@ -88,25 +144,17 @@ def predict(
     horizons: Sequence[int] | None = None,
     with_curve: bool = False,
     reasons_in: LanguageCode | None = None,
-) -> list[PredictionEnvelope]:
-    """Predictions for prepared deals (distinct ``row_id``), in their order, by the way every stored deal takes."""
-    if not prepared:
-        return []
-    rows = {
-        "deals": [deal.deal for deal in prepared],
-        "deal_events": [event for deal in prepared for event in deal.events],
-        "activities": [row for deal in prepared for row in deal.activities],
-        "attributes": [row for deal in prepared for row in deal.attributes],
-    }
-    model, ids = champion.predictor, [deal.row_id for deal in prepared]
-    snapshot = view.snapshot.with_rows({name: table_schema(name).rows(records) for name, records in rows.items()})
-    answers = model.answer_for(snapshot, entity_ids=ids, horizons=horizons)
-    curves: dict[Hashable, Curve] = {}
+) -> list[Envelope]:
+    """Predictions for prepared deals, in their order: the numbers that stored deals of which the same is known would get."""
+    model = cast(IncidencePredictor, champion.predictor)
+    inputs = model.features_of_new(view.snapshot, [deal.deal for deal in prepared])
+    answers = model.predicted(inputs, horizons).answers()
+    curves: list[Curve | None] = [None] * len(prepared)
     if with_curve:
-        whole = model.predict(snapshot, entity_ids=ids, horizons=model.spec.askable)
-        curves = {row_id: curve_of(part) for row_id, part in whole.groupby(c.ENTITY_ID, sort=False)}
-    reasons = reasons_of(model, snapshot, ids, language=reasons_in) if reasons_in else {}
-    return [
+        whole = model.predicted(inputs, model.spec.askable).frame()
+        per_deal = len(whole) // max(len(prepared), 1)
+        curves = [curve_of(whole.iloc[number * per_deal : (number + 1) * per_deal]) for number in range(len(prepared))]
+    found = [
         envelope(
             answer,
             spec=model.spec,
@@ -116,70 +164,64 @@ def predict(
             label=deal.label,
             inputs_digest=deal.inputs_digest,
             caveats=deal.caveats,
-            curve=curves.get(deal.row_id),
-        ).model_copy(update={"reasons": reasons.get(deal.row_id)})
-        for deal, answer in zip(prepared, answers, strict=True)
+            curve=curve,
+        )
+        for deal, answer, curve in zip(prepared, answers, curves, strict=True)
     ]
+    if reasons_in:
+        reasons = reasons_of(model, inputs.frame(), [deal.entity_id for deal in prepared], language=reasons_in)
+        for answered in found:
+            answered.reasons = reasons[answered.entity_id]
+    return found
 
 
-def _plain(value: object) -> int | str:
-    """An instant by its count of nanoseconds: what it is called takes ten times as long to write."""
-    return value.value if isinstance(value, pd.Timestamp) else str(value)
+def _demand_rows(payload: Payload, view: View, rows: RowScope) -> None:
+    """A caller who is held to rows may ask of their own deals and customers only, whoever describes them."""
+    stated = payload.team if rows.kind == "team" else payload.owner
+    if stated is not None and stated not in rows.members:
+        raise ForbiddenError(f"only deals of {rows} may be asked for, and this one's {rows.kind} is {stated!r}")
+    for entity, entity_id in (("customer", payload.customer_id), ("deal", payload.deal_id)):
+        if entity_id is not None and view.knows(entity, entity_id):
+            view.demand(entity, entity_id)
 
 
-def _created(payload: DealIn, history: Sequence[DealEventIn], view: View) -> pd.Timestamp:
+def _created(payload: Payload, instants: Sequence[int], view: View) -> int:
     """When the deal was opened, or the latest it can have been."""
     if payload.created_at is not None:
-        return view.local(payload.created_at)
-    return view.local(history[0].at) if history else view.as_of - pd.Timedelta(microseconds=1)
+        return view.microseconds(payload.created_at)
+    return min(instants) if instants else view.as_of_microseconds - JUST_BEFORE
 
 
-def _impossible_instants(payload: DealIn, created: pd.Timestamp, view: View, *, pointer: str) -> list[FieldError]:
-    known = f"as_of ({view.as_of.isoformat()}), up to which the data reaches"
-    if payload.created_at is not None and created >= view.as_of:
-        return [FieldError(f"must lie before {known}", f"{pointer}/created_at")]
+def _event(at: int, event: Event, view: View, *, amount: float, expected: int | None, owner: str | None) -> NewEvent:
+    """An event as a history has it; what it does not say is as stated for the deal."""
+    own_date = event.expected_close_on
+    return NewEvent(
+        at=at,
+        stage=event.stage,
+        amount=amount if event.amount is None else event.amount,
+        expected=expected if own_date is None else view.microseconds(own_date),
+        owner=event.owner or owner,
+    )
+
+
+def _impossible_instants(
+    payload: Payload, created: int, instants: Sequence[int], done: Sequence[tuple[int, str]], view: View, *, pointer: str
+) -> list[FieldError]:
+    as_of = view.as_of_microseconds
+    known = f"must lie before as_of ({view.as_of.isoformat()}), up to which the data reaches"
+    if payload.created_at is not None and created >= as_of:
+        return [FieldError(known, f"{pointer}/created_at")]
     wrong = []
-    for position, event in enumerate(payload.events):
-        at = view.local(event.at)
-        where = f"{pointer}/events/{position}"
-        if at >= view.as_of:
-            wrong.append(FieldError(f"must lie before {known}", f"{where}/at"))
+    for position, at in enumerate(instants):
+        where = f"{pointer}/events/{position}/at"
+        if at >= as_of:
+            wrong.append(FieldError(known, where))
         if at < created:
-            wrong.append(FieldError(f"must not lie before created_at ({created.isoformat()})", f"{where}/at"))
-    for position, activity in enumerate(payload.activities):
-        if view.local(activity.at) >= view.as_of:
-            wrong.append(FieldError(f"must lie before {known}", f"{pointer}/activities/{position}/at"))
-    return wrong
+            wrong.append(FieldError(f"must not lie before created_at ({(EPOCH + created * MICROSECOND).isoformat()})", where))
+    return wrong + [FieldError(known, f"{pointer}/activities/{position}/at") for position, (at, _) in enumerate(done) if at >= as_of]
 
 
-def _event_row(payload: DealIn, event: DealEventIn, view: View, event_id: str) -> dict[str, Any]:
-    expected, at = event.expected_close_on or payload.expected_close_on, view.local(event.at)
-    return {
-        c.EVENT_ID: event_id,
-        c.DEAL_ID: event_id.rpartition("@")[0],
-        c.DS: at,
-        c.STAGE: event.stage,
-        c.AMOUNT: payload.amount if event.amount is None else event.amount,
-        c.CURRENCY: None,
-        c.EXPECTED_CLOSE_ON: view.local(expected) if expected else None,
-        c.OWNER: event.owner or payload.owner,
-        c.KNOWN_AT: at,
-    }
-
-
-def _activity_row(activity: ActivityIn, view: View, activity_id: str) -> dict[str, Any]:
-    at = view.local(activity.at)
-    row: dict[str, Any] = dict.fromkeys(table_schema("activities").column_names)
-    return row | {
-        c.ACTIVITY_ID: activity_id,
-        c.DEAL_ID: activity_id.rpartition("@")[0],
-        c.DS: at,
-        c.KIND: activity.kind,
-        c.KNOWN_AT: at,
-    }
-
-
-def _caveats(payload: DealIn, known: Mapping[str, frozenset[str]]) -> list[str]:
+def _caveats(payload: Payload, known: Mapping[str, frozenset[str]]) -> list[str]:
     found = []
     if payload.created_at is None:
         found.append(f"created_at is missing: its age counts from {'its first event' if payload.events else 'as_of'}")
@@ -191,6 +233,6 @@ def _caveats(payload: DealIn, known: Mapping[str, frozenset[str]]) -> list[str]:
             found.append(f"{column} {given!r} was never seen in the data and counts as unknown")
     if payload.amount is None and not any(event.amount is not None for event in payload.events):
         found.append("amount is missing")
-    if known[c.OWNER] and not any([payload.owner, *(event.owner for event in payload.events)]):
+    if known[c.OWNER] and not payload.owner and not any(event.owner for event in payload.events):
         found.append("owner is missing")
     return found

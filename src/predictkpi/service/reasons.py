@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import pandas as pd
 from fastapi import Query
+from msgspec.structs import replace
 
 from predictkpi.core import columns as c
 from predictkpi.protocol import BASELINE, Predictor
-from predictkpi.service.schemas import PredictionEnvelope, Reason
 from predictkpi.service.view import View
-from predictkpi.snapshot import Snapshot
+from predictkpi.service.wire import Envelope, Reason
 
 LanguageCode = Literal["en", "de"]
 WithReasons = Annotated[bool, Query(description="also say what speaks for and against it; see `reasons` of the answer")]
 Language = Annotated[LanguageCode, Query(description="of the reasons: English or German")]
 
 
-def reasons_of(predictor: Predictor, snapshot: Snapshot, entity_ids: Sequence[str], *, language: LanguageCode) -> dict[str, list[Reason]]:
+def reasons_of(predictor: Predictor, inputs: pd.DataFrame, entity_ids: Sequence[str], *, language: LanguageCode) -> dict[str, list[Reason]]:
     """By entity: its reasons by statistic, the baseline first, then by weight; empty lists where the model has none to give."""
-    frame = predictor.explain(predictor.inputs(snapshot, entity_ids=entity_ids))
+    frame = predictor.explain(inputs)
     found: dict[str, list[Reason]] = {entity_id: [] for entity_id in entity_ids}
     rest = frame["feature"] != BASELINE
     ordered = frame.assign(rest=rest, weight=-frame["contribution"].abs()).sort_values([c.STATISTIC, "rest", "weight", "feature"])
@@ -36,7 +37,8 @@ def reasons_of(predictor: Predictor, snapshot: Snapshot, entity_ids: Sequence[st
     return found
 
 
-def with_reasons(answer: PredictionEnvelope, view: View, *, language: LanguageCode) -> PredictionEnvelope:
+def with_reasons(answer: Envelope, view: View, *, language: LanguageCode) -> Envelope:
     """The answer for a stored entity, with the reasons for it."""
     predictor, entity_id = view.champion(answer.predictor).predictor, answer.entity_id
-    return answer.model_copy(update={"reasons": reasons_of(predictor, view.snapshot, [entity_id], language=language)[entity_id]})
+    inputs = predictor.inputs(view.snapshot, entity_ids=[entity_id])
+    return replace(answer, reasons=reasons_of(predictor, inputs, [entity_id], language=language)[entity_id])

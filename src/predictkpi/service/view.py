@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.backtest.board import Board
@@ -27,13 +28,14 @@ from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
 from predictkpi.outlook import Trust
 from predictkpi.predictors.revenue.scopes import label_of
-from predictkpi.protocol import EntityAnswer, Predictor
+from predictkpi.protocol import AnswerRow, EntityAnswer, Predictor
 from predictkpi.service.access.rows import seen_by
 from predictkpi.service.envelopes import curve_of, envelope
-from predictkpi.service.schemas import Curve, PredictionEnvelope
+from predictkpi.service.wire import Curve, Envelope
 from predictkpi.snapshot import Snapshot
 
 MAX_CACHED_SERIES = 256
+EPOCH, MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
 NO_TRUST = Trust.none("no replay was looked for")
 
 
@@ -45,6 +47,9 @@ class PredictionTable:
         ids, starts = np.unique(self.frame[c.ENTITY_ID].to_numpy(dtype=object), return_index=True)
         stops = np.append(starts[1:], len(self.frame))
         self._spans = {str(i): (int(start), int(stop)) for i, start, stop in zip(ids, starts, stops, strict=True)}
+        self._horizons, self._values = self.frame[c.HORIZON].to_numpy(), self.frame[c.VALUE].to_numpy(float)
+        self._texts = [_factorized(self.frame[name]) for name in (c.STATISTIC, c.STATUS, c.REASON)]
+        self._instants = self.frame[c.AS_OF].array
 
     def __contains__(self, entity_id: str) -> bool:
         return entity_id in self._spans
@@ -64,7 +69,11 @@ class PredictionTable:
 
     def answer(self, entity_id: str) -> EntityAnswer:
         """The same in plain Python."""
-        return EntityAnswer.of(self.rows(entity_id))
+        start, stop = self._spans[entity_id]
+        at = slice(start, stop)
+        statistic, status, reason = ([values[code] for code in codes[at].tolist()] for codes, values in self._texts)
+        rows = zip(self._horizons[at].tolist(), statistic, self._values[at].tolist(), status, reason, strict=True)
+        return EntityAnswer(entity_id, self._instants[start], tuple(map(AnswerRow._make, rows)))
 
     def wide(self, horizon: int) -> pd.DataFrame:
         """One row per entity (index), one column per statistic, for one horizon."""
@@ -122,6 +131,10 @@ class View:
         """Whether the caller may see a deal or customer; series are the company's."""
         return self.rows is None or entity_id in self.visible.get(entity, ())
 
+    def knows(self, entity: str, entity_id: str) -> bool:
+        """Whether the store holds such a deal or customer."""
+        return entity_id in self._known[entity]
+
     def demand(self, entity: str, entity_id: str) -> None:
         """Raise `UnknownEntityError` for what the caller may not see: it is not said whether there is such a one."""
         if not self.sees(entity, entity_id):
@@ -150,6 +163,17 @@ class View:
             instant = instant.astimezone(ZoneInfo(self.company.time_zone)).replace(tzinfo=None)
         return pd.Timestamp(instant)
 
+    def microseconds(self, instant: datetime) -> int:
+        """The same as a count of microseconds since 1970."""
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(ZoneInfo(self.company.time_zone)).replace(tzinfo=None)
+        return (instant - EPOCH) // MICROSECOND
+
+    @cached_property
+    def as_of_microseconds(self) -> int:
+        """`as_of` likewise."""
+        return self.microseconds(self.as_of.to_pydatetime())
+
     @property
     def troubles(self) -> list[str]:
         """What went wrong while loading, other than that nothing has been promoted or that the data has too little history."""
@@ -161,11 +185,10 @@ class View:
         """The served version; raises what kept it from being served, `NoChampionError` if nothing was promoted."""
         if predictor in self.champions:
             return self.champions[predictor]
-        raise self.missing.get(predictor) or NoChampionError(f"{predictor}: no model carries the alias champion")
+        error = self.missing.get(predictor) or NoChampionError(f"{predictor}: no model carries the alias champion")
+        raise error.with_traceback(None)  # one object for every request: else its traceback would grow with each
 
-    def predict(
-        self, predictor: str, entity_id: str, *, horizons: Sequence[int] | None = None, with_curve: bool = False
-    ) -> PredictionEnvelope:
+    def predict(self, predictor: str, entity_id: str, *, horizons: Sequence[int] | None = None, with_curve: bool = False) -> Envelope:
         """The answer for one entity the store knows, at the predictor's own horizons or at these.
 
         Raises `UnknownEntityError` or `DealClosedError` for any other entity, `SettingsError` for a horizon not in ``spec.askable``.
@@ -187,7 +210,7 @@ class View:
         *,
         horizons: Sequence[int] | None = None,
         curve: Curve | None = None,
-    ) -> PredictionEnvelope:
+    ) -> Envelope:
         """An answer for a stored entity, under its name; ``horizons`` keeps only those."""
         spec = champion.predictor.spec
         return envelope(
@@ -254,6 +277,11 @@ class View:
         return {name: (kind, frozenset(texts.get(name, ()))) for name, kind in kinds_of(rows).items()}
 
     @cached_property
+    def _known(self) -> dict[str, frozenset[str]]:
+        deals, customers = self.snapshot.deals[c.DEAL_ID], self.snapshot.customers[c.CUSTOMER_ID]
+        return {"deal": frozenset(deals), "customer": frozenset(customers)}
+
+    @cached_property
     def _names(self) -> dict[str, dict[str, str]]:
         customers, deals = self.snapshot.customers, self.snapshot.deals
         named = customers[customers[c.NAME].notna()]
@@ -268,3 +296,9 @@ def _deal_name(name: object, customer: object) -> str:
     """The deal's name behind the customer's, unless it says whose it is by itself."""
     parts = [part for part in (customer, name) if isinstance(part, str) and part]
     return str(name) if len(parts) == 2 and str(customer).casefold() in str(name).casefold() else ": ".join(parts)
+
+
+def _factorized(texts: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Codes, and the text of each; missing text is empty."""
+    codes, values = pd.factorize(texts.fillna(""))
+    return codes, [str(value) for value in values]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from predictkpi.core.compiled import compiled
 from predictkpi.errors import SettingsError
 from predictkpi.features.deal_asof import Floats, Ints
 
@@ -96,7 +97,12 @@ def rounds_of(booster: Booster) -> int:
     return booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
 
 
-def softmax(scores: Floats) -> Floats:
-    """Probabilities over the last axis."""
-    shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+@compiled
+def softmax(scores: Floats, chances: Floats) -> None:
+    """Fill in the probabilities that three scores stand for; both are ``(3,)``."""
+    highest = max(scores[0], scores[1], scores[2])
+    for cause in range(3):
+        chances[cause] = np.exp(scores[cause] - highest)
+    total = chances[0] + chances[1] + chances[2]
+    for cause in range(3):
+        chances[cause] /= total

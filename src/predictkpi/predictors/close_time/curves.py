@@ -5,6 +5,7 @@ A "daily" array is ``(n_deals, 2, LAST_DAY + 1)``: the probability of won and of
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import cast
@@ -13,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.arrays import Columns, Texts, is_missing
-from predictkpi.features.deal_asof import Ints
+from predictkpi.core.arrays import Columns
+from predictkpi.core.compiled import compiled
 from predictkpi.features.deal_history import AGE, IN_STAGE
 from predictkpi.features.incidence import Floats, Incidence, aalen_johansen
 from predictkpi.predictors.close_time.spec import CAUSES, HORIZONS, LAST_DAY
@@ -23,7 +24,7 @@ from predictkpi.predictors.close_time.table import DURATION, EVENT, IS_SAMPLED, 
 JUST_BEFORE = 1e-6
 """Days; the span ``[as_of, as_of + h)`` leaves out its end, an incidence counts it in."""
 DAYS = np.arange(LAST_DAY + 1, dtype=float)
-IN_STAGE_EDGES = np.array([1.0, 3.0, 7.0, 14.0, 21.0, 30.0, 45.0, 60.0, 90.0, 180.0])
+IN_STAGE_EDGES = (1.0, 3.0, 7.0, 14.0, 21.0, 30.0, 45.0, 60.0, 90.0, 180.0)
 NO_STAGE = "(none)"
 SHRINKAGES = (20.0, 60.0, 200.0, 600.0)
 """Deals that the curve of all may be worth in the curve of a stage, and that of a stage in a cell: the best on deals held out is taken."""
@@ -46,9 +47,31 @@ def age_curve(table: pd.DataFrame) -> Incidence:
 
 def age_daily(curve: Incidence, age: Floats) -> Floats:
     """What the overall curve says of deals that have reached these ages."""
-    if not len(curve.times):
-        return np.zeros((len(age), 2, len(DAYS)))
-    return _proper(curve.conditional((age - JUST_BEFORE)[:, None], DAYS).transpose(1, 0, 2))
+    return _age_daily(curve.times, curve.padded, age, len(DAYS))
+
+
+@compiled
+def _age_daily(times: Floats, cif: Floats, age: Floats, n_days: int) -> Floats:
+    """`Incidence.conditional` of each day from just before ``age`` on, put right as by `_proper`; ``cif`` ``(2, len(times) + 1)``."""
+    daily = np.zeros((len(age), 2, n_days))
+    for deal in range(len(age)):
+        start = age[deal] - JUST_BEFORE
+        at = np.searchsorted(times, start, side="right")
+        now = cif[:, at]
+        still_open = 1.0 - (now[0] + now[1])
+        if still_open <= 1e-12:
+            continue
+        for day in range(n_days):
+            while at < len(times) and times[at] <= start + day:
+                at += 1
+            for cause in range(2):
+                gained = max((cif[cause, at] - now[cause]) / still_open, 0.0)
+                daily[deal, cause, day] = max(gained, daily[deal, cause, day - 1]) if day else gained
+        room = max(daily[deal, 0, n_days - 1] + daily[deal, 1, n_days - 1], 1.0)
+        for day in range(n_days):
+            daily[deal, 0, day] /= room
+            daily[deal, 1, day] /= room
+    return daily
 
 
 def _proper(daily: Floats) -> Floats:
@@ -57,11 +80,12 @@ def _proper(daily: Floats) -> Floats:
     return rising / np.maximum(rising.sum(axis=1, keepdims=True)[:, :, -1:], 1.0)
 
 
-def cells(inputs: Columns) -> tuple[Texts, Ints]:
-    """Stage and band of days in stage of each row."""
-    days, stage = inputs.floats(IN_STAGE), inputs[c.STAGE]
-    band = np.where(np.isnan(days), len(IN_STAGE_EDGES), IN_STAGE_EDGES.searchsorted(days, side="right"))
-    return np.where(is_missing(stage), NO_STAGE, stage), band
+def cells(inputs: Columns) -> list[tuple[str, int]]:
+    """Stage and band of days in stage of each row; the last band of a row without days."""
+    return [
+        (NO_STAGE if stage is None else stage, bisect_right(IN_STAGE_EDGES, days) if days == days else len(IN_STAGE_EDGES))
+        for stage, days in inputs.tuples((c.STAGE, IN_STAGE))
+    ]
 
 
 @dataclass
@@ -96,7 +120,7 @@ class LandmarkCurves:
             return overall, overall, overall
         of_stage, of_cell = overall.copy(), overall.copy()
         rows: dict[tuple[str, int], list[int]] = {}
-        for row, cell in enumerate(zip(*(column.tolist() for column in cells(inputs)), strict=True)):
+        for row, cell in enumerate(cells(inputs)):
             rows.setdefault(cell, []).append(row)
         for cell, places in rows.items():
             at = places if len(rows) > 1 else slice(None)
@@ -151,8 +175,9 @@ class _Counted:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, overall: Incidence) -> _Counted:
-        stage, band = cells(Columns.of(rows, [c.STAGE, IN_STAGE]))
-        keyed = pd.DataFrame({"stage": stage, "band": band} | {"duration": rows[DURATION], "event": rows[EVENT], "deal": rows[c.ENTITY_ID]})
+        of_rows = {"duration": DURATION, "event": EVENT, "deal": c.ENTITY_ID}
+        cell = pd.DataFrame(cells(Columns.of(rows, [c.STAGE, IN_STAGE])), columns=["stage", "band"])
+        keyed = cell.assign(**{name: rows[column].to_numpy() for name, column in of_rows.items()})
         return cls(
             overall,
             {str(key): _curve(part) for key, part in keyed.groupby("stage")},

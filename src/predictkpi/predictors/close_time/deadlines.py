@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns
+from predictkpi.core.compiled import compiled
 from predictkpi.core.periods import Freq
-from predictkpi.features.deal_asof import DAY, Floats, microseconds
+from predictkpi.features.deal_asof import DAY, Floats, Ints, microseconds
 from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.predictors.close_time.table import FISCAL
@@ -20,19 +22,39 @@ MONTHS: dict[Freq, int] = {"M": 1, "Q": 3, "Y": 12}
 
 def days_to_period_ends(inputs: Columns, freqs: Iterable[Freq]) -> Floats:
     """Days ``(n, len(freqs))`` from each row's as_of to the end of the month or fiscal quarter or year that holds it; always above 0."""
-    at, lengths = inputs[c.AS_OF][:, None], np.array([MONTHS[freq] for freq in freqs])
+    lengths = tuple(MONTHS[freq] for freq in freqs)
+    rows = zip(microseconds(inputs[c.AS_OF]).tolist(), inputs[FISCAL].tolist(), strict=True)
+    return np.array([_to_period_ends(at, fiscal, lengths) for at, fiscal in rows], float).reshape(len(inputs), len(lengths))
+
+
+@lru_cache(maxsize=64)
+def _to_period_ends(instant: int, fiscal_year_starts: int, lengths: tuple[int, ...]) -> tuple[float, ...]:
+    at = np.datetime64(instant, "us")
     month = at.astype("datetime64[M]")
-    passed = (month.astype(np.int64) - (inputs[FISCAL][:, None] - 1)) % lengths
-    return ((month + (lengths - passed)).astype("datetime64[us]") - at).astype(np.int64) / DAY
+    passed = (month.astype(np.int64) - (fiscal_year_starts - 1)) % np.array(lengths)
+    return tuple((((month + (np.array(lengths) - passed)).astype("datetime64[us]") - at).astype(np.int64) / DAY).tolist())
 
 
 def days_to_slip(inputs: Columns) -> Floats:
     """Days ``(n,)`` to the end of the day that the rep expects the deal to close on: negative or 0 where it has passed, NaN without one."""
-    at, ahead = microseconds(inputs[c.AS_OF]), inputs.floats(TO_EXPECTED)
-    is_missing = np.isnan(ahead)
-    due = at + np.rint(np.where(is_missing, 0.0, ahead) * DAY).astype(np.int64)
-    end_of_day = (due // DAY + 1) * DAY
-    return np.where(is_missing, np.nan, (end_of_day - at) / DAY)
+    return _days_to_slip(microseconds(inputs[c.AS_OF]), inputs.floats(TO_EXPECTED))
+
+
+@compiled
+def _days_to_slip(at: Ints, ahead: Floats) -> Floats:
+    found = np.empty(len(at))
+    for deal in range(len(at)):
+        found[deal] = to_end_of_day(at[deal], ahead[deal])
+    return found
+
+
+@compiled
+def to_end_of_day(at: int, ahead: float) -> float:
+    """Days from an instant in microseconds to the end of the day that lies so many days ahead; NaN gives NaN."""
+    if ahead != ahead:
+        return np.nan
+    due = at + np.int64(np.rint(ahead * DAY))
+    return ((due // DAY + 1) * DAY - at) / DAY
 
 
 def within(daily: Floats, days: Floats) -> Floats:
@@ -40,11 +62,23 @@ def within(daily: Floats, days: Floats) -> Floats:
 
     Within a day the chance is even; before day 0 it is 0, after `LAST_DAY` it stays. NaN gives NaN.
     """
-    is_missing = np.isnan(days)
-    reached = np.minimum(np.maximum(np.where(is_missing, 0.0, days), 0.0), LAST_DAY)
-    low = np.minimum(reached.astype(np.int64), LAST_DAY - 1)
-    rows = np.arange(len(daily)).reshape(-1, *[1] * (days.ndim - 1))
-    before = daily[rows, low]
-    found = before + (reached - low) * (daily[rows, low + 1] - before)
-    found[is_missing] = np.nan
+    return _within(daily, days.reshape(len(daily), -1)).reshape(days.shape)
+
+
+@compiled
+def _within(daily: Floats, days: Floats) -> Floats:
+    found = np.empty(days.shape)
+    for deal in range(len(days)):
+        for place in range(days.shape[1]):
+            found[deal, place] = chance_within(daily[deal], days[deal, place])
     return found
+
+
+@compiled
+def chance_within(daily: Floats, days: float) -> float:
+    """`within` of one deal."""
+    if days != days:
+        return np.nan
+    reached = min(max(days, 0.0), LAST_DAY)
+    low = min(int(reached), LAST_DAY - 1)
+    return daily[low] + (reached - low) * (daily[low + 1] - daily[low])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from predictkpi.core.arrays import Columns, Texts
+from predictkpi.core.arrays import Columns, Records
 from predictkpi.features.deal_asof import Floats
 from predictkpi.features.deal_history import CATEGORIES, NUMBERS
 from predictkpi.features.deal_tallies import ACTIVITIES, STAGES
@@ -55,18 +55,27 @@ class Design:
 
     def matrix(self, inputs: Columns) -> Floats:
         """``(len(inputs), len(names))``: numbers as they are, categories as codes; what is unknown or not there is missing."""
+        if isinstance(inputs, Records):
+            return np.array([self._row(row) for row in inputs.rows], float).reshape(len(inputs), len(self.names))
         columns = [inputs.floats(name) for name in NUMBERS]
-        columns += [codes(inputs[name], known) for name, known in self._places.items()]
+        columns += [codes(inputs[name], known) for name, known in self.places.items()]
         columns += [inputs.floats(name) if name in inputs else np.full(len(inputs), np.nan) for name in self.tallies]
-        return np.array([*columns, *self.attributes.columns(inputs)]).T
+        return np.stack([*columns, *self.attributes.columns(inputs)], axis=1)
 
-    def is_news(self, category: str, values: Texts) -> npt.NDArray[np.bool_]:
-        """Mask of values of a category that were not there to be learnt from."""
-        known = self._places[category]
-        return np.array([value is not None and value not in known for value in values.tolist()], dtype=bool)
+    def _row(self, row: Mapping[str, float | str | None]) -> list[float | str | None]:
+        """A row of `matrix`: for a few deals that come as rows, in a tenth of the time."""
+        own = (row.get(name) for name in self.attributes.numbers)
+        return [
+            *(row[name] for name in NUMBERS),
+            *(places.get(row[name], np.nan) for name, places in self.places.items()),  # type: ignore[arg-type]
+            *(row.get(name, np.nan) for name in self.tallies),
+            *(value if isinstance(value, float) else np.nan for value in own),
+            *(places.get(row.get(name), np.nan) for name, places in self.attributes.places.items()),  # type: ignore[arg-type]
+        ]
 
     @cached_property
-    def _places(self) -> dict[str, dict[str, int]]:
+    def places(self) -> dict[str, dict[str, int]]:
+        """By category, the code of each value that was there to be learnt from."""
         return {name: places_of(values) for name, values in self.categories.items()}
 
     def to_state(self) -> dict[str, Any]:

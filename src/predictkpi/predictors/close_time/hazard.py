@@ -7,15 +7,18 @@ probabilities are the hazards of a period, and their product along the periods i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from predictkpi.core.arrays import Columns
+from predictkpi.core.compiled import compiled
 from predictkpi.features.deal_asof import Floats, Ints
+from predictkpi.features.deal_history import AGE, IN_STAGE, TO_EXPECTED
 from predictkpi.predictors.close_time.boosting import Boosting, softmax
 from predictkpi.predictors.close_time.learner import Learner
-from predictkpi.predictors.close_time.periods import LENGTHS, PERIOD_FEATURES, Seen, at_risk, period_features
+from predictkpi.predictors.close_time.periods import LENGTHS, PERIOD_FEATURES, PeriodCalendar, at_risk, period_features
 
 
 class Hazard(Learner):
@@ -23,6 +26,7 @@ class Hazard(Learner):
 
     own_features = PERIOD_FEATURES
     of_quarters = ("days_to_quarter_end", "rush_share")
+    moved_by: ClassVar = {"age_then": AGE, "in_stage_then": IN_STAGE, "to_expected_then": TO_EXPECTED}
 
     @classmethod
     def pairs(cls, landmarks: Columns, settings: Boosting, last_period: int) -> tuple[Ints, Ints, Ints, Floats]:
@@ -33,24 +37,34 @@ class Hazard(Learner):
         return row, period, outcome, np.where(outcome > 0, 1.0, 1.0 / settings.negatives)
 
     @staticmethod
-    def period_columns(seen: Seen, last_period: int) -> Iterator[npt.NDArray]:
+    def period_columns(calendar: PeriodCalendar, last_period: int) -> Iterator[npt.NDArray]:
         """See `period_features`."""
-        return period_features(seen)
+        return period_features(calendar)
 
     def incidence(self, scores: Floats) -> Floats:
         """Cumulative incidences at the period ends from scores: ``(n, 2, n_periods)``."""
-        hazards = self._beyond(softmax(scores))
-        survival = hazards[:, :, 0].cumprod(axis=1)
-        before = np.ones_like(survival)
-        before[:, 1:] = survival[:, :-1]
-        return (before[:, :, None] * hazards[:, :, 1:]).cumsum(axis=1).transpose(0, 2, 1)
+        return _incidence(scores, self.last_period, LENGTHS)
 
-    def _beyond(self, hazards: Floats) -> Floats:
-        """Periods that nobody was watched through keep the pace of the last one that was."""
-        last = self.last_period
-        stays = hazards[:, last, 0][:, None] ** (LENGTHS[last + 1 :] / LENGTHS[last])
-        leaves = np.maximum(hazards[:, last, 1:].sum(axis=1), 1e-12)
-        shares = hazards[:, last, 1:] / leaves[:, None]
-        hazards[:, last + 1 :, 0] = stays
-        hazards[:, last + 1 :, 1:] = (1.0 - stays)[:, :, None] * shares[:, None, :]
-        return hazards
+
+@compiled
+def _incidence(scores: Floats, last: int, lengths: Ints) -> Floats:
+    """Periods after the ``last`` one that anybody was watched through keep its pace."""
+    n, periods, _ = scores.shape
+    found = np.empty((n, 2, periods))
+    hazards = np.empty((periods, 3))
+    for deal in range(n):
+        survival, won, lost = 1.0, 0.0, 0.0
+        for period in range(periods):
+            if period <= last:
+                softmax(scores[deal, period], hazards[period])
+            else:
+                stays = hazards[last, 0] ** (lengths[period] / lengths[last])
+                leaves = max(hazards[last, 1] + hazards[last, 2], 1e-12)
+                hazards[period, 0] = stays
+                hazards[period, 1] = (1.0 - stays) * (hazards[last, 1] / leaves)
+                hazards[period, 2] = (1.0 - stays) * (hazards[last, 2] / leaves)
+            won += survival * hazards[period, 1]
+            lost += survival * hazards[period, 2]
+            survival *= hazards[period, 0]
+            found[deal, 0, period], found[deal, 1, period] = won, lost
+    return found

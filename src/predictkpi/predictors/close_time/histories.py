@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from predictkpi.core import columns as c
 from predictkpi.features.deal_history import DealHistory
+from predictkpi.features.new_deals import NewDeals
 from predictkpi.snapshot import Snapshot
 
 
@@ -15,6 +16,7 @@ class Histories:
 
     def __init__(self) -> None:
         self._kept: WeakKeyDictionary[Snapshot, DealHistory] = WeakKeyDictionary()
+        self._new: WeakKeyDictionary[Snapshot, NewDeals] = WeakKeyDictionary()
 
     def of(self, snapshot: Snapshot, entity_ids: Sequence[str] | None = None) -> DealHistory:
         """A history that knows all deals of a snapshot, or at least the named ones."""
@@ -24,6 +26,13 @@ class Histories:
         if snapshot not in self._kept:
             self._kept[snapshot] = DealHistory(snapshot)
         return self._kept[snapshot]
+
+    def new_deals(self, snapshot: Snapshot) -> NewDeals:
+        """What there is to know of deals that the snapshot does not, as of its instant."""
+        if snapshot not in self._new:
+            history = self.of(snapshot)
+            self._new[snapshot] = NewDeals(history, history.as_of)
+        return self._new[snapshot]
 
 
 def _are_new(snapshot: Snapshot, base: DealHistory, entity_ids: Sequence[str]) -> bool:

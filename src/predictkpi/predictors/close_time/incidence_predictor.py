@@ -5,17 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from predictkpi.core.arrays import Columns, Texts
+from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns, Records, Texts
 from predictkpi.core.types import Readiness
 from predictkpi.features.incidence import Floats
+from predictkpi.features.new_deals import NewDeal
 from predictkpi.predictors.close_time.histories import Histories
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD
 from predictkpi.predictors.close_time.outcomes import outcomes_of
 from predictkpi.predictors.close_time.spec import SPEC
 from predictkpi.predictors.close_time.statistics import Predicted
-from predictkpi.predictors.close_time.table import cohort_inputs, readiness_of
+from predictkpi.predictors.close_time.table import FISCAL, cohort_inputs, readiness_of
 from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -68,6 +71,12 @@ class IncidencePredictor(Predictor):
     def answer_for(self, snapshot: Snapshot, *, entity_ids: Sequence[str], horizons: Sequence[int] | None = None) -> list[EntityAnswer]:
         """See `Predictor.answer_for`: no frame on the way."""
         return self.predicted(self.features(snapshot, entity_ids), horizons).answers()
+
+    def features_of_new(self, snapshot: Snapshot, deals: Sequence[NewDeal]) -> Records:
+        """`features` of deals that the snapshot does not know, as if they were added to it; raises `DealClosedError` for a closed one."""
+        new = self._histories.new_deals(snapshot)
+        rows = [new.features(deal) | {c.ENTITY_ID: deal.deal_id} for deal in deals]
+        return Records(rows, same={c.AS_OF: np.datetime64(snapshot.as_of, "us"), FISCAL: snapshot.company.fiscal_year_starts})
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """See `Predictor.outcomes`."""

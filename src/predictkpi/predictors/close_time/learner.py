@@ -6,9 +6,9 @@ incidences. Their errors differ, so their mean is better than either: `mean_dail
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -16,18 +16,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core.arrays import Columns
+from predictkpi.core.compiled import compiled
 from predictkpi.features.deal_asof import Floats, Ints
 from predictkpi.predictors.close_time.boosting import Boosting, Rows, train
 from predictkpi.predictors.close_time.design import Design
-from predictkpi.predictors.close_time.periods import ENDS, Seen, landmark_days, spread
+from predictkpi.predictors.close_time.forest import Forest
+from predictkpi.predictors.close_time.periods import ENDS, PeriodCalendar, Seen, landmark_days, spread
 from predictkpi.predictors.close_time.table import IS_SAMPLED, OBSERVED
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
 ROWS_AT_ONCE = 500
-ROWS_FOR_THREADS = 4000
-"""Rows of a matrix from which more than one thread is used: a deal in a request is done before threads have started."""
 """Deals asked about at a time: bounds memory, changes nothing."""
 SUPPORT = 30
 """Landmarks that must have been watched to a period's end for it to be learnt."""
@@ -38,12 +38,20 @@ class Learner(ABC):
     """A fitted booster over the columns of a design and `own_features`, and the last period that was watched."""
 
     own_features: ClassVar[tuple[str, ...]]
+    moved_by: ClassVar[Mapping[str, str]]
+    """Those of them that a feature of the deal is added to, and which."""
     of_quarters: ClassVar[tuple[str, ...]]
     """Those of them that are held constant, so that no tree can use them, until a whole year was watched: of two or three quarter ends
     nobody can tell a habit from two or three odd months, and all deals open then share the same luck."""
 
     def __init__(self, booster: Booster, design: Design, last_period: int) -> None:
         self.booster, self.design, self.last_period = booster, design, last_period
+        self._calendar: tuple[PeriodCalendar, Floats] | None = None
+
+    @cached_property
+    def forest(self) -> Forest:
+        """The booster's trees as they are evaluated."""
+        return Forest.of(self.booster, shared=len(self.design.names))
 
     @property
     def feature_names(self) -> list[str]:
@@ -61,11 +69,9 @@ class Learner(ABC):
         def rows(of: Columns) -> Rows:
             seen = Seen.of(of, design)
             row, period, outcome, weight = cls.pairs(of, settings, last_period)
-            own = [
-                np.zeros(len(row)) if name in constant else np.broadcast_to(column, (len(of), len(ENDS)))[row, period]
-                for name, column in zip(cls.own_features, cls.period_columns(seen, last_period), strict=True)
-            ]
-            return Rows(np.column_stack([seen.matrix[row], *own]), outcome, weight, design.categorical)
+            own = cls._moved(cls._of_calendar(seen.calendar, last_period), seen)
+            own[:, [name in constant for name in cls.own_features]] = 0.0
+            return Rows(np.column_stack([seen.matrix[row], own[row, :, period]]), outcome, weight, design.categorical)
 
         held = None if held_out is None else rows(Columns.of(held_out))
         return cls(train(rows(landmarks), settings, held_out=held), design, last_period)
@@ -77,8 +83,8 @@ class Learner(ABC):
 
     @staticmethod
     @abstractmethod
-    def period_columns(seen: Seen, last_period: int) -> Iterator[npt.NDArray]:
-        """`own_features` of each row and period, ``(n, n_periods)`` or to be broadcast to it."""
+    def period_columns(calendar: PeriodCalendar, last_period: int) -> Iterator[npt.NDArray]:
+        """`own_features` of each day and period but for what `moved_by` adds, ``(n_days, n_periods)`` or to be broadcast to it."""
 
     @abstractmethod
     def incidence(self, scores: Floats) -> Floats:
@@ -89,18 +95,40 @@ class Learner(ABC):
         n, width = seen.matrix.shape
         matrix = np.empty((n, len(ENDS), width + len(self.own_features)))
         matrix[:, :, :width] = seen.matrix[:, None, :]
-        for place, column in enumerate(self.period_columns(seen, self.last_period), width):
-            matrix[:, :, place] = column
+        matrix[:, :, width:] = self.own(seen).transpose(0, 2, 1)
         return matrix.reshape(n * len(ENDS), -1)
+
+    def own(self, seen: Seen) -> Floats:
+        """`own_features` of each row and period, ``(n, n_own, n_periods)``. The calendar's part is kept: a service asks of one day."""
+        kept = self._calendar
+        if kept is None or kept[0] is not seen.calendar:
+            self._calendar = kept = seen.calendar, self._of_calendar(seen.calendar, self.last_period)
+        return self._moved(kept[1], seen)
+
+    @classmethod
+    def _of_calendar(cls, calendar: PeriodCalendar, last_period: int) -> Floats:
+        columns = [np.broadcast_to(column, calendar.weekday.shape) for column in cls.period_columns(calendar, last_period)]
+        return np.stack(columns, axis=1).astype(float)
+
+    @classmethod
+    def _moved(cls, of_calendar: Floats, seen: Seen) -> Floats:
+        places = np.array([cls.own_features.index(name) for name in cls.moved_by])
+        return _shifted(of_calendar, seen.which, places, np.array([seen.inputs.floats(feature) for feature in cls.moved_by.values()]))
 
     def scores(self, seen: Seen) -> Floats:
         """The booster's raw scores (logits) of each period, ``(n, n_periods, 3)``."""
-        if not len(seen.matrix):
-            return np.zeros((0, len(ENDS), 3))
-        matrix = self.matrix(seen)
-        threads = 1 if len(matrix) < ROWS_FOR_THREADS else os.cpu_count() or 1
-        raw = np.asarray(self.booster.predict(matrix, num_threads=threads, raw_score=True))
-        return raw.reshape(-1, len(ENDS), 3)
+        return self.forest.scores(seen.matrix, self.own(seen))
+
+
+@compiled
+def _shifted(of_calendar: Floats, which: Ints, places: Ints, by: Floats) -> Floats:
+    """The calendar's columns ``(n_days, n_own, n_periods)`` of each deal's day, those at ``places`` moved by ``(n_places, n)``."""
+    own = np.empty((len(which), *of_calendar.shape[1:]))
+    for deal in range(len(which)):
+        own[deal] = of_calendar[which[deal]]
+        for number in range(len(places)):
+            own[deal, places[number]] += by[number, deal]
+    return own
 
 
 def has_seen_a_year(landmarks: Columns) -> bool:

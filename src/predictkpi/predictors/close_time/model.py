@@ -6,20 +6,19 @@ from 300 on the mean of a hazard and a direct classifier joins, with a weight le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.arrays import Columns, Texts, is_missing
+from predictkpi.core.arrays import Columns, Texts
 from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, SettingsError
 from predictkpi.features.deal_activities import LAST_ACTIVITY
-from predictkpi.features.deal_history import CATEGORIES, FURTHEST_STAGE
+from predictkpi.features.deal_history import FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
@@ -215,31 +214,40 @@ class CloseTimePredictor(IncidencePredictor):
     def caveats(self, inputs: Columns) -> tuple[Texts, Texts]:
         """Status and reason of each deal: the rung of the ladder, lowered by what is missing or unheard of."""
         ladder = rung(self.closed_, self.deals_)
-        reasons = np.full(len(inputs), ladder.reason, object)
-        limited = np.zeros(len(inputs), bool)
-        for applies, note in self._notes(inputs):
-            if applies.any():
-                reasons[applies] = [f"{reason}; {note}" if reason else note for reason in reasons[applies]]
-                limited |= applies
+        statuses, reasons = np.empty((2, len(inputs)), object)
         lowered = worst(ladder.status, Status.LIMITED).value
-        return np.where(limited, lowered, ladder.status.value).astype(object), reasons
+        for deal, notes in enumerate(self._notes(inputs)):
+            statuses[deal] = lowered if notes else ladder.status.value
+            reasons[deal] = "; ".join([ladder.reason, *notes] if ladder.reason else notes)
+        return statuses, reasons
 
-    def _notes(self, inputs: Columns) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
-        """What lowers the status, and of which deals it holds."""
-        everywhere = np.ones(len(inputs), bool)
-        yield from ((is_missing(inputs[name]), f"{name} is missing") for name in self.expected_fields_)
-        if not self.hazard_:
-            return
-        for name in CATEGORIES:
-            if name not in (FURTHEST_STAGE, LAST_ACTIVITY):
-                yield self.hazard_.design.is_news(name, inputs[name]), f"{name} was never seen in training"
-        own = self.hazard_.design.attributes
-        absent = own.absent(inputs)
-        yield from ((everywhere, f"{name}, which the model learnt from, is no longer known") for name in absent)
-        yield from ((is_missing(inputs[name]), f"{name} is missing") for name in own.expected if name not in absent)
-        if self.hazard_.last_period < len(ENDS) - 1:
-            seen = int(ENDS[self.hazard_.last_period])
-            yield everywhere, f"deals were watched for {seen} of {LAST_DAY} days: later days go on at that pace"
+    def _notes(self, inputs: Columns) -> Iterator[list[str]]:
+        """Deal by deal, what lowers its status."""
+        news: dict[str, Container[str]] = {}
+        own: tuple[str, ...] = ()
+        of_all = []
+        if self.hazard_:
+            design, last = self.hazard_.design, self.hazard_.last_period
+            news = {name: known for name, known in design.places.items() if name not in (FURTHEST_STAGE, LAST_ACTIVITY)}
+            absent = design.attributes.absent(inputs)
+            own = tuple(name for name in design.attributes.expected if name not in absent)
+            of_all += [f"{name}, which the model learnt from, is no longer known" for name in absent]
+            watched = int(ENDS[last])
+            of_all += [f"deals were watched for {watched} of {LAST_DAY} days: later days go on at that pace"] * (last < len(ENDS) - 1)
+        names = (*self.expected_fields_, *news, *own)
+        for row in inputs.tuples(names):
+            values = dict(zip(names, row, strict=True))
+            notes = [f"{name} is missing" for name in self.expected_fields_ if _is_missing(values[name])]
+            notes += [f"{name} was never seen in training" for name, known in news.items() if not _is_known(values[name], known)]
+            yield notes + [f"{name} is missing" for name in own if _is_missing(values[name])] + of_all
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value != value
+
+
+def _is_known(value: str | None, known: Container[str]) -> bool:
+    return value is None or value in known
 
 
 def _read_learners(folder: Path, state: dict[str, Any]) -> tuple[Hazard, Direct]:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns
+from predictkpi.core.compiled import compiled
 from predictkpi.features.deal_asof import DAY, Floats, Ints, distinct, microseconds
-from predictkpi.features.deal_history import AGE, IN_STAGE, TO_EXPECTED
 from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.spec import LAST_DAY, PERIOD_ENDS
 from predictkpi.predictors.close_time.table import DURATION, EVENT, FISCAL, OBSERVED
@@ -159,20 +159,18 @@ class Seen:
         return cls(inputs, design.matrix(inputs), *calendar_for(inputs))
 
 
-def period_features(seen: Seen) -> Iterator[npt.NDArray]:
-    """`PERIOD_FEATURES` of each row and period, ``(n, n_periods)`` or to be broadcast to it; all follow from as_of and the features."""
-    calendar, which = seen.calendar, seen.which
-    age, in_stage, to_expected = (seen.inputs.floats(name)[:, None] for name in (AGE, IN_STAGE, TO_EXPECTED))
+def period_features(calendar: PeriodCalendar) -> Iterator[npt.NDArray]:
+    """`PERIOD_FEATURES` of each day and period, ``(n_days, n_periods)`` or to be broadcast to it, of a deal all of whose days are 0."""
     yield PERIODS
     yield LENGTHS
-    yield age + STARTS
-    yield in_stage + STARTS
-    yield to_expected - STARTS
-    yield calendar.business_days[which]
-    yield calendar.weekday[which]
-    yield calendar.to_month_end[which]
-    yield calendar.to_quarter_end[which]
-    yield calendar.rush_days[which] / LENGTHS
+    yield STARTS
+    yield STARTS
+    yield -STARTS
+    yield calendar.business_days
+    yield calendar.weekday
+    yield calendar.to_month_end
+    yield calendar.to_quarter_end
+    yield calendar.rush_days / LENGTHS
 
 
 def spread(passed: Floats, incidence: Floats) -> Floats:
@@ -180,9 +178,17 @@ def spread(passed: Floats, incidence: Floats) -> Floats:
 
     Inside a period they grow with its business time: ``passed`` ``(n, LAST_DAY)``, see `PeriodCalendar`.
     """
-    steps = np.zeros((*incidence.shape[:2], len(ENDS) + 1))
-    steps[:, :, 1:] = incidence
-    before = steps[:, :, GRID_PERIODS]
-    daily = np.zeros((*incidence.shape[:2], LAST_DAY + 1))
-    daily[:, :, 1:] = before + passed[:, None, :] * (steps[:, :, GRID_PERIODS + 1] - before)
+    return _spread(passed, incidence, GRID_PERIODS)
+
+
+@compiled
+def _spread(passed: Floats, incidence: Floats, period_of: Ints) -> Floats:
+    n, causes, _ = incidence.shape
+    daily = np.zeros((n, causes, len(period_of) + 1))
+    for deal in range(n):
+        for cause in range(causes):
+            for day in range(len(period_of)):
+                period = period_of[day]
+                before = incidence[deal, cause, period - 1] if period else 0.0
+                daily[deal, cause, day + 1] = before + passed[deal, day] * (incidence[deal, cause, period] - before)
     return daily

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -12,10 +13,12 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns, Texts
+from predictkpi.core.compiled import compiled
 from predictkpi.core.types import Status
-from predictkpi.features.deal_asof import Ints
+from predictkpi.features.deal_asof import Ints, microseconds
+from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.features.incidence import Floats
-from predictkpi.predictors.close_time.deadlines import days_to_period_ends, days_to_slip, within
+from predictkpi.predictors.close_time.deadlines import chance_within, days_to_period_ends, to_end_of_day
 from predictkpi.predictors.close_time.spec import BY_HORIZON, HORIZONS, LAST_DAY, PERIOD_CHANCES, QUANTILES
 from predictkpi.protocol import AnswerRow, EntityAnswer
 
@@ -28,10 +31,11 @@ FAR_DATE = f"the expected close date lies more than {LAST_DAY} days ahead: count
 FAR_PERIOD = f"the period ends more than {LAST_DAY} days ahead: counted up to day {LAST_DAY}, as p_win is"
 
 WHOLE_DEAL = ("p_win", *QUANTILES, *PERIOD_CHANCES, "p_slip", "expected_value")
-_CLOSES, _PERIODS = slice(1, 1 + len(QUANTILES)), slice(1 + len(QUANTILES), -2)
-_SLIP, _WORTH = -2, -1
+CHANCELESS = 1e-9
+"""At or below this chance to win, nothing is said of when."""
 _LEVELS = np.array([*QUANTILES.values()])
 REMARKS = ("", NEVER_WON, NO_AMOUNT, NO_EXPECTED_DATE, OVERDUE, FAR_DATE, FAR_PERIOD)
+_, _NEVER_WON, _NO_AMOUNT, _NO_EXPECTED_DATE, _OVERDUE, _FAR_DATE, _FAR_PERIOD = range(len(REMARKS))
 
 
 @dataclass(frozen=True)
@@ -53,17 +57,15 @@ class Predicted:
     @classmethod
     def of(cls, inputs: Columns, daily: Floats, status: Texts, reason: Texts, horizons: Sequence[int] = HORIZONS) -> Self:
         """From ``daily`` ``(n, 2, LAST_DAY + 1)``; those of the whole deal stand under the horizon `LAST_DAY`, where it is asked for."""
-        n = len(inputs)
-        names = [(horizon, name) for horizon in horizons for name in BY_HORIZON]
-        values, remarks = np.empty((n, len(names) + len(WHOLE_DEAL))), np.zeros((n, len(names) + len(WHOLE_DEAL)), np.int64)
-        won, lost = (daily[:, cause, list(horizons)] for cause in (0, 1))
-        for place, part in enumerate((won, lost, np.maximum(1.0 - (won + lost), 0.0))):
-            values[:, place : len(names) : len(BY_HORIZON)] = part
+        names = _names(tuple(horizons))
+        values, remarks = np.empty((len(inputs), len(names))), np.zeros((len(inputs), len(names)), np.int64)
+        _by_horizon(daily, np.array(horizons, np.int64), values)
         if LAST_DAY in horizons:
-            _whole_deal(inputs, daily[:, 0, :], values[:, len(names) :], remarks[:, len(names) :])
-            names += [(LAST_DAY, name) for name in WHOLE_DEAL]
-        of_deals = inputs[c.ENTITY_ID], inputs[c.AS_OF], status, reason
-        return cls(names, values[:, : len(names)], remarks[:, : len(names)], *of_deals)
+            first = len(names) - len(WHOLE_DEAL)
+            of_deal = microseconds(inputs[c.AS_OF]), inputs.floats(TO_EXPECTED), inputs.floats(c.AMOUNT)
+            ends = days_to_period_ends(inputs, PERIOD_CHANCES.values())
+            _whole_deal(daily, *of_deal, ends, _LEVELS, values[:, first:], remarks[:, first:])
+        return cls(names, values, remarks, inputs[c.ENTITY_ID], inputs[c.AS_OF], status, reason)
 
     def frame(self) -> pd.DataFrame:
         """`COLUMNS`, deal by deal."""
@@ -101,22 +103,54 @@ class Predicted:
                 yield AnswerRow(horizon, name, value, Status.INSUFFICIENT_DATA.value, REMARKS[remark])
 
 
-def _whole_deal(inputs: Columns, won: Floats, values: Floats, remarks: Ints) -> None:
-    """Fill in the statistics of the whole deal, ``(n, len(WHOLE_DEAL))`` each; ``won`` is ``(n, LAST_DAY + 1)``."""
-    p_win, amount, due = won[:, -1], inputs.floats(c.AMOUNT), days_to_slip(inputs)
-    ends = np.concatenate([days_to_period_ends(inputs, PERIOD_CHANCES.values()), due[:, None]], axis=1)
-    quantiles, by_ends = close_quantile(won, _LEVELS), within(won, ends)
-    values[:, 0], values[:, _CLOSES], values[:, _PERIODS] = p_win, quantiles, by_ends[:, :-1]
-    values[:, _SLIP], values[:, _WORTH] = 1.0 - by_ends[:, -1], p_win * amount
-    for place, applies, remark in (
-        (_CLOSES, np.isnan(quantiles), NEVER_WON),
-        (_PERIODS, ends[:, :-1] > LAST_DAY, FAR_PERIOD),
-        (_SLIP, np.isnan(due), NO_EXPECTED_DATE),
-        (_SLIP, due <= 0, OVERDUE),
-        (_SLIP, due > LAST_DAY, FAR_DATE),
-        (_WORTH, np.isnan(amount), NO_AMOUNT),
-    ):
-        remarks[:, place][applies] = REMARKS.index(remark)
+@lru_cache(maxsize=64)
+def _names(horizons: tuple[int, ...]) -> list[tuple[int, str]]:
+    """(horizon, statistic) of every column; those of the whole deal stand last. Do not modify."""
+    names = [(horizon, name) for horizon in horizons for name in BY_HORIZON]
+    return names + [(LAST_DAY, name) for name in WHOLE_DEAL] if LAST_DAY in horizons else names
+
+
+@compiled
+def _by_horizon(daily: Floats, horizons: Ints, values: Floats) -> None:
+    """Fill in `BY_HORIZON` of each horizon."""
+    for deal in range(len(daily)):
+        for number in range(len(horizons)):
+            won, lost = daily[deal, 0, horizons[number]], daily[deal, 1, horizons[number]]
+            values[deal, 3 * number], values[deal, 3 * number + 1] = won, lost
+            values[deal, 3 * number + 2] = max(1.0 - (won + lost), 0.0)
+
+
+@compiled
+def _whole_deal(
+    daily: Floats, at: Ints, ahead: Floats, amount: Floats, ends: Floats, levels: Floats, values: Floats, remarks: Ints
+) -> None:
+    """Fill in `WHOLE_DEAL`, ``(n, len(WHOLE_DEAL))`` each, from ``daily`` ``(n, 2, LAST_DAY + 1)``.
+
+    ``at`` in microseconds; ``ahead`` days to the rep's date; ``ends`` ``(n, n_periods)`` days to the ends of calendar periods.
+    """
+    slip = 1 + len(levels) + ends.shape[1]
+    for deal in range(len(daily)):
+        won = daily[deal, 0]
+        values[deal, 0] = won[-1]
+        for place in range(len(levels)):
+            values[deal, 1 + place] = day_of_share(won, levels[place])
+            if won[-1] <= CHANCELESS:
+                remarks[deal, 1 + place] = _NEVER_WON
+        for place in range(ends.shape[1]):
+            values[deal, 1 + len(levels) + place] = chance_within(won, ends[deal, place])
+            if ends[deal, place] > LAST_DAY:
+                remarks[deal, 1 + len(levels) + place] = _FAR_PERIOD
+        due = to_end_of_day(at[deal], ahead[deal])
+        values[deal, slip] = 1.0 - chance_within(won, due)
+        if due != due:
+            remarks[deal, slip] = _NO_EXPECTED_DATE
+        elif due <= 0:
+            remarks[deal, slip] = _OVERDUE
+        elif due > LAST_DAY:
+            remarks[deal, slip] = _FAR_DATE
+        values[deal, slip + 1] = won[-1] * amount[deal]
+        if amount[deal] != amount[deal]:
+            remarks[deal, slip + 1] = _NO_AMOUNT
 
 
 def _reasons(reason: Texts, deal: Ints, remark: Ints, missing: npt.NDArray[np.bool_]) -> pd.api.extensions.ExtensionArray:
@@ -140,11 +174,25 @@ def close_quantile(won: Floats, levels: Floats) -> Floats:
 
     ``won`` is ``(n, days)``, rising; within a day the chance is even.
     """
-    wanted = levels * won[:, -1:]
-    after = np.minimum((won[:, None, :] < wanted[:, :, None]).sum(axis=2), won.shape[1] - 1)
-    before = np.maximum(after - 1, 0)
-    rows = np.arange(len(won))[:, None]
-    low = won[rows, before]
-    step = won[rows, after] - low
-    within_day = np.divide(wanted - low, step, out=np.zeros_like(step), where=step > 0)
-    return np.where(won[:, -1:] > 1e-9, before + np.minimum(np.maximum(within_day, 0.0), 1.0), np.nan)
+    return _close_quantile(won, levels)
+
+
+@compiled
+def _close_quantile(won: Floats, levels: Floats) -> Floats:
+    found = np.empty((len(won), len(levels)))
+    for deal in range(len(won)):
+        for place in range(len(levels)):
+            found[deal, place] = day_of_share(won[deal], levels[place])
+    return found
+
+
+@compiled
+def day_of_share(won: Floats, level: float) -> float:
+    """`close_quantile` of one deal."""
+    if not won[-1] > CHANCELESS:
+        return np.nan
+    wanted = level * won[-1]
+    after = min(np.searchsorted(won, wanted), len(won) - 1)
+    before = max(after - 1, 0)
+    step = won[after] - won[before]
+    return before + min(max((wanted - won[before]) / step, 0.0), 1.0) if step > 0 else float(before)

@@ -14,13 +14,11 @@ from predictkpi.core.types import Status
 from predictkpi.errors import UnknownNameError
 from predictkpi.predictors.clv.channels import PAYBACK, RATIOS, VALUES, ChannelReturns, channel_returns
 from predictkpi.predictors.clv.groups import DIMENSIONS, GROUP, CustomerBase
-from predictkpi.predictors.clv.ranks import DECILE, RANK, ranks
 from predictkpi.predictors.clv.spec import DISCOUNTED, EXPECTED_PURCHASES, MEAN, SPEC
 from predictkpi.protocol import worst
 from predictkpi.service.customer_schemas import (
     ChannelsValue,
     ChannelValue,
-    CustomerEnvelope,
     CustomerGroup,
     CustomersValue,
     GroupValue,
@@ -31,7 +29,6 @@ from predictkpi.service.deal_schemas import Spread
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.envelopes import model_of, number
 from predictkpi.service.problems import InvalidRequestError
-from predictkpi.service.schemas import PredictionEnvelope
 from predictkpi.service.view import Champion, View
 
 router = APIRouter(prefix="/v1", tags=["customers"])
@@ -106,16 +103,6 @@ def channels_value(view: CurrentView) -> ChannelsValue:
         total=total,
         channels=channels,
     )
-
-
-def ranked(answer: PredictionEnvelope, view: View) -> CustomerEnvelope:
-    """A customer's answer with rank and decile in the whole cohort."""
-    table = cast(pd.DataFrame, view.page("customer-ranks", lambda view: ranks(view.champion(SPEC.name).table.frame)))
-    standing: dict[str, int | None] = {RANK: None, "of": None, DECILE: None}
-    if answer.entity_id in table.index:
-        rank, decile = (int(table.at[answer.entity_id, name]) for name in (RANK, DECILE))
-        standing = {RANK: rank, "of": len(table), DECILE: decile}
-    return CustomerEnvelope(**{name: getattr(answer, name) for name in PredictionEnvelope.model_fields}, **standing)
 
 
 def _base(view: View, champion: Champion) -> CustomerBase:

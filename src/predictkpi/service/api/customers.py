@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
-from predictkpi.service.api.customer_value import ranked
+from predictkpi.service.customer_answers import ranked
 from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.dependencies import CurrentView, Record, problems
 from predictkpi.service.reasons import Language, WithReasons, with_reasons
+from predictkpi.service.wire import sent
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
 
 @router.get(
     "/{customer_id:path}/clv",
+    response_model=CustomerEnvelope,
     responses=problems("unknown-entity", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"),
 )
 def customer_clv(
@@ -24,11 +26,11 @@ def customer_clv(
     record: Record,
     reasons: WithReasons = False,
     language: Language = "en",
-) -> CustomerEnvelope:
+) -> Response:
     """Customer lifetime value: net revenue expected over 3, 6, 12 and 24 months with its interval, and the chance to be active still.
 
     `rank` and `decile` say where the customer stands among all, by the mean over 12 months.
     """
     answer = view.predict("clv", customer_id)
     record([answer])
-    return ranked(with_reasons(answer, view, language=language) if reasons else answer, view)
+    return sent(ranked(with_reasons(answer, view, language=language) if reasons else answer, view))

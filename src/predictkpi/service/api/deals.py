@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Path, Request
-from pydantic import ValidationError
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import StreamingResponse
 
 from predictkpi.core.access import Permission
-from predictkpi.errors import PredictKpiError
 from predictkpi.pipelines.changes import week_change
 from predictkpi.predictors.close_time.changes import HORIZON, Week
+from predictkpi.service import wire
 from predictkpi.service.access.permissions import allow
 from predictkpi.service.deal_schemas import ChangeParts, DealChange
+from predictkpi.service.deal_stream import NDJSON, batch_of, lines_of, record_items
 from predictkpi.service.dependencies import CurrentView, Record, ServingState, problems
 from predictkpi.service.envelopes import model_of
-from predictkpi.service.error_handlers import build_problem, fields_of, problem_of, request_id_of
 from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
-from predictkpi.service.payloads import PreparedDeal, predict, prepare
-from predictkpi.service.problems import PROBLEM_TYPES
+from predictkpi.service.payloads import predict, prepare
 from predictkpi.service.reasons import Language, WithReasons, with_reasons
-from predictkpi.service.schemas import BatchItem, BatchOut, DealBatchIn, DealIn, PredictionEnvelope, Problem
+from predictkpi.service.schemas import BatchOut, DealBatchIn, DealIn, PredictionEnvelope
+from predictkpi.service.wire import sent
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
 DealId = Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])]
+_LINES: dict[str, Any] = {NDJSON: {"schema": {"type": "string", "description": "one JSON text a line"}}}
+_OF_LINES: dict[int | str, dict[str, Any]] = {200: {"content": _LINES}}
 _PROBLEMS = ("deal-closed", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
-@router.get("/{deal_id:path}/close-time", dependencies=[allow(Permission.ROWS)], responses=problems("unknown-entity", *_PROBLEMS))
+@router.get(
+    "/{deal_id:path}/close-time",
+    dependencies=[allow(Permission.ROWS)],
+    response_model=PredictionEnvelope,
+    responses=problems("unknown-entity", *_PROBLEMS),
+)
 def deal_close_time(
     deal_id: DealId,
     view: CurrentView,
@@ -38,12 +44,12 @@ def deal_close_time(
     curve: WithCurve = False,
     reasons: WithReasons = False,
     language: Language = "en",
-) -> PredictionEnvelope:
+) -> Response:
     """An open deal of the store: chance to be won and lost by each horizon, chance to win at all, and the close date given a win."""
     wanted = chosen_horizons(view.champion("close_time").predictor.spec, horizons)
     answer = view.predict("close_time", deal_id, horizons=wanted, with_curve=curve)
     record([answer])
-    return with_reasons(answer, view, language=language) if reasons else answer
+    return sent(with_reasons(answer, view, language=language) if reasons else answer)
 
 
 @router.get("/{deal_id:path}/close-time/changes", dependencies=[allow(Permission.ROWS)], responses=problems("unknown-entity", *_PROBLEMS))
@@ -73,7 +79,12 @@ def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> D
     )
 
 
-@router.post("/close-time", dependencies=[allow(Permission.PREDICT)], responses=problems("malformed-json", *_PROBLEMS))
+@router.post(
+    "/close-time",
+    dependencies=[allow(Permission.PREDICT)],
+    response_model=PredictionEnvelope,
+    responses=problems("malformed-json", *_PROBLEMS),
+)
 def payload_close_time(
     deal: DealIn,
     view: CurrentView,
@@ -82,79 +93,33 @@ def payload_close_time(
     curve: WithCurve = False,
     reasons: WithReasons = False,
     language: Language = "en",
-) -> PredictionEnvelope:
+) -> Response:
     """A deal in the request, which the store need not know. Only what the request says is used about it."""
     champion = view.champion("close_time")
     wanted = chosen_horizons(champion.predictor.spec, horizons)
     answers = predict([prepare(deal, view)], champion, view, horizons=wanted, with_curve=curve, reasons_in=language if reasons else None)
     record(answers)
-    return answers[0]
+    return sent(answers[0])
 
 
 @router.post(
     "/close-time/batch",
     dependencies=[allow(Permission.PREDICT)],
-    responses=problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")),
+    response_model=BatchOut,
+    responses=_OF_LINES | problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")),
+    openapi_extra={"requestBody": {"content": _LINES}},
 )
-def batch_close_time(batch: DealBatchIn, view: CurrentView, record: Record, request: Request, horizons: Horizons = None) -> BatchOut:
-    """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request."""
-    champion = view.champion("close_time")
-    wanted = chosen_horizons(champion.predictor.spec, horizons)
-    answers = _Answers(request.url.path, request_id_of(request))
-    prepared: list[tuple[int, PreparedDeal]] = []
-    for index, raw in enumerate(batch.deals):
-        try:
-            deal = DealIn.model_validate(raw)
-            prepared.append((index, prepare(deal, view, index=index, pointer=f"#/deals/{index}")))
-        except ValidationError as error:
-            answers.refuse_fields(index, error)
-        except PredictKpiError as error:
-            answers.refuse(index, error)
+def batch_close_time(batch: DealBatchIn, request: Request, horizons: Horizons = None) -> Response:
+    """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request.
 
-    def answer(deals: Sequence[PreparedDeal]) -> list[PredictionEnvelope]:
-        return predict(deals, champion, view, horizons=wanted)
-
-    _predict_all(prepared, answer, answers)
-    items = [answers.items[index] for index in range(len(batch.deals))]
-    record(item.prediction for item in items if item.prediction is not None)
+    As `application/x-ndjson` the request holds one deal a line, any number of them, and the answer one item a line; that answer can also
+    be had for a JSON request, by `Accept`. Neither is held in memory as a whole.
+    """
+    asked = batch_of(request, by_line=False)
+    chunks = asked.chunks(batch.deals)
+    if NDJSON in request.headers.get("accept", ""):
+        return StreamingResponse(lines_of(chunks, request.scope, asked), media_type=NDJSON)
+    items = [item for chunk in chunks for item in chunk]
+    record_items(items, request.scope, asked)
     failed = sum(item.problem is not None for item in items)
-    return BatchOut(as_of=view.as_of, succeeded=len(items) - failed, failed=failed, items=items)
-
-
-class _Answers:
-    """The items of a batch's answer, filled in any order."""
-
-    def __init__(self, path: str, request_id: str) -> None:
-        self.items: dict[int, BatchItem] = {}
-        self._path = path
-        self._request_id = request_id
-
-    def accept(self, index: int, prediction: PredictionEnvelope) -> None:
-        self.items[index] = BatchItem(index=index, prediction=prediction)
-
-    def refuse(self, index: int, error: PredictKpiError) -> None:
-        self._put(index, problem_of(error, instance=self._path, request_id=self._request_id))
-
-    def refuse_fields(self, index: int, error: ValidationError) -> None:
-        fields = fields_of(error, prefix=["body", "deals", index])
-        detail = f"deal {index}: {len(fields)} value{'s' if len(fields) != 1 else ''} cannot be used: see errors"
-        kind = PROBLEM_TYPES["invalid-request"]
-        self._put(index, build_problem(kind, detail=detail, instance=self._path, request_id=self._request_id, fields=fields))
-
-    def _put(self, index: int, problem: Problem) -> None:
-        self.items[index] = BatchItem(index=index, problem=problem)
-
-
-def _predict_all(
-    prepared: list[tuple[int, PreparedDeal]], answer: Callable[[Sequence[PreparedDeal]], list[PredictionEnvelope]], answers: _Answers
-) -> None:
-    """All at once; if the model refuses the batch, one by one, so that only the deal it refuses goes without."""
-    try:
-        for (index, _), prediction in zip(prepared, answer([deal for _, deal in prepared]), strict=True):
-            answers.accept(index, prediction)
-    except PredictKpiError:
-        for index, deal in prepared:
-            try:
-                answers.accept(index, answer([deal])[0])
-            except PredictKpiError as error:
-                answers.refuse(index, error)
+    return sent(wire.BatchOut(as_of=asked.view.as_of.isoformat(), succeeded=len(items) - failed, failed=failed, items=items))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from predictkpi.core import columns as c
 from predictkpi.predictors.revenue.scopes import dimensions_of, series_by
+from predictkpi.service import wire
 from predictkpi.service.dependencies import CurrentView, Record, problems
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.schemas import PredictionList
@@ -15,7 +16,11 @@ from predictkpi.service.schemas import PredictionList
 router = APIRouter(prefix="/v1/forecasts", tags=["forecasts"])
 
 
-@router.get("/revenue", responses=problems("insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"))
+@router.get(
+    "/revenue",
+    response_model=PredictionList,
+    responses=problems("insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data"),
+)
 def forecast_revenue(
     view: CurrentView,
     record: Record,
@@ -27,7 +32,7 @@ def forecast_revenue(
             examples=["segment"],
         ),
     ] = None,
-) -> PredictionList:
+) -> Response:
     """Monthly revenue with 50, 80, 90 and 95 % intervals, and its growth. Horizon 1 is the month that holds as_of."""
     champion = view.champion("revenue")
     longest = max(champion.predictor.spec.horizons)
@@ -36,7 +41,7 @@ def forecast_revenue(
     wanted = None if horizon is None else range(1, horizon + 1)
     items = [view.envelope(champion, champion.table.answer(series), horizons=wanted) for series in _series(champion.table.entity_ids, by)]
     record(items)
-    return PredictionList(as_of=view.as_of, items=items)
+    return wire.sent(wire.PredictionList(as_of=view.as_of.isoformat(), items=items))
 
 
 def _series(entity_ids: list[str], by: str | None) -> list[str]:

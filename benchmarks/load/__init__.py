@@ -1,0 +1,1 @@
+"""Parts of `serving.py`: the company served, the servers, and what asks them."""

@@ -1,0 +1,121 @@
+"""Servers in processes of their own, and what they take of the machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECONDS_TO_START = 90
+READY = "/v1/customers/value"
+"""Answers once the champions are there; /health/ready would wait for one of revenue too, which nobody asks here."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Server:
+    """A running server and all its processes."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    peak_mb: float = 0.0
+    _watching: threading.Event = field(default_factory=threading.Event)
+
+    def processes(self) -> list[int]:
+        """Its process and all below it."""
+        found, waiting = [], [self.process.pid]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                waiting += map(int, _read(children).split())
+        return found
+
+    def cpu_seconds(self) -> float:
+        """Of all processes so far."""
+        fields = [_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split() for pid in self.processes()]
+        return sum((int(each[11]) + int(each[12])) / _TICKS for each in fields if each)
+
+    def memory_mb(self) -> float:
+        """Resident memory of all processes now."""
+        lines = [line for pid in self.processes() for line in _read(Path(f"/proc/{pid}/status")).splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Sample memory every 20 ms; `peak_mb` is the most that was seen."""
+        self.peak_mb = self.memory_mb()
+        stop = threading.Event()
+
+        def sample() -> None:
+            while not stop.wait(0.02):
+                self.peak_mb = max(self.peak_mb, self.memory_mb())
+
+        thread = threading.Thread(target=sample, daemon=True)
+        thread.start()
+        yield
+        stop.set()
+        thread.join()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command: Sequence[str], *, port: int, ready: str, env: dict[str, str], cwd: Path, log: Path) -> Iterator[Server]:
+    """The command's server, once ``ready`` answers 200; its output goes to ``log``. Raises `RuntimeError` where it does not start."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=env, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    server = Server(f"http://127.0.0.1:{port}", process)
+    try:
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not _answers(server.url + ready):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} does not start; the end of {log}: {_read(log)[-800:]}")
+            time.sleep(0.2)
+        yield server
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def ours(folder: Path, env: dict[str, str], *, workers: int = 1) -> contextmanager[Server]:  # type: ignore[type-arg]
+    """Our service under uvicorn, as `predictkpi serve` runs it, with the route without a model."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "load.served:app", "--factory", "--port", str(port), "--log-level", "warning"]
+    command += ["--workers", str(workers)] if workers > 1 else []
+    here = Path(__file__).parents[1]
+    return running(command, port=port, ready=READY, env=env, cwd=here, log=folder / "ours.log")  # type: ignore[return-value]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # a process that has just ended
+        return ""

@@ -1,0 +1,75 @@
+"""Deals line by line (NDJSON): read from and written to files of the system, so that neither side holds all of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
+
+from predictkpi.errors import PredictKpiError
+from predictkpi.service.deal_batches import LONGEST_LINE, Batch
+from predictkpi.service.dependencies import record_answers, view_for
+from predictkpi.service.error_handlers import problem_of, request_id_of, respond
+from predictkpi.service.horizons import chosen_horizons
+from predictkpi.service.wire import BatchItem, Envelope, encoded
+
+NDJSON = "application/x-ndjson"
+IN_MEMORY = 1_000_000
+"""Bytes of a request that are held in memory; more go to a temporary file."""
+
+
+async def answer_lines(request: Request) -> Response:
+    """An item a line for a deal a line, in the same order; blank lines are skipped.
+
+    The request is read to its end before the first item is sent: many clients do not listen while they speak.
+    """
+    try:
+        batch = batch_of(request, by_line=True)
+    except PredictKpiError as error:
+        return respond(problem_of(error, instance=request.url.path, request_id=request_id_of(request)))
+    file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  closed when the answer ends
+    async for part in request.stream():
+        await run_in_threadpool(file.write, part)
+    return StreamingResponse(_answered(file, request.scope, batch), media_type=NDJSON)
+
+
+def batch_of(request: Request, *, by_line: bool) -> Batch:
+    """What a request with many deals asks; raises what keeps all of them from being answered."""
+    view = view_for(request.scope)
+    given = parse_qs(request.url.query, keep_blank_values=True).get("horizons")
+    horizons = chosen_horizons(view.champion("close_time").predictor.spec, given[-1] if given else None)
+    return Batch(view, horizons, path=request.url.path, request_id=request_id_of(request), by_line=by_line)
+
+
+def lines_of(chunks: Iterator[list[BatchItem]], scope: Scope, batch: Batch) -> Iterator[bytes]:
+    """Chunks of items as lines, logged as they go."""
+    for items in chunks:
+        record_items(items, scope, batch)
+        yield b"".join(encoded(item) + b"\n" for item in items)
+
+
+def record_items(items: list[BatchItem], scope: Scope, batch: Batch) -> None:
+    """Put the predictions among them into the log of answers."""
+    answers: list[Envelope] = [item.prediction for item in items if item.prediction is not None]
+    record_answers(scope, batch.view, answers)
+
+
+def _answered(file: SpooledTemporaryFile[bytes], scope: Scope, batch: Batch) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        yield from lines_of(batch.chunks(_lines(file)), scope, batch)
+
+
+def _lines(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+    """Lines that say something; of one that is too long, only so much that it is seen to be."""
+    while line := file.readline(LONGEST_LINE + 1):
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST_LINE + 1)
+        if line.strip():
+            yield line

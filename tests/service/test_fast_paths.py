@@ -1,0 +1,130 @@
+"""The fast paths give the answers, and the problems, of the routes they go before; deals line by line are answered like deals at once."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from test_predictions import payload_of
+
+from predictkpi.core import columns as c
+from predictkpi.service.customer_schemas import CustomerEnvelope
+from predictkpi.service.deal_batches import DEALS_AT_ONCE, LONGEST_LINE
+from predictkpi.service.schemas import BatchItem, BatchOut, PredictionEnvelope, PredictionList
+
+DEAL, BATCH = "/v1/deals/close-time", "/v1/deals/close-time/batch"
+BY_ROUTE = {"curve": "false"}
+"""A query that changes nothing, and that no fast path takes."""
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def payloads(open_deals, snapshot):
+    return [payload_of(deal_id, snapshot) for deal_id in open_deals.index[-12:]]
+
+
+def odd(payloads):
+    deal = payloads[0]
+    yield from payloads
+    yield {"stage": deal["stage"]}
+    yield {"created_at": "2024-05-01T10:00:00+05:30", "amount": 7}
+    yield deal | {"owner": None, "stage": f" {deal['stage']} ", "source": "pigeon"}
+    yield deal | {"attributes": {"shoe_size": 43}}
+    yield deal | {"stage": "Won", "events": []}
+    yield deal | {"created_at": "2999-01-01"}
+    yield deal | {"amount": "7"}
+    yield {"amount": 5}
+    yield []
+
+
+def test_deal__is_answered_as_by_its_route(served, payloads):
+    statuses = set()
+    for payload in odd(payloads):
+        fast, slow = served.client.post(DEAL, json=payload), served.client.post(DEAL, json=payload, params=BY_ROUTE)
+        statuses.add(fast.status_code)
+        told, expected = fast.json(), slow.json()
+        for body in (told, expected):
+            body.pop("request_id", None)
+        assert (fast.status_code, told) == (slow.status_code, expected)
+        assert fast.headers["content-type"] == slow.headers["content-type"]
+        assert {"x-request-id", "content-security-policy"} <= set(fast.headers)
+    assert statuses == {200, 409, 422}
+
+
+def test_deal__in_parts_or_under_another_type_is_left_to_its_route(served, payloads):
+    body = json.dumps(payloads[0]).encode()
+    expected = served.client.post(DEAL, json=payloads[0]).json()
+    parts = served.client.post(DEAL, content=iter([body[:50], body[50:]]), headers={"content-type": "application/json"})
+    assert parts.json() == expected
+    assert served.client.post(DEAL, content=body, headers={"content-type": "application/json; charset=utf-8"}).json() == expected
+    assert served.client.post(DEAL, content=body, headers={"content-type": "text/plain"}).status_code == 422
+    assert served.client.post(DEAL, content=b"{", headers={"content-type": "application/json"}).status_code == 400
+
+
+def test_stored__is_answered_as_by_its_route_each_time(served, open_deals, snapshot):
+    deal_id, customer_id = open_deals.index[-1], snapshot.orders[c.CUSTOMER_ID].iloc[0]
+    for path in (f"/v1/deals/{deal_id}/close-time", f"/v1/customers/{customer_id}/clv"):
+        expected = served.client.get(path, params=BY_ROUTE | {"reasons": "false"}).json()
+        assert [served.client.get(path).json() for _ in range(2)] == [expected, expected]
+    assert served.client.get("/v1/deals/nobody/close-time").status_code == 404
+    assert served.client.get("/v1/customers/a/b/clv").status_code == 404
+
+
+def test_fast_answers__are_logged(served, payloads, open_deals):
+    def waiting():
+        return served.serving.answers.waiting
+
+    served.serving.answers.write()
+    before = waiting()
+    told = served.client.post(DEAL, json=payloads[3] | {"amount": 4711.0}).json()
+    served.serving.answers.write()
+    kept = served.serving.store.read_answers("close_time")
+    row = kept[kept[c.PREDICTION_ID] == told["prediction_id"]].iloc[0]
+    assert row[c.ENTITY_ID] == told["entity_id"]
+    assert row[c.AS_OF] == pd.Timestamp(told["as_of"])
+    assert before == 0
+
+
+def test_answers__are_as_the_schemas_say(served, get, payloads, open_deals, snapshot):
+    params = {"reasons": "true", "curve": "true"}
+    PredictionEnvelope.model_validate(served.client.post(DEAL, json=payloads[0], params=params).json())
+    PredictionEnvelope.model_validate(get(f"/v1/deals/{open_deals.index[-1]}/close-time", **params))
+    CustomerEnvelope.model_validate(get(f"/v1/customers/{snapshot.orders[c.CUSTOMER_ID].iloc[0]}/clv", reasons="true"))
+    PredictionList.model_validate(get("/v1/forecasts/revenue"))
+    BatchOut.model_validate(served.client.post(BATCH, json={"deals": [payloads[0], {"amount": -1}]}).json())
+
+
+def lines_of(answer) -> list[dict]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_lines__are_answered_like_deals_at_once(served, payloads):
+    deals = [payloads[number % len(payloads)] | {"deal_id": f"D{number}"} for number in range(DEALS_AT_ONCE + 3)]
+    at_once = served.client.post(BATCH, json={"deals": deals}, params={"horizons": "7,180"}).json()
+    text = "\n".join(map(json.dumps, deals))
+    assert lines_of(served.client.post(BATCH, content=text, headers=NDJSON, params={"horizons": "7,180"})) == at_once["items"]
+    as_lines = served.client.post(BATCH, json={"deals": deals}, params={"horizons": "7,180"}, headers={"accept": NDJSON["content-type"]})
+    assert lines_of(as_lines) == at_once["items"]
+
+
+def test_lines__each_is_answered_or_refused_by_itself(served, payloads):
+    good = json.dumps(payloads[0]).encode()
+    sent = [good, b"{", b"", b"\xff", b'"text"', json.dumps(payloads[0] | {"amount": -1}).encode(), b"  ", b"[" * 100_000]
+    sent += [json.dumps(payloads[0] | {"stage": "won", "events": []}).encode(), b'"' + b"x" * (2 * LONGEST_LINE) + b'"', good]
+    items = lines_of(served.client.post(BATCH, content=b"\r\n".join(sent), headers=NDJSON))
+    for item in items:
+        BatchItem.model_validate(item)
+    assert [item["index"] for item in items] == list(range(9))
+    assert [item["problem"] and item["problem"]["status"] for item in items] == [None, 400, 400, 422, 422, 400, 409, 400, None]
+    assert items[4]["problem"]["errors"][0]["pointer"] == "#/amount"
+    assert items[0]["prediction"] | {"entity_id": ""} == items[8]["prediction"] | {"entity_id": ""}
+
+
+def test_lines__with_a_horizon_that_cannot_be_asked_for_are_refused_whole(served, payloads):
+    answer = served.client.post(BATCH, content=json.dumps(payloads[0]), headers=NDJSON, params={"horizons": "181"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == "horizons"
+    assert lines_of(served.client.post(BATCH, content=b"", headers=NDJSON)) == []
