@@ -133,8 +133,9 @@ def test_compose__takes_the_tracking_server_from_its_own_file():
 
 def test_compose__holds_no_password_and_says_what_is_missing():
     secrets = {value for service in COMPOSE["services"].values() for name, value in service["environment"].items() if "PASSWORD" in name}
-    assert all(re.fullmatch(r"\$\{PREDICTKPI_POSTGRES_PASSWORD:\?.+\}", value) for value in secrets)
+    assert all(re.fullmatch(r"\$\{STORE_POSTGRES_PASSWORD:\?.+\}", value) for value in secrets)
     assert secrets
+    assert "${PREDICTKPI_" not in COMPOSE_TEXT  # such a variable that is no setting would be an error of every command in that shell
     assert not re.search(r"://[^/@\s]*:[^/@\s]*@", COMPOSE_TEXT)
 
 
@@ -152,8 +153,8 @@ def test_compose__runs_commands_that_there_are_on_a_file_system_that_is_read_onl
 
 
 def test_compose__is_reached_from_this_machine_alone_by_default():
-    assert [port.split(":")[0] for port in COMPOSE["services"]["service"]["ports"]] == ["${PREDICTKPI_BIND"]
-    assert "${PREDICTKPI_BIND:-127.0.0.1}:" in COMPOSE["services"]["service"]["ports"][0]
+    assert [port.split(":")[0] for port in COMPOSE["services"]["service"]["ports"]] == ["${SERVICE_BIND"]
+    assert "${SERVICE_BIND:-127.0.0.1}:" in COMPOSE["services"]["service"]["ports"][0]
     assert [name for name, service in COMPOSE["services"].items() if "ports" in service] == ["service"]
 
 
@@ -192,6 +193,7 @@ def test_kubernetes__pods_run_as_the_images_user_and_declare_what_they_mount(nam
     assert (security["runAsNonRoot"], security["runAsUser"], security["runAsGroup"]) == (True, uid, uid)
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False  # PREDICTKPI_PORT and PREDICTKPI_SERVICE_HOST are no settings of ours
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     claims = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes.values() if "persistentVolumeClaim" in volume}
     assert claims <= set(of_kind("PersistentVolumeClaim"))
