@@ -39,9 +39,10 @@ class Erased:
 
     def renamed(self, text: str) -> str:
         """The pseudonym in place of an erased person's name, also as a member of a series; any other text as it is."""
-        if "=" in text and (scope := scope_of(text)):
-            members = {dimension: self.renamed(member) for dimension, member in scope.items()}
-            return entity_id_of(members) if members != scope else text
+        scope = scope_of(text) if "=" in text else {}
+        members = {dimension: self.renamed(member) for dimension, member in scope.items()}
+        if members != scope:
+            return entity_id_of(members)
         for (salt, kind), held in self.digests.items():
             if kind == PERSON and (found := digest(salt, PERSON, text)) in held:
                 return pseudonym(PERSON, found)
