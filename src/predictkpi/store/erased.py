@@ -48,6 +48,16 @@ class Erased:
                 return pseudonym(PERSON, found)
         return text
 
+    def renamed_within(self, text: str) -> str:
+        """The same where words stand around ``dimension=member``, as in ``target owner=Ann Lee 2024-Q1``."""
+        head, equals, rest = text.partition("=")
+        words = rest.split(" ")
+        for end in range(len(words), 0, -1):
+            member = " ".join(words[:end])
+            if (instead := self.renamed(member)) != member:
+                return head + equals + " ".join([instead, *words[end:]])
+        return text
+
     @property
     def has_persons(self) -> bool:
         """Whether any person was erased."""

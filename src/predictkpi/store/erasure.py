@@ -58,7 +58,7 @@ def erase(connection: sa.Connection, kind: str, name: str, *, at: pd.Timestamp, 
         sweep.delete_all(own, also_called=_called(connection, {name}), renamed=lambda text: text)
         listed = {of: own[of] for of in LASTING}
     else:
-        sweep.rename_all(Erased({(salt, kind): frozenset([found])}).renamed)
+        sweep.rename_all(Erased({(salt, kind): frozenset([found])}))
         listed = {}
     if not sweep.counts:
         raise UnknownEntityError(f"nothing in the store names the {kind} {name!r}; ids and names are compared as they are stored")
@@ -76,7 +76,7 @@ def erase_listed(connection: sa.Connection, *, at: pd.Timestamp, actor: str) -> 
     own = {kind: ids | there.get(kind, set()) for kind, ids in own.items()}
     sweep.delete_all(own, also_called=_called(connection, own[CUSTOMER]), renamed=erased.renamed)
     if erased.has_persons:
-        sweep.rename_all(erased.renamed)
+        sweep.rename_all(erased)
     add_erased(connection, {kind: own[kind] for kind in LASTING}, salt=erased.salt, at=at, actor=actor)
     if sweep.counts:
         write_entry(connection, at, "erase again", "list", {"rows": dict(sweep.counts)}, actor)
@@ -166,11 +166,12 @@ class _Sweep:
         names = set().union(*(own[kind] for kind in LASTING), also_called)
         self._answers()
         self._records(lambda text: text, is_gone=lambda text: _names_one(text, names))
-        self._texts(lambda key, text: "erased" if key in ID_KINDS and text in own.get(ID_KINDS[key], ()) else renamed(text))
+        self._texts(lambda key, text: "erased" if key in ID_KINDS and text in own.get(ID_KINDS[key], ()) else renamed(text), own[DEAL])
 
-    def rename_all(self, renamed: Callable[[str], str]) -> None:
-        """Put the new name in place of the old one wherever that stands alone, or as a member of a series."""
-        for table, column, place in places(Holds.PERSON, Holds.SCOPE, Holds.ENTITY):
+    def rename_all(self, erased: Erased) -> None:
+        """Put the pseudonym in place of the name wherever that stands alone, or as a member of a series."""
+        for table, column, place in places(Holds.PERSON, Holds.SCOPE, Holds.ENTITY, Holds.MENTION):
+            renamed = erased.renamed_within if place.holds is Holds.MENTION else erased.renamed
             values = sa.select(column).distinct().where(column.is_not(None))
             if place.by:
                 pairs = sa.select(table.c[place.by]).distinct()
@@ -180,8 +181,8 @@ class _Sweep:
                 if (instead := renamed(str(value))) != value:
                     self._rewrite(table, column, column == value, instead)
         self._answers()
-        self._records(renamed, is_gone=lambda text: False)
-        self._texts(lambda key, text: renamed(text))
+        self._records(erased.renamed, is_gone=lambda text: False)
+        self._texts(lambda key, text: erased.renamed(text), set())
 
     def _answers(self) -> None:
         """Kept answers to requests that may be repeated: nothing finds whom they speak of, and they would be forgotten within hours."""
@@ -232,12 +233,12 @@ class _Sweep:
                 elif (instead := renamed_record(text, renamed)) != text:
                     self._rewrite(table, column, key == number, instead)
 
-    def _texts(self, renamed: Callable[[str, str], str]) -> None:
+    def _texts(self, renamed: Callable[[str, str], str], gone: set[str]) -> None:
         for table, column, _ in places(Holds.TEXT):
-            key = next(iter(table.primary_key))
-            for number, text in self._connection.execute(sa.select(key, column).where(column.is_not(None))).all():
-                if (instead := _renamed_json(text, renamed)) != text:
-                    self._rewrite(table, column, key == number, instead)
+            key = list(table.primary_key)
+            for text, *row in self._connection.execute(sa.select(column, *key).where(column.is_not(None))).all():
+                if (instead := _renamed_json(text, renamed, gone)) != text:
+                    self._rewrite(table, column, sa.and_(*(held == part for held, part in zip(key, row, strict=True))), instead)
 
     def _note(self, table: sa.Table, where: sa.ColumnElement[bool]) -> None:
         if table.name in FACT_TABLES:
@@ -252,25 +253,28 @@ class _Sweep:
 
 def renamed_record(text: str, renamed: Callable[[str], str]) -> str:
     """A row of a source as JSON, or one value of it, with names replaced."""
-    return _renamed_json(text, lambda key, value: renamed(value)) if text.startswith("{") else renamed(text)
+    return _renamed_json(text, lambda key, value: renamed(value), set()) if text.startswith("{") else renamed(text)
 
 
-def _renamed_json(text: str, renamed: Callable[[str, str], str]) -> str:
-    """The text as it was where nothing in it is renamed, or where it is no JSON."""
+def _renamed_json(text: str, renamed: Callable[[str, str], str], gone: set[str]) -> str:
+    """The text as it was where nothing in it is renamed or gone (a key), or where it is no JSON."""
     try:
         held = json.loads(text)
     except ValueError:
         return text
-    found = _walked(held, renamed, "")
+    found = _walked(held, renamed, gone, "")
     return text if found == held else json.dumps(found, ensure_ascii=False)
 
 
-def _walked(value: Any, renamed: Callable[[str, str], str], key: str) -> Any:
+def _walked(value: Any, renamed: Callable[[str, str], str], gone: set[str], key: str) -> Any:
     if isinstance(value, dict):
-        return {name: _walked(each, renamed, name) for name, each in value.items()}
+        return {name: _walked(each, renamed, gone, name) for name, each in value.items() if name not in gone}
     if isinstance(value, list):
-        return [_walked(each, renamed, key) for each in value]
-    return renamed(key, value.strip()) if isinstance(value, str) and renamed(key, value.strip()) != value.strip() else value
+        return [_walked(each, renamed, gone, key) for each in value]
+    if not isinstance(value, str):
+        return value
+    instead = renamed(key, value.strip())
+    return value if instead == value.strip() else instead
 
 
 def _names_one(text: str, names: set[str]) -> bool:

@@ -30,8 +30,9 @@ class Holds(StrEnum):
     ENTITY = "the id of what another column of the row names, or a series"
     PERSON = "a name of a person, among other names"
     SCOPE = "dimension=member of a series; a member may be a person"
+    MENTION = "words of ours around a series"
     RECORD = "a row of a source, or a value of it, as it came"
-    TEXT = "JSON of our own that may name somebody"
+    TEXT = "JSON of our own: ids as keys, or under the names in `ID_KINDS`; names as values"
     ANSWER = "a whole answer as it was sent, kept for hours: all of them go"
     NOTHING = "words of ours, or names of groups, products and places"
 
@@ -76,7 +77,7 @@ PLACES: Mapping[str, Mapping[str, Place]] = {
     "loads": _nothing("mapping", "source"),
     "rejects": {"value": _RECORD, "record": _RECORD, **_nothing("file", "table", "field", "reason")},
     "company": _nothing("name", "currency", "time_zone", "country"),
-    "marks": _nothing("source", "object", "mark"),
+    "marks": {"object": Place(Holds.MENTION), "mark": _TEXT, **_nothing("source")},
     "withdrawals": {"value": Place(Holds.ENTITY, by="field"), **_nothing("table", "field")},
     "predictions": {
         c.ENTITY_ID: Place(Holds.ENTITY, by=c.PREDICTOR),

@@ -105,6 +105,7 @@ def filled(store):
     store.write_audit(NOW, "test", "revenue", {"to": "1", "by": PERSON})
     store.accesses.add([asked("GET /v1/customers/{customer_id}/clv", GONE), asked("GET /v1/deals/{deal_id}/close-time", "d2")])
     store.keys.add(ApiKey("k1", "hash", PERSON, AccessRole.VIEWER, RowScope("owner", frozenset([PERSON, "Bo"])), None, NOW))
+    store.write_marks("events", {"deals": json.dumps({"highest": {DEAL: [0.5], "d2": [0.1]}}), f"target owner={PERSON} 2024-Q1": "{}"})
     store.repeatables.begin("r1", "", now=NOW, lease=pd.Timedelta(hours=1), keep=pd.Timedelta(hours=1))
     store.repeatables.finish("r1", f"{GONE} {PERSON}".encode())
     return store
@@ -143,6 +144,7 @@ def test_erase_customer__leaves_no_mention_in_any_table(filled):
     assert filled.snapshot(pd.Timestamp("2024-02-02")).deals["customer_id"].isna().all()
     assert filled.rejects(with_records=True)["reason"].tolist() == ["other"]
     assert filled.read_answers("clv")["entity_id"].tolist() == ["stays"]
+    assert json.loads(filled.marks("events")["deals"]) == {"highest": {"d2": [0.1]}}
 
 
 def test_erase_customer__leaves_a_deal_of_the_same_id(filled):
@@ -174,6 +176,7 @@ def test_erase_person__leaves_the_facts_and_no_name(filled):
     assert kept.customers["name"].tolist() == ["Gone Inc", pseudonym]
     assert f"segment=a&team={pseudonym}" in texts(filled)["predictions"]
     assert json.loads(filled.rejects(with_records=True)["record"].iloc[-1])["rep"] == pseudonym
+    assert set(filled.marks("events")) == {"deals", f"target owner={pseudonym} 2024-Q1"}
     (key,) = filled.keys.all()
     assert (key.name, key.rows.members) == (pseudonym, {pseudonym, "Bo"})
 
