@@ -19,12 +19,14 @@ from predictkpi.service.access.log import AccessLog
 from predictkpi.service.access.oidc import Oidc
 from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
+from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.pages import router as pages
 from predictkpi.service.dashboard.pages import warm
 from predictkpi.service.dashboard.sign_in import router as sign_in
 from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.guards import GuardMiddleware
+from predictkpi.service.idempotency import IdempotencyMiddleware
 from predictkpi.service.metrics import Metrics
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.state import POLL_SECONDS, Serving
@@ -79,6 +81,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     app.include_router(pages)
     # The last one added is the first to see a request.
     app.add_middleware(FastPaths)
+    app.add_middleware(ConditionalMiddleware)
+    app.add_middleware(IdempotencyMiddleware, repeatables=own_door.repeatables, seconds=settings.request_seconds)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(AccessMiddleware)
     app.add_middleware(

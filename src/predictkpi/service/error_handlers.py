@@ -21,7 +21,9 @@ from predictkpi.service.problems import (
     BusyError,
     FieldError,
     ForbiddenError,
+    InFlightError,
     InvalidRequestError,
+    KeyReusedError,
     NotReadyError,
     OverloadedError,
     ProblemType,
@@ -66,6 +68,8 @@ ERROR_TYPES: dict[type[e.PredictKpiError], str] = {
     OverloadedError: "overloaded",
     TooLongError: "too-long",
     TooLargeError: "body-too-large",
+    InFlightError: "in-flight",
+    KeyReusedError: "key-reused",
 }
 
 _HTTP_STATUS_TYPES = {400: "malformed-json", 404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}

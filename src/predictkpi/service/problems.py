@@ -97,6 +97,14 @@ class TooLargeError(DataError):
     """The body is larger than this service takes."""
 
 
+class InFlightError(BusyError):
+    """The same request is being answered, here or in another process."""
+
+
+class KeyReusedError(DataError):
+    """An idempotency key that belongs to another request."""
+
+
 _TYPES = (
     ProblemType(
         "invalid-request",
@@ -180,7 +188,7 @@ _TYPES = (
         "key-reused",
         422,
         "Another request had this Idempotency-Key",
-        "The `Idempotency-Key` was used before with another body or for another address.",
+        "You have sent this `Idempotency-Key` to this address before, with another body.",
         "Use a new key for each request, and the same one only to repeat it.",
     ),
     ProblemType("not-found", 404, "Nothing here", "No route of the service has this address.", "/docs lists every address."),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from predictkpi.core.access import Permission
 from predictkpi.service.api import (
+    customer_pages,
     customer_value,
     customers,
+    deal_pages,
     deals,
     forecasts,
     health,
@@ -32,9 +34,14 @@ ROUTERS = (
     (customers.router, _ROWS),
     (portfolio.router, _ROWS),
     (deals.router, None),
+    (customer_pages.router, _ROWS),
+    (deal_pages.router, _ROWS),
     (models.router, _TRUST),
     (scoreboard.router, _TRUST),
     (metrics.router, Permission.METRICS),
     (health.router, None),
 )
-"""None: its routes say so themselves, or answer anybody."""
+"""None: its routes say so themselves, or answer anybody.
+
+An id may hold slashes, so an address of one deal or customer fits whatever lies below it too: the pages come after all of those.
+"""

@@ -1,0 +1,150 @@
+"""Deals page by page, and what is known of one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from predictkpi.core import columns as c
+from predictkpi.errors import UnknownEntityError
+from predictkpi.features.event_order import in_event_order
+from predictkpi.service.deal_rows import OPEN, PREDICTED, STATE, deal_rows
+from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.envelopes import model_of, number
+from predictkpi.service.paging import Mask, Rows, link_next
+from predictkpi.service.row_schemas import DealEvent, DealFacts, DealHeadline, DealPage, DealRow
+from predictkpi.service.view import View
+
+router = APIRouter(prefix="/v1/deals", tags=["deals"])
+
+Sort = Literal[
+    "deal_id", "label", "stage", "owner", "created_at", "stage_since", "closed_at", "expected_close_on", "amount",
+    "chance_90", "p_win", "close_q50", "p_slip", "expected_value",
+    "-deal_id", "-label", "-stage", "-owner", "-created_at", "-stage_since", "-closed_at", "-expected_close_on", "-amount",
+    "-chance_90", "-p_win", "-close_q50", "-p_slip", "-expected_value",
+]  # fmt: skip
+_FILTERS = (c.OWNER, c.TEAM, c.REGION, c.SEGMENT, c.STAGE, c.SOURCE, c.PRODUCT, c.CUSTOMER_ID)
+
+
+def only(what: str) -> Any:
+    """A filter that may be repeated."""
+    return Field(default_factory=list, description=f"only those {what}; may be repeated; `(none)`: without one")
+
+
+class Asked(BaseModel):
+    """What every list may be asked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=500, description="so many rows at most")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before; the first page without it")
+
+
+class DealsAsked(Asked):
+    """Which deals, and in which order."""
+
+    state: Literal["open", "closed", "all"] = Field("open", description="open ones, those that are won or lost, or all")
+    owner: list[str] = only("of this rep")
+    team: list[str] = only("of this team")
+    region: list[str] = only("of this region")
+    segment: list[str] = only("with a customer of this segment")
+    stage: list[str] = only("in this stage")
+    source: list[str] = only("from this source")
+    product: list[str] = only("about this product")
+    customer_id: list[str] = only("of this customer")
+    min_amount: float | None = Field(None, allow_inf_nan=False, description="only those with at least this amount")
+    max_amount: float | None = Field(None, allow_inf_nan=False, description="only those with at most this amount")
+    min_chance: float | None = Field(None, ge=0, le=1, description="only those with at least this chance to be won within 90 days")
+    max_chance: float | None = Field(None, ge=0, le=1, description="only those with at most this chance")
+    sort: Sort = Field("deal_id", description="in this order; with `-` from the largest on; rows without a value come last")
+
+
+@router.get("", responses=problems("invalid-request", "not-ready", "no-data"))
+def list_deals(asked: Annotated[DealsAsked, Query()], view: CurrentView, request: Request, response: Response) -> DealPage:
+    """Deals with what is predicted of them, page by page; those open now, unless others are asked for.
+
+    Follow `next` (or the header `Link`) until it is null. Filters are the same on every page; the sort must be. By `deal_id`, the default,
+    a walk sees each deal once, also when data comes in between; by other fields a deal that moves meanwhile may come twice or not at all.
+    """
+    rows = deal_rows(view)
+    kept = _state(rows, asked.state) & rows.among({name: getattr(asked, name) for name in _FILTERS})
+    kept &= rows.between(c.AMOUNT, asked.min_amount, asked.max_amount) & rows.between("chance_90", asked.min_chance, asked.max_chance)
+    found = rows.page(kept & seen(view, rows, "deal"), sort=asked.sort, cursor=asked.cursor, limit=asked.limit)
+    link_next(request, response, found.next)
+    items = [deal_row(row) for row in rows.dicts(found.positions)]
+    return DealPage(**source_of(view, "close_time"), total=found.total, next=found.next, items=items)
+
+
+@router.get("/{deal_id:path}", responses=problems("unknown-entity", "invalid-request", "not-ready", "no-data"))
+def read_deal(
+    deal_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])], view: CurrentView
+) -> DealFacts:
+    """A deal, open or closed, as it is known as of the view: its stages, amounts and owners so far, and the prediction in short."""
+    rows = deal_rows(view)
+    place = rows.place(deal_id)
+    if place is None or not view.sees("deal", deal_id):
+        raise UnknownEntityError(f"no deal {deal_id!r} is known as of {view.as_of.isoformat()}")
+    snapshot = view.snapshot
+    events = in_event_order(snapshot.deal_events[snapshot.deal_events[c.DEAL_ID] == deal_id])
+    activities = snapshot.activities[snapshot.activities[c.DEAL_ID] == deal_id]
+    told = source_of(view, "close_time")
+    del told["reason"]
+    return DealFacts(
+        **dict(deal_row(rows.dicts(np.array([place]))[0])),
+        **told,
+        events=[_event(event) for event in events.to_dict("records")],
+        activities={str(kind): int(count) for kind, count in activities[c.KIND].value_counts().sort_index().items()},
+        attributes=own_fields(view, "deals", deal_id),
+        ordered=float(snapshot.orders.loc[snapshot.orders[c.DEAL_ID] == deal_id, c.AMOUNT].sum()),
+    )
+
+
+def deal_row(row: dict[str, Any]) -> DealRow:
+    """One of `deal_rows` as it is shown."""
+    headline = {name: row[name] for name in PREDICTED}
+    shown = {name: row[name] for name in DealRow.model_fields if name != "prediction"}
+    return DealRow(**shown, prediction=None if headline["chance_90"] is None else DealHeadline(**headline))
+
+
+def seen(view: View, rows: Rows, entity: str) -> Mask:
+    """Which rows the caller may see."""
+    if view.rows is None:
+        return np.ones(len(rows.columns), bool)
+    return np.isin(rows.ids, list(view.visible[entity]))
+
+
+def source_of(view: View, predictor: str) -> dict[str, Any]:
+    """What every list says of itself."""
+    champion = view.champions.get(predictor)
+    reason = "" if champion else str(view.missing.get(predictor) or f"{predictor}: no model has been promoted")
+    told = {"as_of": view.as_of, "currency": view.company.currency, "reason": reason}
+    return told | {"model": model_of(champion.ref) if champion else None}
+
+
+def own_fields(view: View, table: str, entity_id: str) -> dict[str, Any]:
+    """The company's own fields of one record that have a value."""
+    held = view.snapshot.attributes(table)
+    if entity_id not in held.index:
+        return {}
+    values = {str(name): held.at[entity_id, name] for name in held.columns}
+    return {name: value for name, value in values.items() if not pd.isna(value)}
+
+
+def _state(rows: Rows, state: str) -> Mask:
+    is_open = rows.columns[STATE] == OPEN
+    return np.asarray({"open": is_open, "closed": ~is_open, "all": np.ones(len(is_open), bool)}[state], dtype=bool)
+
+
+def _event(event: dict[Any, Any]) -> DealEvent:
+    expected, owner = event[c.EXPECTED_CLOSE_ON], event[c.OWNER]
+    return DealEvent(
+        at=event[c.DS],
+        stage=event[c.STAGE],
+        amount=number(event[c.AMOUNT]),
+        expected_close_on=None if pd.isna(expected) else expected,
+        owner=owner if isinstance(owner, str) else None,
+    )

@@ -1,0 +1,196 @@
+"""`Idempotency-Key`: the same key and body get the same answer, in every process; another body is refused, and so is one in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import uuid
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from running_service import running
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from predictkpi.core.access import ANYBODY_HERE
+from predictkpi.errors import StoreError
+from predictkpi.service.idempotency import IdempotencyMiddleware, key_of
+from predictkpi.service.problems import InvalidRequestError
+from predictkpi.store import Store
+
+PATH = "/v1/deals/close-time"
+LEASE, KEEP = pd.Timedelta(seconds=60), pd.Timedelta(hours=24)
+
+
+@pytest.fixture
+def deal(open_deals):
+    first = open_deals.iloc[0]
+    return {"deal_id": "CRM-1", "created_at": "2025-11-12", "stage": first["stage"], "amount": 1000.0}
+
+
+def key():
+    return uuid.uuid4().hex
+
+
+def post(served, body, idempotency_key, path=PATH, **headers):
+    return served.client.post(path, json=body, headers={"Idempotency-Key": idempotency_key, **headers})
+
+
+def held(name, path=PATH, query=""):
+    said = "\0".join((ANYBODY_HERE.id, "POST", path, query, name))
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def test_same_key_and_body__get_the_same_answer_in_every_process(served, settings, deal):
+    name = key()
+    first = post(served, deal, name)
+    assert first.status_code == 200
+    assert "idempotency-replayed" not in first.headers
+    again = post(served, deal, f'"{name}"')
+    assert (again.content, again.status_code, again.headers["content-type"]) == (first.content, 200, first.headers["content-type"])
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["x-request-id"] != first.headers["x-request-id"]
+    with running(settings) as other:
+        other.wait_until_ready()
+        there = post(other, deal, name)
+    assert there.content == first.content
+    assert there.headers["idempotency-replayed"] == "true"
+
+
+def test_refused_request__is_refused_again_with_the_same_words(served):
+    name = key()
+    first, again = post(served, {"amount": 1.0}, name), post(served, {"amount": 1.0}, name)
+    assert (first.status_code, again.status_code) == (422, 422)
+    assert again.content == first.content
+    assert again.headers["content-type"] == "application/problem+json"
+
+
+def test_other_body__is_422_and_other_address_is_another_request(served, problem, deal):
+    name = key()
+    assert post(served, deal, name).status_code == 200
+    found = problem(422, "POST", PATH, json=deal | {"amount": 2.0}, headers={"Idempotency-Key": name})
+    assert found["type"] == "/problems/key-reused"
+    elsewhere = post(served, {"deals": [deal]}, name, path=f"{PATH}/batch")
+    assert elsewhere.status_code == 200
+    assert "idempotency-replayed" not in elsewhere.headers
+    assert "idempotency-replayed" not in post(served, deal, name, path=f"{PATH}?horizons=30").headers
+
+
+def test_request_in_flight__is_409_until_it_is_answered_or_its_process_died(served, problem, deal):
+    name, repeatables = key(), served.serving.store.repeatables
+    body = json.dumps(deal).encode()
+    headers = {"Idempotency-Key": name, "Content-Type": "application/json"}
+    now = pd.Timestamp(datetime.now(UTC).replace(tzinfo=None))
+    digest = hashlib.sha256(body).hexdigest()
+    assert repeatables.begin(held(name), digest, now=now, lease=LEASE, keep=KEEP) is None
+    found = problem(409, "POST", PATH, content=body, headers=headers)
+    assert found["type"] == "/problems/in-flight"
+    assert served.client.post(PATH, content=body, headers=headers).headers["retry-after"] == "1"
+    repeatables.drop(held(name))
+    died = now - pd.Timedelta(hours=1)
+    assert repeatables.begin(held(name), digest, now=died, lease=LEASE, keep=KEEP) is None
+    answer = served.client.post(PATH, content=body, headers=headers)
+    assert answer.status_code == 200
+    assert "idempotency-replayed" not in answer.headers
+
+
+@pytest.mark.parametrize("given", ["", '"open', "two words", '""', "x" * 256, "a;b", "a,b", '"a\\b"'])
+def test_key_that_is_none__is_422_and_named(problem, deal, given):
+    found = problem(422, "POST", PATH, json=deal, headers={"Idempotency-Key": given})
+    assert [item["parameter"] for item in found["errors"]] == ["Idempotency-Key"]
+
+
+def test_key__is_a_string_of_structured_fields_or_a_bare_word():
+    assert key_of(['"a b\\"c\\\\"']) == 'a b"c\\'
+    assert key_of(["8e03978e-40d5-43dd-bc93-6894a57f9324"]) == key_of(['"8e03978e-40d5-43dd-bc93-6894a57f9324"'])
+    with pytest.raises(InvalidRequestError):
+        key_of(["a", "a"])
+
+
+def test_answer_line_by_line__is_not_kept_and_refuses_the_key(problem, deal):
+    headers = {"Idempotency-Key": key(), "Accept": "application/x-ndjson"}
+    found = problem(422, "POST", f"{PATH}/batch", json={"deals": [deal]}, headers=headers)
+    assert [item["parameter"] for item in found["errors"]] == ["Idempotency-Key"]
+
+
+def test_compressed_or_not__the_kept_answer_is_the_same(served, deal):
+    name, batch = key(), {"deals": [deal] * 5}
+    plain = post(served, batch, name, path=f"{PATH}/batch", **{"Accept-Encoding": "identity"})
+    packed = post(served, batch, name, path=f"{PATH}/batch", **{"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+
+
+class Away:
+    """A store that fails at the named calls."""
+
+    def __init__(self, repeatables, *failing):
+        self._repeatables, self._failing = repeatables, failing
+
+    def __getattr__(self, name):
+        def fail(*_, **__):
+            raise StoreError("the database is away")
+
+        return fail if name in self._failing else getattr(self._repeatables, name)
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Requests to an application of one route behind the middleware alone: ``ask(app, failing=..)`` -> status, headers, body."""
+    store = Store(f"sqlite:///{tmp_path}/own.db")
+    store.migrate()
+
+    async def ask(app, *failing, name="k"):
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"idempotency-key", name.encode())]
+        scope = {"type": "http", "method": "POST", "path": "/v1/x", "query_string": b"", "headers": headers}
+        scope["state"] = {"caller": ANYBODY_HERE, "request_id": "r" * 8}
+        guarded = IdempotencyMiddleware(app, repeatables=Away(store.repeatables, *failing), seconds=30.0)
+        await guarded(scope, receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent)
+
+    return ask
+
+
+def counting(status=200):
+    """An application that says how often it was asked."""
+    times = 0
+
+    async def app(scope, receive, send):
+        nonlocal times
+        times += 1
+        assert await Request(scope, receive).body() == b"{}"
+        await JSONResponse({"times": times}, status_code=status)(scope, receive, send)
+
+    return app
+
+
+@pytest.mark.parametrize("failing", ["begin", "finish"])
+def test_store_that_is_away__keeps_nobody_from_an_answer_and_is_said(ask, failing):
+    app = counting()
+    status, headers, body = asyncio.run(ask(app, failing))
+    assert (status, body) == (200, b'{"times":1}')
+    assert headers[b"idempotency-kept"] == b"false"
+    assert asyncio.run(ask(app))[2] == b'{"times":2}'
+
+
+def test_answer_of_500_and_failure__are_not_kept(ask):
+    app = counting(503)
+    assert asyncio.run(ask(app))[2] == b'{"times":1}'
+    assert asyncio.run(ask(app))[2] == b'{"times":2}'
+
+    async def fails(scope, receive, send):
+        raise ValueError("a bug")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="a bug"):
+            asyncio.run(ask(fails, name="other"))
