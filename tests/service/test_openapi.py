@@ -32,6 +32,8 @@ def test_document__lists_the_api(document):
         "/v1/customers",
         "/v1/customers/{customer_id}",
         "/v1/customers/{customer_id}/clv",
+        "/v1/customers/clv",
+        "/v1/customers/clv/batch",
         "/v1/customers/value",
         "/v1/channels/value",
         "/v1/deals",

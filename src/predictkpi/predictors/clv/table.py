@@ -37,10 +37,14 @@ def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = No
     ``margin_share`` of `features.margins` (missing where no order has a margin, or not ``with_margin``), and ``opened_late``: whole days by
     which the account is said to have been opened after the first purchase, 0 where it was not. Raises `UnknownEntityError`.
     """
-    orders, customers = snapshot.orders, snapshot.customers
-    history_days = (snapshot.as_of - orders[c.DS].min()) / DAY if len(orders) else 0.0
+    whole = snapshot.base or snapshot  # what all share is not moved by what a request adds
+    history_days = (snapshot.as_of - whole.orders[c.DS].min()) / DAY if len(whole.orders) else 0.0
     if entity_ids is not None:
         wanted = pd.Index(np.asarray(entity_ids, dtype="str"))
+        if snapshot.base is not None:
+            snapshot = _only(snapshot.base, wanted).with_rows(snapshot.added)
+    orders, customers = snapshot.orders, snapshot.customers
+    if entity_ids is not None:
         orders, customers = orders[orders[c.CUSTOMER_ID].isin(wanted)], customers[customers[c.CUSTOMER_ID].isin(wanted)]
     days = PurchaseDays.of(orders, as_of=snapshot.as_of)
     table = pd.concat([rfm.rfm_of(days), rhythm_of(days)], axis=1)
@@ -60,7 +64,7 @@ def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = No
     table[HISTORY_DAYS] = history_days
     stated = (snapshot.as_of - accounts[c.CREATED_AT].reindex(cohort)) / DAY
     table[OPENED_LATE] = np.floor(np.fmax(table[rfm.T].to_numpy() - stated.to_numpy(float), 0.0)) * (table[rfm.PURCHASES] > 0)
-    table[MARGIN_SHARE] = margin_shares(snapshot, cohort) if with_margin else np.nan
+    table[MARGIN_SHARE] = margin_shares(whole, cohort) if with_margin else np.nan
     table[c.AS_OF] = snapshot.as_of
     table.index.name = c.ENTITY_ID
     return table.reset_index()[CLV_COLUMNS]
@@ -123,7 +127,7 @@ def _sampled(customers: pd.Series, most: int) -> pd.Series:
     return customers[share < most / len(customers)]
 
 
-def _only(snapshot: Snapshot, customers: pd.Series) -> Snapshot:
+def _only(snapshot: Snapshot, customers: pd.Series | pd.Index) -> Snapshot:
     """The same instant and history of these customers alone: every look into its past is then as much cheaper."""
     tables = {name: snapshot.history(name) for name in ("orders", "customers")}
     return Snapshot(MemoryFacts({name: rows[rows[c.CUSTOMER_ID].isin(customers)] for name, rows in tables.items()}), snapshot.as_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from predictkpi.core.access import Permission
 from predictkpi.service.api import (
     customer_pages,
+    customer_payloads,
     customer_value,
     customers,
     deal_pages,
@@ -32,6 +33,7 @@ ROUTERS = (
     (outlook_series.router, _NUMBERS),
     (customer_value.router, _NUMBERS),
     (customers.router, _ROWS),
+    (customer_payloads.router, Permission.PREDICT),
     (portfolio.router, _ROWS),
     (deals.router, None),
     (customer_pages.router, _ROWS),
