@@ -130,6 +130,11 @@ class Periods:
         target = self._target(scope, freq, start)
         return plain if target is None else self._against(plain, freq, target, sums)
 
+    def promised(self, scope: str, freq: Freq, start: pd.Timestamp) -> tuple[Target, float] | None:
+        """Revenue's target for a period of months, and the share of paths that reach it; None without one, or where it cannot be summed."""
+        target, sums = self._target(scope, freq, start), self.outlook.sums(scope, start, self._shift(start, 1, freq))
+        return None if target is None or sums is None else (target, float(np.mean(sums >= target.value)))
+
     def _against(self, plain: PeriodOutlook, freq: Freq, target: Target, sums: Floats) -> PeriodOutlook:
         needed = max(target.value - plain.booked, 0.0)
         book = self.outlook.book

@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
+from predictkpi.kpis.attainment import Bands
 from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.pipelines.open_store import open_registry
-from predictkpi.pipelines.rules import ALERTS, read_rule
+from predictkpi.pipelines.rules import ALERTS, TARGETS, read_rule
 from predictkpi.service import error_handlers, openapi, tracing
 from predictkpi.service.access import Access, AccessMiddleware, allow
 from predictkpi.service.access.log import AccessLog
@@ -47,6 +48,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
         state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
+        state.bands = read_rule(Bands, settings.models_dir / TARGETS)
+        state.models_dir = settings.models_dir
         state.serving = Serving(
             store,
             open_registry(settings),

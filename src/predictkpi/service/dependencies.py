@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from starlette.types import Scope
 
 from predictkpi.core.access import Caller
+from predictkpi.kpis.attainment import Bands
 from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
 from predictkpi.service.state import Serving
@@ -39,6 +40,11 @@ def alert_rule_of(request: Request) -> AlertRule:
     return request.app.state.alert_rule  # type: ignore[no-any-return]
 
 
+def bands_of(request: Request) -> Bands:
+    """Where the light of a target changes, likewise."""
+    return request.app.state.bands  # type: ignore[no-any-return]
+
+
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
 
@@ -56,6 +62,8 @@ def record_answers(scope: Scope, view: View, answers: Sequence[Envelope]) -> Non
 
 
 Record = Annotated[Callable[[Iterable[Envelope]], None], Depends(recorder)]
+Record = Annotated[Callable[[Iterable[PredictionEnvelope]], None], Depends(recorder)]
+CurrentBands = Annotated[Bands, Depends(bands_of)]
 CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 
 

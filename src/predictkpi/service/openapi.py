@@ -20,6 +20,8 @@ TAGS = [
     {"name": "customers", "description": "What each customer will be worth"},
     {"name": "deals", "description": "Whether and when each deal will close"},
     {"name": "models", "description": "Which model versions there are and which are served"},
+    {"name": "data", "description": "Whether there is enough data, and what was kept aside"},
+    {"name": "account", "description": "Who asks, and who saw and changed what"},
     {"name": "health", "description": "Whether the service lives and is ready"},
 ]
 

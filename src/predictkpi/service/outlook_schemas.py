@@ -145,6 +145,9 @@ class LevelPoint(Answer):
     q90: float = Field(description="stays below this with probability .9; q10 to q90 is the 80 % interval")
     q975: float = Field(description="upper end of the 95 % interval")
     growth: Growths
+    target: float | None = Field(None, description="what was promised for the period; null where nothing was, and for weeks")
+    target_basis: Basis | None = Field(None, description="how the target follows from the rows that were written down", examples=["exact"])
+    chance: float | None = Field(None, description="probability that revenue reaches the target", examples=[0.27])
 
 
 class LevelsAnswer(OutlookSource):

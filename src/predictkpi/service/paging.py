@@ -122,13 +122,30 @@ class Rows:
             value = None if np.isnat(value) else int(value.astype("datetime64[us]").astype(np.int64))
         elif value is not None and not isinstance(value, str):
             value = None if math.isnan(value) else float(value)
-        said = json.dumps([sort, value, self.ids[place]], separators=(",", ":"))
-        return base64.urlsafe_b64encode(said.encode()).rstrip(b"=").decode()
+        return pack(sort, value, self.ids[place])
 
 
 def plain(values: npt.NDArray[Any]) -> list[Any]:
     """An array in plain Python: instants as `datetime`, missing values as None."""
     return [None if gone else value for gone, value in zip(is_missing(values).tolist(), values.tolist(), strict=True)]
+
+
+def pack(*said: object) -> str:
+    """A cursor that holds these: opaque, and fit for an address."""
+    return base64.urlsafe_b64encode(json.dumps(said, separators=(",", ":")).encode()).rstrip(b"=").decode()
+
+
+def unpack(cursor: str, *kinds: type) -> list[Any]:
+    """What a cursor holds, of these kinds, integers within 63 bits; `InvalidRequestError` for one that this service did not make."""
+    try:
+        said = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise _damaged() from error
+    if not isinstance(said, list) or ([type(each) for each in said] != list(kinds) and kinds):
+        raise _damaged()
+    if any(isinstance(each, int) and abs(each) >= 2**62 for each in said):
+        raise _damaged()
+    return said
 
 
 def link_next(request: Request, response: Response, cursor: str | None) -> None:
@@ -140,13 +157,10 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
 
 def _read(cursor: str, sort: str, values: npt.NDArray[Any]) -> tuple[Any, str]:
     """The value, as one of ``values``, and the id that a cursor names; `InvalidRequestError` for one that this service did not make."""
-    damaged = InvalidRequestError.parameter("cursor", "is no cursor of this list: take it from `next` of the page before")
-    try:
-        made_for, value, last_id = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise damaged from error
-    if not isinstance(made_for, str) or not isinstance(last_id, str):
-        raise damaged
+    said = unpack(cursor)
+    if len(said) != 3 or not isinstance(said[0], str) or not isinstance(said[2], str):
+        raise _damaged()
+    made_for, value, last_id = said
     if made_for != sort:
         raise InvalidRequestError.parameter("cursor", f"is of a list sorted by {made_for!r:.80}: keep the same sort from page to page")
     if value is None:
@@ -156,5 +170,9 @@ def _read(cursor: str, sort: str, values: npt.NDArray[Any]) -> tuple[Any, str]:
     else:
         fits = isinstance(value, int | float) and not isinstance(value, bool) and -(2**62) < value < 2**62
     if not fits:
-        raise damaged
+        raise _damaged()
     return (np.datetime64(int(value), "us") if values.dtype.kind == "M" else value), last_id
+
+
+def _damaged() -> InvalidRequestError:
+    return InvalidRequestError.parameter("cursor", "is no cursor of this list: take it from `next` of the page before")

@@ -13,6 +13,10 @@ import sqlalchemy as sa
 from predictkpi.store.frames import read_frame
 from predictkpi.store.schema import AUDIT
 
+AUDIT_ID = "audit_id"
+ENTRY_COLUMNS = ["at", "actor", "action", "subject", "detail", AUDIT_ID]
+"""``detail`` is JSON; ``audit_id`` rises."""
+
 
 def write_entry(connection: sa.Connection, at: pd.Timestamp, action: str, subject: str, detail: Mapping[str, Any], actor: str) -> None:
     """One row; without an ``actor``, the user of this process."""
@@ -23,11 +27,13 @@ def write_entry(connection: sa.Connection, at: pd.Timestamp, action: str, subjec
     )
 
 
-def read_entries(connection: sa.Connection, *, subject: str | None, limit: int) -> pd.DataFrame:
-    """Newest first: ``at, actor, action, subject, detail`` (JSON)."""
-    statement = sa.select(*(AUDIT.c[name] for name in ("at", "actor", "action", "subject", "detail"))).order_by(AUDIT.c.audit_id.desc())
+def read_entries(connection: sa.Connection, *, subject: str | None, limit: int, before: int | None = None) -> pd.DataFrame:
+    """Newest first: `ENTRY_COLUMNS`; ``before`` leaves out that entry and all newer ones."""
+    statement = sa.select(*(AUDIT.c[name] for name in ENTRY_COLUMNS)).order_by(AUDIT.c.audit_id.desc())
     if subject is not None:
         statement = statement.where(AUDIT.c.subject == subject)
+    if before is not None:
+        statement = statement.where(AUDIT.c.audit_id < before)
     return read_frame(connection, statement.limit(limit))
 
 

@@ -29,13 +29,23 @@ def write_rejects(connection: sa.Connection, rejects: pd.DataFrame, *, load_id: 
 
 
 def read_rejects(
-    connection: sa.Connection, columns: Sequence[str], *, load_id: int | None, table: str | None, file: str | None, limit: int | None
+    connection: sa.Connection,
+    columns: Sequence[str],
+    *,
+    load_id: int | None,
+    table: str | None,
+    file: str | None,
+    limit: int | None,
+    after: tuple[int, int] | None = None,
 ) -> pd.DataFrame:
-    """Rejects that no replay has settled, newest load first, the rows of one load in file order."""
+    """Rejects that no replay has settled, newest load first, the rows of one load in file order; only those after a load and reject id."""
     statement = _waiting(sa.select(*(REJECTS.c[name] for name in columns)))
     for name, value in ((LOAD_ID, load_id), ("table", table), ("file", file)):
         if value is not None:
             statement = statement.where(REJECTS.c[name] == value)
+    if after is not None:
+        load, reject = REJECTS.c[LOAD_ID], REJECTS.c[REJECT_ID]
+        statement = statement.where(sa.or_(load < after[0], sa.and_(load == after[0], reject > after[1])))
     return read_frame(connection, statement.order_by(REJECTS.c[LOAD_ID].desc(), REJECTS.c[REJECT_ID]).limit(limit))
 
 

@@ -19,7 +19,7 @@ from predictkpi.core.types import Company, Role
 from predictkpi.errors import DataError, SchemaError, StoreError
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store.access_log import Accesses
-from predictkpi.store.audit import read_entries, write_entry
+from predictkpi.store.audit import ENTRY_COLUMNS, read_entries, write_entry
 from predictkpi.store.engine import open_engine, reading, writing
 from predictkpi.store.erasures import Erasures
 from predictkpi.store.frames import read_frame, read_versions
@@ -122,17 +122,18 @@ class Store:
         table: str | None = None,
         file: str | None = None,
         with_records: bool = False,
+        after: tuple[int, int] | None = None,
     ) -> pd.DataFrame:
         """Rejects that no replay has settled, newest load first: ``load_id, file, row, table, field, value, reason``.
 
         Only those of a load, table or file where one is named. ``with_records`` adds ``reject_id`` and ``record``: the row as the source
-        gave it, as JSON; empty for a line that was no row.
+        gave it, as JSON; empty for a line that was no row. ``after`` leaves out those up to that ``load_id`` and ``reject_id``.
         """
         columns = [LOAD_ID, *REJECT_FIELDS, *([REJECT_ID, RECORD] if with_records else [])]
         with self._reading() as connection:
             if connection is None:
                 return pd.DataFrame(columns=columns)
-            return read_rejects(connection, columns, load_id=load_id, table=table, file=file, limit=limit)
+            return read_rejects(connection, columns, load_id=load_id, table=table, file=file, limit=limit, after=after)
 
     def newest_loads(self, table: str) -> pd.DataFrame:
         """Key columns of every row of a fact table, and ``load_id``: the load that brought its newest version."""
@@ -286,12 +287,12 @@ class Store:
         with writing(self._engine) as connection:
             write_entry(connection, at, action, subject, detail, actor)
 
-    def audit(self, *, subject: str | None = None, limit: int = 100) -> pd.DataFrame:
-        """The audit log, newest first: ``at, actor, action, subject, detail`` (JSON)."""
+    def audit(self, *, subject: str | None = None, limit: int = 100, before: int | None = None) -> pd.DataFrame:
+        """The audit log, newest first: `audit.ENTRY_COLUMNS`; ``before`` leaves out that ``audit_id`` and all newer ones."""
         with self._reading() as connection:
             if connection is None:
-                return pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"])
-            return read_entries(connection, subject=subject, limit=limit)
+                return pd.DataFrame(columns=ENTRY_COLUMNS)
+            return read_entries(connection, subject=subject, limit=limit, before=before)
 
     def delete_older(self, table: str, before: pd.Timestamp, *, predictor: str | None = None, dry_run: bool = False) -> int:
         """Delete rows that are older than that, some thousand at a time; returns how many. See `retention`."""

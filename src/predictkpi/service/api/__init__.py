@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from predictkpi.core.access import Permission
 from predictkpi.service.api import (
+    account,
     customer_pages,
     customer_payloads,
     customer_value,
     customers,
+    data,
     deal_pages,
     deals,
     forecasts,
@@ -19,6 +21,7 @@ from predictkpi.service.api import (
     outlook_series,
     portfolio,
     scoreboard,
+    targets,
     watch,
 )
 
@@ -28,6 +31,7 @@ _NUMBERS, _ROWS, _TRUST = Permission.NUMBERS, Permission.ROWS, Permission.TRUST
 ROUTERS = (
     (kpis.router, _NUMBERS),
     (watch.router, _NUMBERS),
+    (targets.router, _NUMBERS),
     (forecasts.router, _NUMBERS),
     (outlook.router, _NUMBERS),
     (outlook_series.router, _NUMBERS),
@@ -41,6 +45,8 @@ ROUTERS = (
     (models.router, _TRUST),
     (scoreboard.router, _TRUST),
     (metrics.router, Permission.METRICS),
+    (data.router, None),
+    (account.router, None),
     (health.router, None),
 )
 """None: its routes say so themselves, or answer anybody.

@@ -39,10 +39,10 @@ def outlook_levels(
     """Level and growth from the running week, month or quarter on: 13 weeks, 12 months, or the quarters that those hold as a whole.
 
     All three are read off the same sample paths, so that weeks share out months and months add up to quarters. Weeks grow on the week
-    before and on that of 52 weeks before.
+    before and on that of 52 weeks before. Months and quarters stand beside their target, with the chance to reach it.
     """
     found = levels_of(view, scope, freq)
-    return LevelsAnswer(**_told(view, scope), freq=freq, items=[_point(row) for row in found.to_dict("records")])
+    return LevelsAnswer(**_told(view, scope), freq=freq, items=[_point(row, _promised(view, row)) for row in found.to_dict("records")])
 
 
 @router.get("/reasons", responses=PROBLEMS)
@@ -69,9 +69,16 @@ def _told(view: View, scope: str) -> dict[str, Any]:
     return {**source_of(view, outlook), "scope": scope, "label": label_of(scope), "status": status, "reason": reason}
 
 
-def _point(row: dict[Any, Any]) -> LevelPoint:
+def _promised(view: View, row: dict[Any, Any]) -> dict[str, Any]:
+    """Target and chance of a month or quarter, where something was promised."""
+    found = None if row[c.FREQ] == "W" else periods_of(view).promised(row[c.SCOPE], row[c.FREQ], row[c.DS])
+    return {"target": found[0].value, "target_basis": found[0].basis, "chance": found[1]} if found else {}
+
+
+def _point(row: dict[Any, Any], promised: dict[str, Any]) -> LevelPoint:
     growth = {base: _spread(row, base) for base in GROWTHS}
-    return LevelPoint(ds=row[c.DS], expected=row["mean"], growth=Growths(**growth), **{name: row[name] for name in LEVELS})
+    levels = {name: row[name] for name in LEVELS}
+    return LevelPoint(ds=row[c.DS], expected=row["mean"], growth=Growths(**growth), **levels, **promised)
 
 
 def _spread(row: dict[Any, Any], base: str) -> GrowthSpread | None:
