@@ -65,6 +65,7 @@ for command, panel in (
     (demo.demo, GETTING_STARTED),
     (serve.serve, GETTING_STARTED),
     (serve.version, GETTING_STARTED),
+    (serve.openapi, ANSWERS),
     (data.ingest, DATA),
     (sync.sync, DATA),
     (data.rejects, DATA),

@@ -1,4 +1,4 @@
-"""`predictkpi serve` and `predictkpi version`."""
+"""`predictkpi serve`, `predictkpi version` and `predictkpi openapi`."""
 
 from __future__ import annotations
 
@@ -111,3 +111,16 @@ def version() -> None:
     from predictkpi import __version__
 
     typer.echo(__version__)
+
+
+def openapi() -> None:
+    """Print the description of the HTTP API as an OpenAPI document; a running service has it at /openapi.json.
+
+    Example: [bold]predictkpi openapi > openapi.json[/bold]
+    """
+    import json
+
+    from predictkpi.service.app import create_app
+    from predictkpi.settings import read_settings
+
+    print(json.dumps(create_app(read_settings()).openapi(), indent=1, ensure_ascii=False))

@@ -70,7 +70,15 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
 
     # The logs have a door of their own: whoever waits there for a load keeps nobody else waiting.
     store, own_door = Store(settings.database_url), Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
-    app = FastAPI(title="predictkpi", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="predictkpi",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=openapi.operation_id,
+    )
     app.router.redirect_slashes = False
     app.state.assets = Assets()
     app.state.metrics = Metrics()

@@ -13,6 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictkpi.core.access import ANYBODY_HERE, Caller
+from predictkpi.service.deprecation import EXTRA_HEADERS
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -72,6 +73,7 @@ class RequestContextMiddleware:
                 own[REQUEST_ID_HEADER] = request_id
                 there = {name for name, _ in message["headers"]}
                 message["headers"] += [header for header in _RAW_HEADERS if header[0] not in there]
+                message["headers"] += scope["state"].get(EXTRA_HEADERS, [])
                 if scope["scheme"] == "https":
                     message["headers"].append(_HSTS)
                 if b"authorization" in headers or b"x-api-key" in headers or b"cookie" in headers:

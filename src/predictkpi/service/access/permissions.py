@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from starlette.types import Scope
 
 from predictkpi.core.access import Caller, Permission, roles_with
@@ -52,3 +54,11 @@ def demand(scope: Scope, permission: Permission | None) -> None:
 def allow(permission: Permission | None) -> Any:
     """For ``dependencies=[allow(Permission.NUMBERS)]`` of a route or router."""
     return Depends(Asks(permission))
+
+
+def asked_by(dependant: Dependant) -> Iterator[Asks]:
+    """What a route with these dependencies asks of its callers."""
+    for inner in dependant.dependencies:
+        if isinstance(inner.call, Asks):
+            yield inner.call
+        yield from asked_by(inner)

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from predictkpi.service.openapi_examples import Examples
+
 _METHODS = ("get", "post", "put", "patch", "delete")
-_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class _Reader:
     def __init__(self, document: dict[str, Any]) -> None:
         self.paths: dict[str, Any] = document["paths"]
         self.schemas: dict[str, Any] = document["components"]["schemas"]
+        self.examples = Examples(self.schemas)
 
     def operations(self, tag: str) -> list[Operation]:
         found = []
@@ -92,7 +94,7 @@ class _Reader:
             summary=operation.get("summary", ""),
             description=operation.get("description", ""),
             parameters=[self.parameter(parameter) for parameter in operation.get("parameters", [])],
-            body=self.members(self.resolve(body)) if body else [],
+            body=self.members(self.examples.resolve(body)) if body else [],
             request_example=self.example_text(body) if body else "",
             answer=self.kind(answer),
             answer_example=self.example_text(answer),
@@ -106,13 +108,14 @@ class _Reader:
     def members(self, schema: dict[str, Any]) -> list[Field]:
         required = schema.get("required", [])
         return [
-            Field(name, self.kind(member), name in required, member.get("description", "") or self.resolve(member).get("description", ""))
+            Field(
+                name,
+                self.kind(member),
+                name in required,
+                member.get("description", "") or self.examples.resolve(member).get("description", ""),
+            )
             for name, member in schema.get("properties", {}).items()
         ]
-
-    def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
-        reference = schema.get("$ref", "")
-        return self.schemas[reference.rpartition("/")[2]] if reference else schema
 
     def kind(self, schema: dict[str, Any]) -> str:
         """A type in words: ``list of Prediction``, ``number or null``."""
@@ -129,29 +132,4 @@ class _Reader:
         return str(schema.get("format", "").replace("-", " ") or schema.get("type", "anything"))
 
     def example_text(self, schema: dict[str, Any]) -> str:
-        return json.dumps(self.example(schema), indent=2, ensure_ascii=False)
-
-    def example(self, schema: dict[str, Any], depth: int = 0) -> Any:
-        """A value that fits: the schema's own example, else one made from its members."""
-        if schema.get("examples"):
-            return schema["examples"][0]
-        if "default" in schema and schema["default"] is not None:
-            return schema["default"]
-        schema = self.resolve(schema)
-        if "example" in schema or schema.get("examples"):
-            return schema.get("example", (schema.get("examples") or [None])[0])
-        if depth > _DEEPEST:
-            return None
-        if "anyOf" in schema:
-            return self.example(schema["anyOf"][0], depth + 1)
-        if "properties" in schema:
-            return {name: self.example(member, depth + 1) for name, member in schema["properties"].items()}
-        if schema.get("type") == "array":
-            return [self.example(schema.get("items", {}), depth + 1)]
-        if "enum" in schema or "const" in schema:
-            return schema.get("const", schema.get("enum", [None])[0])
-        if schema.get("format") == "date-time":
-            return "2026-01-01T00:00:00"
-        if isinstance(schema.get("additionalProperties"), dict):
-            return {"name": self.example(schema["additionalProperties"], depth + 1)}
-        return {"string": "text", "number": 1.0, "integer": 1, "boolean": True}.get(schema.get("type", ""))
+        return json.dumps(self.examples.of(schema), indent=2, ensure_ascii=False)
