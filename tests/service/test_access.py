@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 
@@ -31,21 +32,35 @@ ASKED = {
     ("get", "/v1/outlook/reasons"): N,
     ("get", "/v1/customers/value"): N,
     ("get", "/v1/channels/value"): N,
+    ("get", "/v1/targets"): N,
+    ("get", "/v1/customers"): R,
+    ("get", "/v1/customers/{customer_id}"): R,
     ("get", "/v1/customers/{customer_id}/clv"): R,
+    ("get", "/v1/deals"): R,
+    ("get", "/v1/deals/{deal_id}"): R,
     ("get", "/v1/deals/{deal_id}/close-time"): R,
     ("get", "/v1/deals/{deal_id}/close-time/changes"): R,
     ("get", "/v1/deals/portfolio"): R,
     ("post", "/v1/deals/close-time"): P,
     ("post", "/v1/deals/close-time/batch"): P,
+    ("post", "/v1/customers/clv"): P,
+    ("post", "/v1/customers/clv/batch"): P,
     ("get", "/v1/models"): T,
     ("get", "/v1/models/{predictor}"): T,
     ("get", "/v1/scoreboard"): T,
+    ("get", "/v1/readiness"): T,
+    ("get", "/v1/rejects"): Permission.REJECTS,
+    ("get", "/v1/audit"): Permission.AUDIT,
+    ("get", "/v1/audit/accesses"): Permission.AUDIT,
+    ("get", "/v1/me"): None,
     ("get", "/metrics"): Permission.METRICS,
 }
 """What each operation asks for: somebody has to decide it here for each new one."""
 BODIES = {
     "/v1/deals/close-time": {"stage": "Qualified"},
     "/v1/deals/close-time/batch": {"deals": [{"stage": "Qualified"}]},
+    "/v1/customers/clv": {"segment": "SMB"},
+    "/v1/customers/clv/batch": {"customers": [{"segment": "SMB"}]},
 }
 ABOUT_DEALS = {path for _, path in ASKED if "{deal_id}" in path}
 
@@ -99,7 +114,7 @@ def test_operation__refuses_who_has_no_key_that_holds(guarded, places, operation
 @pytest.mark.parametrize("operation", ASKED, ids=" ".join)
 def test_operation__answers_the_roles_that_may_and_no_other(guarded, places, operation, role):
     answer = asked(guarded, operation, places, role.value)
-    if ASKED[operation] in PERMISSIONS[role]:
+    if ASKED[operation] is None or ASKED[operation] in PERMISSIONS[role]:
         assert answer.status_code == 200, answer.text
     else:
         assert answer.status_code == 403
@@ -133,6 +148,30 @@ def test_narrow_key__sees_its_own_deals_and_their_customers(guarded, owners, sna
     theirs = newest.reindex(own).dropna()
     assert len(theirs)
     assert all(guarded.ask("GET", f"/v1/customers/{customer}/clv", "narrow").status_code == 200 for customer in theirs)
+
+
+@pytest.mark.parametrize("what", ["deals", "customers"])
+def test_narrow_key__gets_pages_of_its_own_rows_only(guarded, owners, what):
+    view = guarded.service.serving.view
+    narrow = view.within(next(k.rows for k in guarded.store.keys.all() if k.rows))
+    items = guarded.ask("GET", f"/v1/{what}", "narrow", params={"limit": 500}).json()["items"]
+    assert 0 < len(items) < len(guarded.ask("GET", f"/v1/{what}", "manager", params={"limit": 500}).json()["items"])
+    assert all(narrow.sees(what[:-1], item[f"{what[:-1]}_id"]) for item in items)
+
+
+def test_narrow_key__asks_about_its_own_deals_only_whoever_describes_them(guarded, owners, places):
+    other = next(each for each in owners if each != guarded.owner)
+    path = "/v1/deals/close-time"
+    assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", "owner": guarded.owner}).status_code == 200
+    assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", "owner": other}).status_code == 403
+    for named in ({"deal_id": places["deal_id"]}, {"customer_id": places["customer_id"]}):
+        assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", **named}).status_code == 404
+    lines = f'{{"stage": "Qualified", "owner": "{other}"}}\n{{"stage": "Qualified"}}\n'
+    items = guarded.ask(
+        "POST", path + "/batch", "narrow", content=lines, headers={"Content-Type": "application/x-ndjson"}
+    ).text.splitlines()
+    assert [json.loads(item)["prediction"] is None for item in items] == [True, False]
+    assert guarded.ask("POST", "/v1/customers/clv", "narrow", json={"customer_id": places["customer_id"]}).status_code == 404
 
 
 def test_narrow_key__is_not_told_whom_else_there_is_to_filter_by(guarded, owners):

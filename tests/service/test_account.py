@@ -33,7 +33,7 @@ def keyed(settings, tmp_path_factory):
     store.migrate()
     rows = {"crm": RowScope("owner", frozenset({"Dana Fields", "Alex Reed"}))}
     secrets = {
-        role.value: make_key(store, role.value, role, now=NOW, rows=rows.get(role.value), per_minute=600, actor="test")
+        role.value: make_key(store, role.value, role, now=NOW, rows=rows.get(role.value), per_minute=60_000, actor="test")
         for role in AccessRole
     }
     rejects = pd.DataFrame([("orders.csv", row, "orders", "amount", "x", "is no number") for row in range(5)], columns=REJECT_FIELDS)
@@ -80,7 +80,7 @@ def test_accesses__show_who_asked_for_what(keyed):
     deadline = time.monotonic() + 30
     while not (found := keyed("admin", "/v1/audit/accesses", subject="D-unheard-of").json()["items"]):
         assert time.monotonic() < deadline
-    assert [(item["action"], item["status"]) for item in found] == [("GET /v1/deals/{deal_id:path}", 404)]
+    assert [(item["action"], item["status"]) for item in found] == [("GET /v1/deals/{deal_id}", 404)]
     assert found[0]["actor"].startswith("pkpi_")
 
 

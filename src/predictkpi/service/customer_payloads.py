@@ -9,19 +9,19 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from msgspec.structs import asdict
 
 from predictkpi.core import columns as c
 from predictkpi.core.digests import digest
-from predictkpi.predictors.clv.ranks import DECILE, RANK, RANKED_BY
+from predictkpi.predictors.clv.ranks import RANKED_BY
 from predictkpi.predictors.clv.spec import MEAN
 from predictkpi.predictors.clv.table import CATEGORIES
 from predictkpi.service.customer_payload_schemas import CustomerIn
-from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.envelopes import envelope
 from predictkpi.service.problems import FieldError, InvalidRequestError
 from predictkpi.service.reasons import LanguageCode, reasons_of
-from predictkpi.service.schemas import PredictionEnvelope
 from predictkpi.service.view import Champion, View
+from predictkpi.service.wire import CustomerEnvelope, Envelope
 from predictkpi.tables import table_schema
 
 
@@ -39,7 +39,12 @@ class PreparedCustomer:
 
 
 def prepare(payload: CustomerIn, view: View, *, index: int = 0, pointer: str = "#") -> PreparedCustomer:
-    """Check a customer against the calendar; raises `InvalidRequestError` for instants that the data does not reach."""
+    """Check a customer against the calendar.
+
+    Raises `InvalidRequestError` for instants that the data does not reach, `UnknownEntityError` for one outside the caller's rows.
+    """
+    if payload.customer_id is not None and view.knows("customer", payload.customer_id):
+        view.demand("customer", payload.customer_id)
     orders = payload.orders or []
     known = f"must lie before as_of ({view.as_of.isoformat()}), up to which the data reaches"
     wrong = [FieldError(known, f"{pointer}/orders/{place}/at") for place, order in enumerate(orders) if view.local(order.at) >= view.as_of]
@@ -84,7 +89,7 @@ def predict(
     model, ids = champion.predictor, [each.row_id for each in prepared]
     snapshot = view.snapshot.with_rows({name: table_schema(name).rows(records) for name, records in rows.items()})
     answers = model.answer_for(snapshot, entity_ids=ids)
-    reasons = reasons_of(model, snapshot, ids, language=reasons_in) if reasons_in else {}
+    reasons = reasons_of(model, model.inputs(snapshot, entity_ids=ids), ids, language=reasons_in) if reasons_in else {}
     found = []
     for each, answer in zip(prepared, answers, strict=True):
         told = envelope(
@@ -96,22 +101,23 @@ def predict(
             label=each.label,
             inputs_digest=each.inputs_digest,
             caveats=each.caveats,
-        ).model_copy(update={"reasons": reasons.get(each.row_id)})
+        )
+        told.reasons = reasons.get(each.row_id)
         found.append(_standing(told, champion, view))
     return found
 
 
-def _standing(answer: PredictionEnvelope, champion: Champion, view: View) -> CustomerEnvelope:
+def _standing(answer: Envelope, champion: Champion, view: View) -> CustomerEnvelope:
     """The answer with the rank it would have among the customers of the store."""
     means = cast(
         "np.ndarray[Any, Any]", view.page("customer-means", lambda _: np.sort(champion.table.wide(RANKED_BY)[MEAN].to_numpy(float)))
     )
+    found = CustomerEnvelope(**asdict(answer))
     own = next(each.values[MEAN] for each in answer.predictions if each.horizon == RANKED_BY)
-    standing: dict[str, int | None] = {RANK: None, "of": None, DECILE: None}
     if own is not None and len(means):
-        rank = len(means) - int(np.searchsorted(means, own, side="right")) + 1
-        standing = {RANK: rank, "of": len(means), DECILE: min((rank - 1) * 10 // len(means) + 1, 10)}
-    return CustomerEnvelope(**{name: getattr(answer, name) for name in PredictionEnvelope.model_fields}, **standing)
+        found.rank, found.of = len(means) - int(np.searchsorted(means, own, side="right")) + 1, len(means)
+        found.decile = min((found.rank - 1) * 10 // len(means) + 1, 10)
+    return found
 
 
 def _caveats(payload: CustomerIn, view: View) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ from predictkpi.service.error_handlers import build_problem, fields_of, problem_
 from predictkpi.service.fast_payloads import convert_deal, read_deal
 from predictkpi.service.payloads import Payload, PreparedDeal, predict, prepare
 from predictkpi.service.problems import PROBLEM_TYPES
-from predictkpi.service.schemas import DealIn, Problem
+from predictkpi.service.schemas import DealIn
 from predictkpi.service.view import View
-from predictkpi.service.wire import BatchItem, Envelope
+from predictkpi.service.wire import BatchItem, Envelope, plain_problem
 
 DEALS_AT_ONCE = 500
 """Deals in one matrix: more gain no time, and cost memory."""
@@ -87,17 +87,13 @@ class Batch:
         fields = fields_of(error, prefix=["body"] if self.by_line else ["body", "deals", index])
         detail = f"deal {index}: {len(fields)} value{'s' if len(fields) != 1 else ''} cannot be used: see errors"
         kind = PROBLEM_TYPES["invalid-request"]
-        return _plain(build_problem(kind, detail=detail, instance=self.path, request_id=self.request_id, fields=fields))
+        return plain_problem(build_problem(kind, detail=detail, instance=self.path, request_id=self.request_id, fields=fields))
 
     def _problem(self, slug: str, detail: str) -> dict[str, Any]:
-        return _plain(build_problem(PROBLEM_TYPES[slug], detail=detail, instance=self.path, request_id=self.request_id))
+        return plain_problem(build_problem(PROBLEM_TYPES[slug], detail=detail, instance=self.path, request_id=self.request_id))
 
     def _of(self, error: PredictKpiError) -> dict[str, Any]:
-        return _plain(problem_of(error, instance=self.path, request_id=self.request_id))
-
-
-def _plain(problem: Problem) -> dict[str, Any]:
-    return problem.model_dump(mode="json")
+        return plain_problem(problem_of(error, instance=self.path, request_id=self.request_id))
 
 
 def _read_parsed(raw: Any) -> Payload:

@@ -62,7 +62,6 @@ def record_answers(scope: Scope, view: View, answers: Sequence[Envelope]) -> Non
 
 
 Record = Annotated[Callable[[Iterable[Envelope]], None], Depends(recorder)]
-Record = Annotated[Callable[[Iterable[PredictionEnvelope]], None], Depends(recorder)]
 CurrentBands = Annotated[Bands, Depends(bands_of)]
 CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 

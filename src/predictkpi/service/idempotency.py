@@ -21,6 +21,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictkpi.errors import ConflictError, PredictKpiError, StoreError
+from predictkpi.service.access.permissions import ASKED
 from predictkpi.service.error_handlers import respond_to
 from predictkpi.service.problems import InFlightError, InvalidRequestError, KeyReusedError
 from predictkpi.store.repeatable import Repeatables
@@ -86,6 +87,8 @@ class IdempotencyMiddleware:
             raise KeyReusedError(f"{HEADER} came before with another body")
         if held.answer is None:
             raise InFlightError(f"the request with this {HEADER} is being answered", seconds=RETRY_SECONDS)
+        # The key is of this caller and this address: whether they may was asked when the answer was made.
+        scope["state"].setdefault(ASKED, None)
         kept = _Answer.unpacked(held.answer)
         await kept.send(_saying(send, (b"idempotency-replayed", b"true")))
 

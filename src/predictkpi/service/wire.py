@@ -11,6 +11,7 @@ import msgspec
 from fastapi import Response
 
 from predictkpi.core.types import Status
+from predictkpi.service.schemas import Problem
 
 
 class Model(msgspec.Struct):
@@ -112,3 +113,8 @@ encoded = _ENCODER.encode
 def sent(answer: msgspec.Struct) -> Response:
     """Any of these as a response."""
     return Response(encoded(answer), media_type="application/json")
+
+
+def plain_problem(problem: Problem) -> dict[str, Any]:
+    """A problem as a member of another answer."""
+    return problem.model_dump(mode="json")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from predictkpi.errors import PredictKpiError
-from predictkpi.service.customer_payload_schemas import CustomerBatchIn, CustomerBatchItem, CustomerBatchOut, CustomerIn
+from predictkpi.service import wire
+from predictkpi.service.customer_payload_schemas import CustomerBatchIn, CustomerBatchOut, CustomerIn
 from predictkpi.service.customer_payloads import PreparedCustomer, predict, prepare
 from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.dependencies import CurrentView, Record, problems
@@ -16,16 +17,17 @@ from predictkpi.service.error_handlers import build_problem, fields_of, problem_
 from predictkpi.service.problems import PROBLEM_TYPES
 from predictkpi.service.reasons import Language, WithReasons
 from predictkpi.service.view import Champion, View
+from predictkpi.service.wire import plain_problem, sent
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
 _PROBLEMS = problems("malformed-json", "insufficient-data", "invalid-request", "no-champion", "not-ready", "no-data")
 
 
-@router.post("/clv", responses=_PROBLEMS)
+@router.post("/clv", response_model=CustomerEnvelope, responses=_PROBLEMS)
 def payload_clv(
     customer: CustomerIn, view: CurrentView, record: Record, reasons: WithReasons = False, language: Language = "en"
-) -> CustomerEnvelope:
+) -> Response:
     """Lifetime value of a customer in the request, which the store need not know. Only what the request says is used about it.
 
     `rank` and `decile` say where it would stand among the customers of the store. Its margin, where the company gives any, is taken at the
@@ -34,14 +36,14 @@ def payload_clv(
     prepared = prepare(customer, view)
     answers = predict([prepared], view.champion("clv"), view, reasons_in=language if reasons else None)
     record(answers)
-    return answers[0]
+    return sent(answers[0])
 
 
-@router.post("/clv/batch", responses=_PROBLEMS)
-def batch_clv(batch: CustomerBatchIn, view: CurrentView, record: Record, request: Request) -> CustomerBatchOut:
+@router.post("/clv/batch", response_model=CustomerBatchOut, responses=_PROBLEMS)
+def batch_clv(batch: CustomerBatchIn, view: CurrentView, record: Record, request: Request) -> Response:
     """Many customers at once; each is answered by a prediction or by its own problem, in the order of the request."""
     champion = view.champion("clv")
-    items: dict[int, CustomerBatchItem] = {}
+    items: dict[int, wire.BatchItem] = {}
     prepared: dict[int, PreparedCustomer] = {}
     for index, raw in enumerate(batch.customers):
         try:
@@ -54,14 +56,14 @@ def batch_clv(batch: CustomerBatchIn, view: CurrentView, record: Record, request
         if isinstance(answer, PredictKpiError):
             items[index] = _failed(index, answer, request)
         else:
-            items[index] = CustomerBatchItem(index=index, prediction=answer)
+            items[index] = wire.BatchItem(index, prediction=answer)
     told = [items[index] for index in range(len(batch.customers))]
     record(item.prediction for item in told if item.prediction is not None)
     failed = sum(item.problem is not None for item in told)
-    return CustomerBatchOut(as_of=view.as_of, succeeded=len(told) - failed, failed=failed, items=told)
+    return sent(wire.BatchOut(as_of=view.as_of.isoformat(), succeeded=len(told) - failed, failed=failed, items=told))
 
 
-def _predicted(prepared: Sequence[PreparedCustomer], champion: Champion, view: View) -> list[CustomerEnvelope | PredictKpiError]:
+def _predicted(prepared: Sequence[PreparedCustomer], champion: Champion, view: View) -> list[wire.CustomerEnvelope | PredictKpiError]:
     """All at once; if the model refuses the batch, one by one, so that only the customer it refuses goes without."""
     try:
         return list(predict(prepared, champion, view))
@@ -71,13 +73,13 @@ def _predicted(prepared: Sequence[PreparedCustomer], champion: Champion, view: V
         return [_predicted([each], champion, view)[0] for each in prepared]
 
 
-def _failed(index: int, error: PredictKpiError, request: Request) -> CustomerBatchItem:
-    return CustomerBatchItem(index=index, problem=problem_of(error, instance=request.url.path, request_id=request_id_of(request)))
+def _failed(index: int, error: PredictKpiError, request: Request) -> wire.BatchItem:
+    return wire.BatchItem(index, problem=plain_problem(problem_of(error, instance=request.url.path, request_id=request_id_of(request))))
 
 
-def _refused(index: int, error: ValidationError, request: Request) -> CustomerBatchItem:
+def _refused(index: int, error: ValidationError, request: Request) -> wire.BatchItem:
     fields = fields_of(error, prefix=["body", "customers", index])
     detail = f"customer {index}: {len(fields)} value{'s' if len(fields) != 1 else ''} cannot be used: see errors"
     kind = PROBLEM_TYPES["invalid-request"]
     problem = build_problem(kind, detail=detail, instance=request.url.path, request_id=request_id_of(request), fields=fields)
-    return CustomerBatchItem(index=index, problem=problem)
+    return wire.BatchItem(index, problem=plain_problem(problem))
