@@ -50,7 +50,7 @@ def keyed(settings, tmp_path_factory):
 
 def test_me__says_who_asks_and_what_may_be_asked(keyed):
     found = keyed("crm", "/v1/me").json()
-    assert (found["name"], found["role"], found["per_minute"]) == ("crm", "crm", 600)
+    assert (found["name"], found["role"], found["per_minute"]) == ("crm", "crm", 60_000)
     assert found["rows"] == {"kind": "owner", "members": ["Alex Reed", "Dana Fields"]}
     assert set(found["permissions"]) == {permission.value for permission in PERMISSIONS[AccessRole.CRM]}
     assert keyed("admin", "/v1/me").json()["rows"] is None
