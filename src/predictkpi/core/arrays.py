@@ -48,6 +48,10 @@ class Columns:
         """A column of numbers or flags as float64."""
         return np.asarray(self._arrays[name], dtype=float)
 
+    def shared(self, name: str) -> Any:
+        """The value of a column that is known to be the same in all rows; None where that is not known."""
+        return None
+
     def tuples(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Row by row, the values of these columns in plain Python; None where there is no such column."""
         columns = (self[name].tolist() if name in self else [None] * len(self) for name in names)
@@ -104,6 +108,10 @@ class Records(Columns):
     def tuples(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """See `Columns.tuples`."""
         return (tuple(map(row.get, names)) for row in self.rows)
+
+    def shared(self, name: str) -> Any:
+        """See `Columns.shared`."""
+        return self._same.get(name)
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Records:
         """See `Columns.take`."""

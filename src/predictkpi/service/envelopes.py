@@ -22,6 +22,7 @@ _RUNGS = tuple(Status)
 _RANK = {str(status): place for place, status in enumerate(_RUNGS)}
 _LIMITED, _BASELINE = _RANK[Status.LIMITED], _RANK[Status.BASELINE]
 _FULL, _LAST = 0, len(_RUNGS) - 1
+FULL = str(Status.FULL)
 
 
 def number(value: float | None) -> float | None:
@@ -61,20 +62,24 @@ def envelope(
     values: dict[int, dict[str, float | None]] = {}
     notes: dict[int, dict[str, str]] = {}
     told: dict[str, None] = {}
+    before = None
     for horizon, statistic, value, status, reason in answer.rows:
         if horizons is not None and horizon not in horizons:
             continue
-        if horizon not in values:
-            values[horizon], notes[horizon] = {}, {}
-        found = value if -math.inf < value < math.inf else None
-        values[horizon][statistic] = found
-        if found is not None:
-            ranks[horizon] = max(ranks.get(horizon, floor), _RANK[status])
-        if reason:
-            if found is None or status == Status.FULL:
-                notes[horizon][statistic] = reason
-            else:
+        if horizon != before:
+            before, numbers, odd = horizon, values.setdefault(horizon, {}), notes.setdefault(horizon, {})
+        if -math.inf < value < math.inf:
+            numbers[statistic] = value
+            if ranks.get(horizon, -1) < _RANK[status]:
+                ranks[horizon] = max(_RANK[status], floor)
+            if reason and status != FULL:
                 told[reason] = None
+            elif reason:
+                odd[statistic] = reason
+        else:
+            numbers[statistic] = None
+            if reason:
+                odd[statistic] = reason
     reasons = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(caveats)
     if ref.kind == "baseline" and ref.reason:
         reasons[ref.reason] = None

@@ -125,9 +125,9 @@ class LandmarkCurves:
         for cell, places in rows.items():
             at = places if len(rows) > 1 else slice(None)
             if held := self.stages.get(cell[0]):
-                of_stage[at] = of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * overall[at]
+                of_stage[at] = of_cell[at] = _leaning(*held, overall[at])
             if held := self.cells.get(cell):
-                of_cell[at] = held[1] * held[0] + (1.0 - held[1]) * of_cell[at]
+                of_cell[at] = _leaning(*held, of_cell[at])
         return overall, of_stage, of_cell
 
     def frame(self) -> pd.DataFrame:
@@ -156,13 +156,24 @@ class LandmarkCurves:
         return cls(Incidence(times, cif, survival, at_risk), {stage: value for (stage, _), value in by_kind[0].items()}, by_kind[1])
 
 
+@compiled
+def _leaning(curve: Floats, weight: float, on: Floats) -> Floats:
+    """A key's own curve ``(2, days)`` with its weight, and for the rest those ``(n, 2, days)`` that it leans on."""
+    found = np.empty_like(on)
+    for deal in range(len(on)):
+        for cause in range(on.shape[1]):
+            for day in range(on.shape[2]):
+                found[deal, cause, day] = weight * curve[cause, day] + (1.0 - weight) * on[deal, cause, day]
+    return found
+
+
 def _cell(key: Hashable) -> tuple[str, int]:
     stage, band = cast("tuple[str, int]", key)
     return str(stage), int(band)
 
 
 def _stored(part: pd.DataFrame) -> tuple[Floats, float]:
-    return part[[*CAUSES]].to_numpy(float).T, float(part["weight"].iloc[0])
+    return np.ascontiguousarray(part[[*CAUSES]].to_numpy(float).T), float(part["weight"].iloc[0])
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ MONTHS: dict[Freq, int] = {"M": 1, "Q": 3, "Y": 12}
 def days_to_period_ends(inputs: Columns, freqs: Iterable[Freq]) -> Floats:
     """Days ``(n, len(freqs))`` from each row's as_of to the end of the month or fiscal quarter or year that holds it; always above 0."""
     lengths = tuple(MONTHS[freq] for freq in freqs)
+    instant = inputs.shared(c.AS_OF)
+    if instant is not None:
+        ends = _to_period_ends(int(instant.astype(np.int64)), inputs.shared(FISCAL), lengths)
+        return np.array([ends] * len(inputs), float).reshape(len(inputs), len(lengths))
     rows = zip(microseconds(inputs[c.AS_OF]).tolist(), inputs[FISCAL].tolist(), strict=True)
     return np.array([_to_period_ends(at, fiscal, lengths) for at, fiscal in rows], float).reshape(len(inputs), len(lengths))
 

@@ -234,20 +234,18 @@ class CloseTimePredictor(IncidencePredictor):
             of_all += [f"{name}, which the model learnt from, is no longer known" for name in absent]
             watched = int(ENDS[last])
             of_all += [f"deals were watched for {watched} of {LAST_DAY} days: later days go on at that pace"] * (last < len(ENDS) - 1)
-        names = (*self.expected_fields_, *news, *own)
+        expected, known = self.expected_fields_, list(news.values())
+        n, names = len(expected), (*expected, *news, *own)
         for row in inputs.tuples(names):
-            values = dict(zip(names, row, strict=True))
-            notes = [f"{name} is missing" for name in self.expected_fields_ if _is_missing(values[name])]
-            notes += [f"{name} was never seen in training" for name, known in news.items() if not _is_known(values[name], known)]
-            yield notes + [f"{name} is missing" for name in own if _is_missing(values[name])] + of_all
+            notes = [f"{name} is missing" for name, value in zip(expected, row, strict=False) if _is_missing(value)]
+            unheard = [value is not None and value not in values for value, values in zip(row[n:], known, strict=False)]
+            if True in unheard:
+                notes += [f"{name} was never seen in training" for name, is_news in zip(news, unheard, strict=True) if is_news]
+            yield notes + [f"{name} is missing" for name, value in zip(own, row[n + len(known) :], strict=True) if _is_missing(value)] + of_all
 
 
 def _is_missing(value: object) -> bool:
     return value is None or value != value
-
-
-def _is_known(value: str | None, known: Container[str]) -> bool:
-    return value is None or value in known
 
 
 def _read_learners(folder: Path, state: dict[str, Any]) -> tuple[Hazard, Direct]:
