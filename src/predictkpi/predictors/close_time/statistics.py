@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -89,18 +89,23 @@ class Predicted:
 
     def answers(self) -> list[EntityAnswer]:
         """The same in plain Python, deal by deal."""
-        return [
-            EntityAnswer(self.entity_id[deal], pd.Timestamp(self.as_of[deal]), tuple(self._rows(deal)))
-            for deal in range(len(self.entity_id))
-        ]
+        horizons, names = zip(*self.names, strict=True)
+        answers = []
+        for deal, values in enumerate(self.values.tolist()):
+            statuses, reasons = [self.status[deal]] * len(names), [self.reason[deal]] * len(names)
+            remarks = self.remarks[deal]
+            for place in remarks.nonzero()[0].tolist():
+                reasons[place] = _joined(self.reason[deal], REMARKS[remarks[place]])
+                if values[place] != values[place]:
+                    statuses[place], reasons[place] = Status.INSUFFICIENT_DATA.value, REMARKS[remarks[place]]
+            rows = tuple(map(AnswerRow._make, zip(horizons, names, values, statuses, reasons, strict=True)))
+            answers.append(EntityAnswer(self.entity_id[deal], _timestamp(self.as_of[deal]), rows))
+        return answers
 
-    def _rows(self, deal: int) -> Iterator[AnswerRow]:
-        status, reason = self.status[deal], self.reason[deal]
-        for (horizon, name), value, remark in zip(self.names, self.values[deal].tolist(), self.remarks[deal].tolist(), strict=True):
-            if value == value:
-                yield AnswerRow(horizon, name, value, status, _joined(reason, REMARKS[remark]))
-            else:
-                yield AnswerRow(horizon, name, value, Status.INSUFFICIENT_DATA.value, REMARKS[remark])
+
+@lru_cache(maxsize=64)
+def _timestamp(instant: np.datetime64) -> pd.Timestamp:
+    return pd.Timestamp(instant)
 
 
 @lru_cache(maxsize=64)
