@@ -52,6 +52,16 @@ def test_deal__is_answered_as_by_its_route(served, payloads):
     assert statuses == {200, 409, 422}
 
 
+@pytest.mark.parametrize("query", ["reasons=true", "reasons=true&language=de"])
+def test_deal__is_explained_as_by_its_route(served, payloads, query):
+    for payload in odd(payloads):
+        fast, slow = served.client.post(f"{DEAL}?{query}", json=payload), served.client.post(f"{DEAL}?{query}&curve=false", json=payload)
+        assert fast.status_code == slow.status_code
+        if fast.status_code == 200:
+            assert fast.json() == slow.json()
+            assert fast.json()["reasons"]
+
+
 def test_deal__in_parts_or_under_another_type_is_left_to_its_route(served, payloads):
     body = json.dumps(payloads[0]).encode()
     expected = served.client.post(DEAL, json=payloads[0]).json()

@@ -1,12 +1,13 @@
 """The four questions that come all day, answered before the router: one deal, a stored deal or customer, and deals line by line.
 
 Inside every middleware, on the event loop: at these answers' size a hand-over to a thread would cost more than the answer. Whatever is
-unusual (a query, a body that `fast_payloads` does not take, a caller who may not, an error of any kind) goes on to the routes of `api`,
+unusual (another query, a body that `fast_payloads` does not take, a caller who may not, an error of any kind) goes on to the routes of `api`,
 which give the same answer, or the problem. They also describe these paths in the OpenAPI document.
 """
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from predictkpi.service.dependencies import record_answers, view_for
 from predictkpi.service.fast_payloads import read_deal
 from predictkpi.service.middleware import ROUTE, SUBJECT
 from predictkpi.service.payloads import predict, prepare
+from predictkpi.service.reasons import LanguageCode
 from predictkpi.service.stored import StoredAnswers
 from predictkpi.service.wire import encoded
 
@@ -28,6 +30,8 @@ _STORED = (
     ("/v1/customers/", "/clv", "clv", "customer", "/v1/customers/{customer_id}/clv"),
 )
 _JSON = b"application/json"
+_REASONS: dict[bytes, LanguageCode | None] = {b"": None, b"reasons=true": "en", b"reasons=true&language=de": "de"}
+"""Queries that are taken for one deal, and the language of the reasons they ask for."""
 
 
 class FastPaths:
@@ -42,8 +46,8 @@ class FastPaths:
             await self.app(scope, receive, send)
             return
         path, method = scope["path"], scope["method"]
-        if method == "POST" and path == DEAL and not scope["query_string"] and _header(scope, b"content-type") == _JSON:
-            await self._deal(scope, receive, send)
+        if method == "POST" and path == DEAL and scope["query_string"] in _REASONS and _header(scope, b"content-type") == _JSON:
+            await self._deal(scope, receive, send, reasons_in=_REASONS[scope["query_string"]])
         elif method == "POST" and path == BATCH and _header(scope, b"content-type").startswith(NDJSON.encode()) and _may(scope, PREDICT):
             _found(scope, BATCH)
             response = await answer_lines(Request(scope, receive))
@@ -53,22 +57,24 @@ class FastPaths:
         else:
             await self.app(scope, receive, send)
 
-    async def _deal(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _deal(self, scope: Scope, receive: Receive, send: Send, *, reasons_in: LanguageCode | None) -> None:
         message = await receive()
         if not message.get("more_body") and message["type"] == "http.request":
-            body = self._answer(scope, message.get("body", b""))
+            asked = scope, message.get("body", b""), reasons_in
+            # reasons take long enough for a thread, in which most of their time holds up nobody
+            body = await run_in_threadpool(self._answer, *asked) if reasons_in else self._answer(*asked)
             if body is not None:
                 await _send(send, body)
                 return
         await self.app(scope, _again(message, receive), send)
 
-    def _answer(self, scope: Scope, body: bytes) -> bytes | None:
+    def _answer(self, scope: Scope, body: bytes, reasons_in: LanguageCode | None) -> bytes | None:
         deal = read_deal(body) if _may(scope, PREDICT) else None
         if deal is None:
             return None
         try:
             view = view_for(scope)
-            answers = predict([prepare(deal, view)], view.champion("close_time"), view)
+            answers = predict([prepare(deal, view)], view.champion("close_time"), view, reasons_in=reasons_in)
         except PredictKpiError:  # the route says what is wrong
             return None
         _found(scope, DEAL)

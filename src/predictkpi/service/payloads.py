@@ -18,7 +18,7 @@ from predictkpi.predictors.close_time.incidence_predictor import IncidencePredic
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.own_fields import own_fields
 from predictkpi.service.problems import FieldError, ForbiddenError, InvalidRequestError
-from predictkpi.service.reasons import LanguageCode, reasons_of
+from predictkpi.service.reasons import LanguageCode, reasons_in_order
 from predictkpi.service.schemas import OwnValue
 from predictkpi.service.view import EPOCH, MICROSECOND, Champion, View
 from predictkpi.service.wire import Curve, Envelope
@@ -169,9 +169,9 @@ def predict(
         for deal, answer, curve in zip(prepared, answers, curves, strict=True)
     ]
     if reasons_in:
-        reasons = reasons_of(model, inputs.frame(), [deal.entity_id for deal in prepared], language=reasons_in)
-        for answered in found:
-            answered.reasons = reasons[answered.entity_id]
+        explained = model.explained(inputs)
+        for number, answered in enumerate(found):
+            answered.reasons = [] if explained is None else reasons_in_order(explained.of_row(number), model, language=reasons_in)
     return found
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-import pandas as pd
 from fastapi import Query
 from msgspec.structs import replace
 
@@ -19,26 +18,18 @@ WithReasons = Annotated[bool, Query(description="also say what speaks for and ag
 Language = Annotated[LanguageCode, Query(description="of the reasons: English or German")]
 
 
-def reasons_of(predictor: Predictor, inputs: pd.DataFrame, entity_ids: Sequence[str], *, language: LanguageCode) -> dict[str, list[Reason]]:
-    """By entity: its reasons by statistic, the baseline first, then by weight; empty lists where the model has none to give."""
-    frame = predictor.explain(inputs)
-    found: dict[str, list[Reason]] = {entity_id: [] for entity_id in entity_ids}
-    rest = frame["feature"] != BASELINE
-    ordered = frame.assign(rest=rest, weight=-frame["contribution"].abs()).sort_values([c.STATISTIC, "rest", "weight", "feature"])
-    for row in ordered.itertuples():
-        reason = Reason(
-            statistic=row.statistic,
-            horizon=row.horizon,
-            name=row.feature,
-            title=predictor.reason_title(row.feature, language),
-            contribution=row.contribution,
-        )
-        found[row.entity_id].append(reason)
-    return found
+def reasons_in_order(told: Iterable[tuple[str, int, str, float]], predictor: Predictor, *, language: LanguageCode) -> list[Reason]:
+    """Statistic, horizon, feature and contribution of one entity as its reasons: by statistic, the baseline first, then by weight."""
+    ordered = sorted(told, key=lambda row: (row[0], row[2] != BASELINE, -abs(row[3]), row[2]))
+    return [
+        Reason(statistic=statistic, horizon=horizon, name=name, title=predictor.reason_title(name, language), contribution=contribution)
+        for statistic, horizon, name, contribution in ordered
+    ]
 
 
 def with_reasons(answer: Envelope, view: View, *, language: LanguageCode) -> Envelope:
     """The answer for a stored entity, with the reasons for it."""
     predictor, entity_id = view.champion(answer.predictor).predictor, answer.entity_id
-    inputs = predictor.inputs(view.snapshot, entity_ids=[entity_id])
-    return replace(answer, reasons=reasons_of(predictor, inputs, [entity_id], language=language)[entity_id])
+    found = predictor.explain(predictor.inputs(view.snapshot, entity_ids=[entity_id]))
+    columns = (found[name].tolist() for name in (c.STATISTIC, c.HORIZON, "feature", "contribution"))
+    return replace(answer, reasons=reasons_in_order(zip(*columns, strict=True), predictor, language=language))

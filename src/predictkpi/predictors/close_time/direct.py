@@ -56,11 +56,12 @@ class Direct(Learner):
 
     def incidence(self, scores: Floats) -> Floats:
         """Cumulative incidences at the period ends from scores, made to rise and to leave room for each other: ``(n, 2, n_periods)``."""
-        return _incidence(scores)
+        return direct_incidence(scores)
 
 
 @compiled
-def _incidence(scores: Floats) -> Floats:
+def direct_incidence(scores: Floats) -> Floats:
+    """`Direct.incidence`."""
     n, periods, _ = scores.shape
     found = np.empty((n, 2, periods))
     chances = np.empty(3)

@@ -9,7 +9,9 @@ in each period, and their mean Aalen-Johansen curve.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -17,17 +19,19 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns
-from predictkpi.features.deal_asof import Floats
+from predictkpi.core.compiled import compiled
+from predictkpi.features.deal_asof import Floats, Ints
 from predictkpi.predictors.close_time.curves import LandmarkCurves
-from predictkpi.predictors.close_time.direct import Direct
-from predictkpi.predictors.close_time.hazard import Hazard
-from predictkpi.predictors.close_time.learner import Learner
-from predictkpi.predictors.close_time.periods import ENDS, Seen
-from predictkpi.predictors.close_time.reasons import DEAL_AGE, STAGE, TIME_IN_STAGE, reason_of
+from predictkpi.predictors.close_time.direct import Direct, direct_incidence
+from predictkpi.predictors.close_time.hazard import Hazard, hazard_incidence
+from predictkpi.predictors.close_time.periods import ENDS, LENGTHS, Seen
+from predictkpi.predictors.close_time.reasons import DEAL_AGE, STAGE, TIME_IN_STAGE
 from predictkpi.predictors.close_time.spec import LAST_DAY
 from predictkpi.protocol import BASELINE
 
 EXPLAINED_HORIZON = 90
+STATISTICS = ((EXPLAINED_HORIZON, "cif_won"), (LAST_DAY, "close_q50"))
+"""Horizon and name of what is explained."""
 STEPS = 8
 REFERENCE_ROWS = 200
 """Training landmarks that the usual deal is the mean of, spread evenly over the table."""
@@ -49,7 +53,8 @@ class UsualDeal:
         chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), REFERENCE_ROWS)).astype(int))].reset_index(drop=True)
         inputs = Columns.of(chosen)
         seen, overall = Seen.of(inputs, hazard.design), curves.parts(inputs)[0]
-        return cls(_contributions(hazard, seen).mean(axis=0), _contributions(direct, seen).mean(axis=0), overall.mean(axis=0)[:, ENDS])
+        of_hazard, of_direct = (learner.contributions_by_feature(seen).mean(axis=0) for learner in (hazard, direct))
+        return cls(of_hazard, of_direct, overall.mean(axis=0)[:, ENDS])
 
     def frame(self) -> pd.DataFrame:
         """As one long table; `from_frame` reads it."""
@@ -68,6 +73,25 @@ class UsualDeal:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """``values`` ``(len(names) + 1, 2, n)``: by reason (the last is `BASELINE`) and statistic (`STATISTICS`); they add up over reasons."""
+
+    names: list[str]
+    values: Floats
+    inputs: Columns
+
+    def of_row(self, row: int) -> Iterator[tuple[str, int, str, float]]:
+        """Statistic, horizon, reason and contribution of one deal."""
+        for number, (horizon, statistic) in enumerate(STATISTICS):
+            for name, value in zip(self.names, self.values[:, number, row].tolist(), strict=True):
+                yield statistic, horizon, name, value
+
+    def frame(self) -> pd.DataFrame:
+        """`COLUMNS`: one row per deal, statistic and reason."""
+        return _long(self.inputs, self.names, self.values)
+
+
+@dataclass(frozen=True)
 class Explainer:
     """The blend taken apart: ``weight`` of the learners' mean beside the curves."""
 
@@ -77,70 +101,115 @@ class Explainer:
     weight: float
     usual: UsualDeal
 
-    def explain(self, inputs: Columns, *, won: Floats, median: Floats) -> pd.DataFrame:
-        """`COLUMNS`: one row per deal, statistic (``cif_won`` by 90 days, ``close_q50``) and reason, and one each named ``baseline``.
+    @cached_property
+    def usual_by_reason(self) -> list[Floats]:
+        """The usual deal's TreeSHAP values by reason of each learner, ``(1, len(reasons), n_periods, 3)``."""
+        pairs = ((self.hazard, self.usual.hazard), (self.direct, self.usual.direct))
+        return [learner.by_reason(mean[..., :-1].transpose(2, 0, 1)[None]) for learner, mean in pairs]
 
-        ``won`` and ``median`` ``(n,)`` are the predictions to be explained; all rows of a deal and statistic add up to them.
-        """
-        seen = Seen.of(inputs, self.hazard.design)
-        ways = [_Way(self.hazard, seen, self.usual.hazard), _Way(self.direct, seen, self.usual.direct)]
-        bends = self._bends(inputs)
-        names = sorted({*ways[0].by_reason, *ways[1].by_reason, *bends})
-        start = self._values(ways, bends, dict.fromkeys(names, 0.0))
-        found = np.zeros((len(names), 2, len(inputs)))
-        for step in range(STEPS):
-            for number, name in enumerate(names):
-                low, high = (dict.fromkeys(names, (step + 0.5) / STEPS) for _ in range(2))
-                low[name], high[name] = step / STEPS, (step + 1) / STEPS
-                found[number] += self._values(ways, bends, high) - self._values(ways, bends, low)
-        total = np.stack([won, median]) - start
-        found += _shared_out(total - found.sum(axis=0), found)
-        return _long(inputs, [*names, BASELINE], np.concatenate([found, start[None]]))
-
-    def _bends(self, inputs: Columns) -> dict[str, Floats]:
-        """By reason, what it adds to the curve at the period ends ``(n, 2, n_periods)``: age first, then the stage, then the time in it."""
-        overall, of_stage, of_cell = (part[:, :, ENDS] for part in self.curves.parts(inputs))
-        return {DEAL_AGE: overall - self.usual.curve, STAGE: of_stage - overall, TIME_IN_STAGE: of_cell - of_stage}
-
-    def _values(self, ways: list[_Way], bends: dict[str, Floats], share: dict[str, float]) -> Floats:
-        """Chance to win by the explained horizon, and median day of a win, ``(2, n)``, with each reason present to its share."""
-        learnt = sum(way.incidence(share)[:, 0] for way in ways) / 2
-        curve = self.usual.curve[0] + sum(share[name] * bend[:, 0] for name, bend in bends.items())
-        won = np.maximum.accumulate(np.maximum(self.weight * learnt + (1.0 - self.weight) * curve, 0.0), axis=1)
-        return np.stack([won[:, AT_HORIZON], _median_day(won)])
+    def explain(self, inputs: Columns, *, won: Floats, median: Floats) -> Explained:
+        """Reasons for ``won`` and ``median`` ``(n,)``, the predictions to be explained."""
+        way = _Way.of(self, inputs)
+        start, found = way.at(0.0), way.shared_out()
+        found += _shared_out(np.stack([won, median]) - start - found.sum(axis=0), found)
+        return Explained([*way.names, BASELINE], np.concatenate([found, start[None]]), inputs)
 
 
+@dataclass(frozen=True)
 class _Way:
-    """The straight way of one learner's scores from the usual deal to each of these."""
+    """The straight way from the usual deal to each of these: where it starts, and each reason's part of it.
 
-    def __init__(self, learner: Learner, seen: Seen, usual: Floats) -> None:
-        self._learner = learner
-        self._start = usual.sum(axis=-1)
-        difference = _contributions(learner, seen) - usual
-        reasons = np.array([reason_of(name) for name in learner.feature_names])
-        self.by_reason = {str(name): difference[..., :-1][..., reasons == name].sum(axis=-1) for name in np.unique(reasons)}
+    ``scores`` ``(2, n_periods, 3)`` of the usual deal by learner and its ``curve`` ``(n_periods,)``; ``parts`` ``(2, n, n_names, n_periods,
+    3)`` and ``bends`` ``(n, n_names, n_periods)`` lead from there to the deals.
+    """
 
-    def incidence(self, share: dict[str, float]) -> Floats:
-        scores = self._start + sum(share[name] * part for name, part in self.by_reason.items())
-        return self._learner.incidence(scores)
+    names: list[str]
+    scores: Floats
+    curve: Floats
+    parts: Floats
+    bends: Floats
+    weight: float
+    last_period: int
+
+    @classmethod
+    def of(cls, explainer: Explainer, inputs: Columns) -> Self:
+        learners, usual = (explainer.hazard, explainer.direct), (explainer.usual.hazard, explainer.usual.direct)
+        seen, curve = Seen.of(inputs, explainer.hazard.design), explainer.usual.curve
+        # the curve's part, at the period ends: age first, then the stage, then the time in it
+        overall, of_stage, of_cell = (part[:, 0, ENDS] for part in explainer.curves.parts(inputs))
+        curve_parts = {DEAL_AGE: overall - curve[0], STAGE: of_stage - overall, TIME_IN_STAGE: of_cell - of_stage}
+        names = sorted({*learners[0].reasons, *learners[1].reasons, *curve_parts})
+        parts, bends = np.zeros((2, len(inputs), len(names), len(ENDS), 3)), np.zeros((len(inputs), len(names), len(ENDS)))
+        for number, (learner, mean) in enumerate(zip(learners, explainer.usual_by_reason, strict=True)):
+            at = [names.index(name) for name in learner.reasons]
+            parts[number][:, at] = learner.contributions(seen) - mean
+        for name, part in curve_parts.items():
+            bends[:, names.index(name)] = part
+        scores = np.stack([mean.sum(axis=-1) for mean in usual])
+        return cls(names, scores, curve[0], parts, bends, explainer.weight, explainer.hazard.last_period)
+
+    def at(self, share: float) -> Floats:
+        """Chance to win by the explained horizon, and median day of a win, ``(2, n)``, so far along the way: 1 is the prediction."""
+        return _at(share, self.scores, self.curve, self.parts, self.bends, self.weight, self.last_period, LENGTHS)
+
+    def shared_out(self) -> Floats:
+        """What each reason alone moves, step by step along the way: ``(n_names, 2, n)``."""
+        return _shared_by_steps(self.scores, self.curve, self.parts, self.bends, self.weight, self.last_period, LENGTHS)
 
 
-def _contributions(learner: Learner, seen: Seen) -> Floats:
-    """TreeSHAP values ``(n, n_periods, 3, n_features + 1)``, the last of them the expected score."""
-    values = np.asarray(learner.booster.predict(learner.matrix(seen), num_threads=1, pred_contrib=True))
-    return values.reshape(len(seen.matrix), len(ENDS), 3, -1)
+@compiled
+def _at(
+    share: float, scores: Floats, curve: Floats, parts: Floats, bends: Floats, weight: float, last_period: int, lengths: Ints
+) -> Floats:
+    n, names = bends.shape[:2]
+    found = np.empty((2, n))
+    for deal in range(n):
+        point, bent = scores.copy(), curve.copy()
+        for name in range(names):
+            for learner in range(2):
+                point[learner] += share * parts[learner, deal, name]
+            bent += share * bends[deal, name]
+        found[0, deal], found[1, deal] = _values(point, bent, weight, last_period, lengths)
+    return found
 
 
-def _median_day(won: Floats) -> Floats:
-    """Day by which half of all wins within `LAST_DAY` have come, from incidences at the period ends ``(n, n_periods)``."""
-    days = np.concatenate([[0.0], ENDS.astype(float)])
-    padded = np.concatenate([np.zeros((len(won), 1)), won], axis=1)
-    wanted = padded[:, -1] / 2
-    after = np.clip((padded < wanted[:, None]).sum(axis=1), 1, len(days) - 1)
-    rows = np.arange(len(won))
-    low, step = padded[rows, after - 1], padded[rows, after] - padded[rows, after - 1]
-    within = np.divide(wanted - low, step, out=np.zeros(len(won)), where=step > 0)
-    return days[after - 1] + within * (days[after] - days[after - 1])
+@compiled
+def _shared_by_steps(scores: Floats, curve: Floats, parts: Floats, bends: Floats, weight: float, last_period: int, lengths: Ints) -> Floats:
+    n, names = bends.shape[:2]
+    found, half = np.zeros((names, 2, n)), 0.5 / STEPS
+    for deal in range(n):
+        for step in range(STEPS):
+            share = (step + 0.5) / STEPS
+            point, bent = scores.copy(), curve.copy()
+            for name in range(names):
+                for learner in range(2):
+                    point[learner] += share * parts[learner, deal, name]
+                bent += share * bends[deal, name]
+            for name in range(names):
+                move, bend = half * parts[:, deal, name], half * bends[deal, name]
+                high = _values(point + move, bent + bend, weight, last_period, lengths)
+                low = _values(point - move, bent - bend, weight, last_period, lengths)
+                found[name, 0, deal] += high[0] - low[0]
+                found[name, 1, deal] += high[1] - low[1]
+    return found
+
+
+@compiled
+def _values(scores: Floats, curve: Floats, weight: float, last_period: int, lengths: Ints) -> tuple[float, float]:
+    """Chance to win by the explained horizon, and the day by which half of all wins have come, from scores ``(2, n_periods, 3)``."""
+    hazard, direct = hazard_incidence(scores[0:1], last_period, lengths), direct_incidence(scores[1:2])
+    won = np.empty(len(curve))
+    before = 0.0
+    for period in range(len(curve)):
+        learnt = (hazard[0, 0, period] + direct[0, 0, period]) / 2
+        before = max(weight * learnt + (1.0 - weight) * curve[period], before)
+        won[period] = before
+    wanted, after = won[-1] / 2, 0
+    while after < len(won) - 1 and won[after] < wanted:
+        after += 1
+    low, start = (won[after - 1], lengths[:after].sum()) if after else (0.0, 0)
+    step = won[after] - low
+    return won[AT_HORIZON], start + ((wanted - low) / step if step > 0 else 0.0) * lengths[after]
 
 
 def _shared_out(rest: Floats, found: Floats) -> Floats:
@@ -163,6 +232,6 @@ def _long(inputs: Columns, names: list[str], values: Floats) -> pd.DataFrame:
             },
             columns=COLUMNS,
         )
-        for number, (horizon, statistic) in enumerate(((EXPLAINED_HORIZON, "cif_won"), (LAST_DAY, "close_q50")))
+        for number, (horizon, statistic) in enumerate(STATISTICS)
     ]
     return pd.concat(parts, ignore_index=True)

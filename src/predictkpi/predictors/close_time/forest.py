@@ -59,9 +59,7 @@ class Forest(NamedTuple):
 
         `ArtifactError` for a kind of split that LightGBM does not make of our tables.
         """
-        read = _Read()
-        for block in _trees(booster.model_to_string(num_iteration=rounds_of(booster))):
-            read.add(block)
+        read = Text.of(booster)
         nodes = np.array(read.nodes, np.int32).reshape(-1, 8).T
         tree, left, right, feature, missing_left, first, words, number = nodes
         by_period, coded = feature >= shared, words > 0
@@ -100,8 +98,11 @@ def _trees(text: str) -> Iterator[dict[str, str]]:
         yield dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-class _Read:
-    """LightGBM's text, tree by tree. ``nodes``: tree, left, right, feature, missing goes left, first and number of words, own number."""
+class Text:
+    """A booster's trees as LightGBM writes them. ``nodes``: tree, left, right, feature, missing goes left, first word, words, own number.
+
+    ``counts`` and ``leaf_counts``: training rows that came by. A child is a node, or ``~leaf``.
+    """
 
     def __init__(self) -> None:
         self.roots: list[int] = []
@@ -109,6 +110,16 @@ class _Read:
         self.limits: list[float] = []
         self.leaves: list[float] = []
         self.bits: list[int] = []
+        self.counts: list[int] = []
+        self.leaf_counts: list[int] = []
+
+    @classmethod
+    def of(cls, booster: Booster) -> Self:
+        """Of the rounds that the booster predicts with."""
+        read = cls()
+        for block in _trees(booster.model_to_string(num_iteration=rounds_of(booster))):
+            read.add(block)
+        return read
 
     def add(self, tree: Mapping[str, str]) -> None:
         """One more."""
@@ -131,6 +142,24 @@ class _Read:
         self.limits += limits
         self.leaves += read("leaf_value", float)
         self.bits += read("cat_threshold")
+        self.counts += read("internal_count") if limits else []
+        self.leaf_counts += read("leaf_count")
+
+
+@compiled
+def take_sides(
+    numeric: Numbers, limits: Floats, coded: Numbers, bits: npt.NDArray[np.uint32], row: Floats, side: npt.NDArray[np.uint8]
+) -> None:
+    """Fill in, for every node but those by period, whether ``row`` goes right."""
+    for at in range(numeric.shape[1]):
+        x = row[numeric[1, at]]
+        side[numeric[0, at]] = not ((x <= limits[at]) | ((x != x) & (numeric[2, at] != 0)))
+    for at in range(coded.shape[1]):
+        x = row[coded[1, at]]
+        code = int(x) if x >= 0.0 else _NO_CODE
+        is_held = (code >> 5) < coded[3, at]
+        word = bits[coded[2, at] + ((code >> 5) if is_held else 0)]
+        side[coded[0, at]] = not (is_held & (((word >> np.uint32(code & 31)) & np.uint32(1)) != 0))
 
 
 @compiled
@@ -157,15 +186,7 @@ def _scores(
     widest = np.max(starts[1:] - starts[:-1])
     lanes, lane, sums = np.empty((widest + 2, periods)), np.empty(periods), np.empty((CLASSES, periods))
     for deal in range(n):
-        for at in range(numeric.shape[1]):
-            x = shared[deal, numeric[1, at]]
-            side[numeric[0, at]] = not ((x <= limits[at]) | ((x != x) & (numeric[2, at] != 0)))
-        for at in range(coded.shape[1]):
-            x = shared[deal, coded[1, at]]
-            code = int(x) if x >= 0.0 else _NO_CODE
-            is_held = (code >> 5) < coded[3, at]
-            word = bits[coded[2, at] + ((code >> 5) if is_held else 0)]
-            side[coded[0, at]] = not (is_held & (((word >> np.uint32(code & 31)) & np.uint32(1)) != 0))
+        take_sides(numeric, limits, coded, bits, shared[deal], side)
         for at in range(len(order)):
             ends[order[at]] = ends[children[side[order[at]], order[at]]]
         sums[:] = 0.0

@@ -43,12 +43,12 @@ class Hazard(Learner):
 
     def incidence(self, scores: Floats) -> Floats:
         """Cumulative incidences at the period ends from scores: ``(n, 2, n_periods)``."""
-        return _incidence(scores, self.last_period, LENGTHS)
+        return hazard_incidence(scores, self.last_period, LENGTHS)
 
 
 @compiled
-def _incidence(scores: Floats, last: int, lengths: Ints) -> Floats:
-    """Periods after the ``last`` one that anybody was watched through keep its pace."""
+def hazard_incidence(scores: Floats, last: int, lengths: Ints) -> Floats:
+    """`Hazard.incidence`: periods after the ``last`` one that anybody was watched through keep its pace."""
     n, periods, _ = scores.shape
     found = np.empty((n, 2, periods))
     hazards = np.empty((periods, 3))

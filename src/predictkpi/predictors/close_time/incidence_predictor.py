@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from predictkpi.predictors.close_time.statistics import Predicted
 from predictkpi.predictors.close_time.table import FISCAL, cohort_inputs, readiness_of
 from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from predictkpi.predictors.close_time.explain import Explained
 
 
 class IncidencePredictor(Predictor):
@@ -71,6 +75,10 @@ class IncidencePredictor(Predictor):
     def answer_for(self, snapshot: Snapshot, *, entity_ids: Sequence[str], horizons: Sequence[int] | None = None) -> list[EntityAnswer]:
         """See `Predictor.answer_for`: no frame on the way."""
         return self.predicted(self.features(snapshot, entity_ids), horizons).answers()
+
+    def explained(self, inputs: Columns) -> Explained | None:
+        """`explain` without a frame on the way; None where there are no reasons to give."""
+        return None
 
     def features_of_new(self, snapshot: Snapshot, deals: Sequence[NewDeal]) -> Records:
         """`features` of deals that the snapshot does not know, as if they were added to it; raises `DealClosedError` for a closed one."""

@@ -6,6 +6,7 @@ incidences. Their errors differ, so their mean is better than either: `mean_dail
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,11 +23,14 @@ from predictkpi.predictors.close_time.boosting import Boosting, Rows, train
 from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.forest import Forest
 from predictkpi.predictors.close_time.periods import ENDS, PeriodCalendar, Seen, landmark_days, spread
+from predictkpi.predictors.close_time.reasons import reason_of
+from predictkpi.predictors.close_time.shap import MOST_FEATURES, Shares
 from predictkpi.predictors.close_time.table import IS_SAMPLED, OBSERVED
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
+log = logging.getLogger(__name__)
 ROWS_AT_ONCE = 500
 """Deals asked about at a time: bounds memory, changes nothing."""
 SUPPORT = 30
@@ -52,6 +56,35 @@ class Learner(ABC):
     def forest(self) -> Forest:
         """The booster's trees as they are evaluated."""
         return Forest.of(self.booster, shared=len(self.design.names))
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """What its features belong to, sorted."""
+        return sorted({reason_of(name) for name in self.feature_names})
+
+    @cached_property
+    def _shares(self) -> Shares | None:
+        of_feature = [self.reasons.index(reason_of(name)) for name in self.feature_names]
+        found = Shares.of(self.booster, self.forest, shared=len(self.design.names), reasons=of_feature)
+        if found is None:
+            log.warning("reasons take LightGBM's way, which is ten times as long: a tree looks at more than %d features", MOST_FEATURES)
+        return found
+
+    def contributions(self, seen: Seen) -> Floats:
+        """TreeSHAP values by reason, ``(n, len(reasons), n_periods, 3)``."""
+        if self._shares is not None:
+            return self._shares.by_reason(self.forest, seen.matrix, self.own(seen), n_reasons=len(self.reasons))
+        return self.by_reason(self.contributions_by_feature(seen)[..., :-1].transpose(0, 3, 1, 2))
+
+    def contributions_by_feature(self, seen: Seen) -> Floats:
+        """As LightGBM gives them, ``(n, n_periods, 3, n_features + 1)``, the last of them the expected score."""
+        values = np.asarray(self.booster.predict(self.matrix(seen), num_threads=1, pred_contrib=True))
+        return values.reshape(len(seen.matrix), len(ENDS), 3, -1)
+
+    def by_reason(self, values: Floats) -> Floats:
+        """Sums over the features of each reason, from ``(n, n_features, ...)``."""
+        of_feature = np.array([self.reasons.index(reason_of(name)) for name in self.feature_names])
+        return np.stack([values[:, of_feature == number].sum(axis=1) for number in range(len(self.reasons))], axis=1)
 
     @property
     def feature_names(self) -> list[str]:

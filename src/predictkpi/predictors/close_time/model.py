@@ -27,7 +27,7 @@ from predictkpi.predictors.close_time.boosting import Boosting
 from predictkpi.predictors.close_time.curves import LandmarkCurves, prior_daily
 from predictkpi.predictors.close_time.design import Design
 from predictkpi.predictors.close_time.direct import Direct
-from predictkpi.predictors.close_time.explain import EXPLAINED_HORIZON, Explainer, UsualDeal
+from predictkpi.predictors.close_time.explain import EXPLAINED_HORIZON, Explained, Explainer, UsualDeal
 from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
 from predictkpi.predictors.close_time.learner import by_parts, mean_daily
@@ -66,6 +66,7 @@ class CloseTimePredictor(IncidencePredictor):
         attributes: int = 30,
     ) -> None:
         super().__init__()
+        self._explainer: Explainer | None = None
         self.random_state = random_state
         self.landmark_budget = landmark_budget
         self.landmark_rate = landmark_rate
@@ -143,13 +144,19 @@ class CloseTimePredictor(IncidencePredictor):
 
         Empty below the rung of the learners: curves by stage and age are their own reason.
         """
+        found = self.explained(Columns.of(inputs))
+        return super().explain(inputs) if found is None else found.frame()
+
+    def explained(self, inputs: Columns) -> Explained | None:
+        """`explain` without a frame; None where that is empty."""
         if self.hazard_ is None or self.direct_ is None or not len(inputs):
-            return super().explain(inputs)
-        columns = Columns.of(inputs)
-        won = self.daily(columns)[:, 0]
-        explainer = Explainer(self.hazard_, self.direct_, self.curves_, self.weight_, self.usual_)
+            return None
+        won = self.daily(inputs)[:, 0]
+        explainer = self._explainer
+        if explainer is None or explainer.usual is not self.usual_:
+            explainer = self._explainer = Explainer(self.hazard_, self.direct_, self.curves_, self.weight_, self.usual_)
         median = np.nan_to_num(close_quantile(won, np.array([0.5]))[:, 0])
-        return explainer.explain(columns, won=won[:, EXPLAINED_HORIZON], median=median)
+        return explainer.explain(inputs, won=won[:, EXPLAINED_HORIZON], median=median)
 
     def reason_title(self, feature: str, language: str = "en") -> str:
         """See `Predictor.reason_title`."""
@@ -241,7 +248,11 @@ class CloseTimePredictor(IncidencePredictor):
             unheard = [value is not None and value not in values for value, values in zip(row[n:], known, strict=False)]
             if True in unheard:
                 notes += [f"{name} was never seen in training" for name, is_news in zip(news, unheard, strict=True) if is_news]
-            yield notes + [f"{name} is missing" for name, value in zip(own, row[n + len(known) :], strict=True) if _is_missing(value)] + of_all
+            yield (
+                notes
+                + [f"{name} is missing" for name, value in zip(own, row[n + len(known) :], strict=True) if _is_missing(value)]
+                + of_all
+            )
 
 
 def _is_missing(value: object) -> bool:

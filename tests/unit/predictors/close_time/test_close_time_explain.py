@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from predictkpi.core.arrays import Columns
-from predictkpi.predictors.close_time import explain
+from predictkpi.predictors.close_time import explain, shap
 from predictkpi.predictors.close_time.explain import Explainer
+from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.model import CloseTimePredictor
 from predictkpi.predictors.close_time.periods import Seen
 from predictkpi.predictors.close_time.reasons import REASONS, reason_of, title_of
@@ -39,16 +40,27 @@ def test_explain__the_steps_account_for_nearly_all_of_the_difference(fitted, inp
     """What they leave over is spread by size: were it large, the reasons would be made up."""
     explainer = Explainer(fitted.hazard_, fitted.direct_, fitted.curves_, fitted.weight_, fitted.usual_)
     columns = Columns.of(inputs)
-    seen = Seen.of(columns, fitted.hazard_.design)
-    ways = [
-        explain._Way(learner, seen, usual)
-        for learner, usual in ((fitted.hazard_, fitted.usual_.hazard), (fitted.direct_, fitted.usual_.direct))
-    ]
-    bends = explainer._bends(columns)
-    names = sorted({*ways[0].by_reason, *ways[1].by_reason, *bends})
-    whole = explainer._values(ways, bends, dict.fromkeys(names, 1.0))[0]
+    way = explain._Way.of(explainer, columns)
+    whole = way.at(1.0)[0]
+    left_over = np.abs(whole - way.at(0.0)[0] - way.shared_out()[:, 0].sum(axis=0))
+    assert left_over.max() < 0.01
     predicted = fitted.daily(columns)[:, 0, 90]
     assert whole == pytest.approx(predicted, abs=1e-9), "the end of the way is the prediction itself"
+
+
+def test_contributions__are_lightgbm_s_by_reason(fitted, inputs):
+    for learner in (fitted.hazard_, fitted.direct_):
+        seen = Seen.of(Columns.of(inputs), fitted.hazard_.design)
+        expected = learner.by_reason(learner.contributions_by_feature(seen)[..., :-1].transpose(0, 3, 1, 2))
+        assert learner.contributions(seen) == pytest.approx(expected, abs=1e-12)
+
+
+def test_contributions__of_trees_that_look_at_too_many_features_are_lightgbm_s(fitted, inputs, monkeypatch, caplog):
+    learner = Hazard(fitted.hazard_.booster, fitted.hazard_.design, fitted.hazard_.last_period)
+    monkeypatch.setattr(shap, "MOST_FEATURES", 1)
+    seen = Seen.of(Columns.of(inputs), learner.design)
+    assert learner.contributions(seen) == pytest.approx(fitted.hazard_.contributions(seen), abs=1e-12)
+    assert "LightGBM's way" in caplog.text
 
 
 def test_explain__an_owner_who_always_wins_is_named(fitted, inputs):
