@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing
 
 import pandas as pd
 import pytest
-from running_service import running
+from guarded_service import NOW, guarded_service
+from running_service import copy_of
 
 from predictkpi.core import columns as c
-from predictkpi.core.access import PERMISSIONS, AccessRole, RowScope
+from predictkpi.core.access import OF_COMPANY, PERMISSIONS, AccessRole
 from predictkpi.kpis.attainment import attainments
-from predictkpi.pipelines.keys import make_key
 from predictkpi.pipelines.open_store import open_store
 from predictkpi.pipelines.readiness import readiness
 from predictkpi.store.loading import Counts
 from predictkpi.store.schema import REJECT_FIELDS
 
-NOW = pd.Timestamp("2026-01-02 03:04:05")
-
 
 @pytest.fixture(scope="module")
-def keyed(settings, tmp_path_factory):
-    """The service over a copy of the store, with keys and a few rejects: ``keyed(role, path)`` -> the answer."""
-    copy = tmp_path_factory.mktemp("keyed") / "facts.db"
-    with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"))) as there, closing(sqlite3.connect(copy)) as here:
-        there.backup(here)
-    own = settings.model_copy(update={"database_url": f"sqlite:///{copy}"})
+def guarded(settings, open_deals, tmp_path_factory):
+    """The service over a copy of the store with a few rejects."""
+    own = copy_of(settings, tmp_path_factory.mktemp("account"))
     store = open_store(own)
     store.migrate()
-    rows = {"crm": RowScope("owner", frozenset({"Dana Fields", "Alex Reed"}))}
-    secrets = {
-        role.value: make_key(store, role.value, role, now=NOW, rows=rows.get(role.value), per_minute=60_000, actor="test")
-        for role in AccessRole
-    }
     rejects = pd.DataFrame([("orders.csv", row, "orders", "amount", "x", "is no number") for row in range(5)], columns=REJECT_FIELDS)
     with store.begin_load(company=store.company, now=NOW, source="rejects") as load:
         load.write_rejects(rejects.assign(record='{"id": "O-1"}'))
         load.finish(Counts(rejected=len(rejects)))
-    with running(own) as service:
-        headers = {"Authorization": f"Bearer {secrets['admin'][1]}"}
-        deadline = time.monotonic() + 60
-        while service.client.get("/v1/kpis", headers=headers).status_code != 200:
-            assert time.monotonic() < deadline
-        yield lambda role, path, **params: service.client.get(path, params=params, headers={"Authorization": f"Bearer {secrets[role][1]}"})
+    with guarded_service(own, open_deals[c.OWNER].dropna().iloc[0]) as service:
+        yield service
 
 
-def test_me__says_who_asks_and_what_may_be_asked(keyed):
-    found = keyed("crm", "/v1/me").json()
-    assert (found["name"], found["role"], found["per_minute"]) == ("crm", "crm", 60_000)
-    assert found["rows"] == {"kind": "owner", "members": ["Alex Reed", "Dana Fields"]}
-    assert set(found["permissions"]) == {permission.value for permission in PERMISSIONS[AccessRole.CRM]}
+@pytest.fixture(scope="module")
+def keyed(guarded):
+    """``keyed(role, path)`` -> the answer."""
+    return lambda role, path, **params: guarded.ask("GET", path, role, params=params)
+
+
+def test_me__says_who_asks_and_what_may_be_asked(guarded, keyed):
+    found = keyed("narrow", "/v1/me").json()
+    assert (found["name"], found["role"], found["per_minute"]) == ("one rep", "manager", None)
+    assert found["rows"] == {"kind": "owner", "members": [guarded.owner]}
+    assert set(found["permissions"]) == {permission.value for permission in PERMISSIONS[AccessRole.MANAGER] - OF_COMPANY}
     assert keyed("admin", "/v1/me").json()["rows"] is None
 
 
@@ -68,19 +58,19 @@ def test_audit__shows_changes_page_by_page(keyed):
         page = keyed("admin", "/v1/audit", limit=3, cursor=page["next"]).json()
         items += page["items"]
     assert [item["subject"] for item in items[:5]] == [item["subject"] for item in keyed("admin", "/v1/audit").json()["items"][:5]]
-    assert len([item for item in items if item["action"] == "make key"]) == len(AccessRole)
     assert {item["detail"]["role"] for item in items if item["action"] == "make key"} == {role.value for role in AccessRole}
     promotions = keyed("admin", "/v1/audit", subject="close_time").json()["items"]
     assert promotions
     assert {item["subject"] for item in promotions} == {"close_time"}
 
 
-def test_accesses__show_who_asked_for_what(keyed):
+def test_accesses__show_who_asked_for_what(guarded, keyed):
     assert keyed("scientist", "/v1/deals/D-unheard-of").status_code == 404
     deadline = time.monotonic() + 30
-    while not (found := keyed("admin", "/v1/audit/accesses", subject="D-unheard-of").json()["items"]):
+    while guarded.store.accesses.read(subject="D-unheard-of").empty:
         assert time.monotonic() < deadline
-    assert [(item["action"], item["status"]) for item in found] == [("GET /v1/deals/{deal_id}", 404)]
+    found = keyed("admin", "/v1/audit/accesses", subject="D-unheard-of").json()["items"]
+    assert [(item["action"], item["status"]) for item in found] == [("GET /v1/deals/{deal_id:path}", 404)]
     assert found[0]["actor"].startswith("pkpi_")
 
 

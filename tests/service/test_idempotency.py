@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -14,8 +15,9 @@ from running_service import running
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from predictkpi.core.access import ANYBODY_HERE
+from predictkpi.core.access import ANYBODY_HERE, AccessRole, Caller, Permission, RowScope
 from predictkpi.errors import StoreError
+from predictkpi.service.access.permissions import ASKED
 from predictkpi.service.idempotency import IdempotencyMiddleware, key_of
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.store import Store
@@ -39,7 +41,7 @@ def post(served, body, idempotency_key, path=PATH, **headers):
 
 
 def held(name, path=PATH, query=""):
-    said = "\0".join((ANYBODY_HERE.id, "POST", path, query, name))
+    said = "\0".join((ANYBODY_HERE.id, "", "POST", path, query, name))
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -142,7 +144,7 @@ def ask(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/own.db")
     store.migrate()
 
-    async def ask(app, *failing, name="k"):
+    async def ask(app, *failing, name="k", caller=ANYBODY_HERE):
         sent = []
 
         async def receive():
@@ -153,7 +155,7 @@ def ask(tmp_path):
 
         headers = [(b"idempotency-key", name.encode())]
         scope = {"type": "http", "method": "POST", "path": "/v1/x", "query_string": b"", "headers": headers}
-        scope["state"] = {"caller": ANYBODY_HERE, "request_id": "r" * 8}
+        scope["state"] = {"caller": caller, "request_id": "r" * 8}
         guarded = IdempotencyMiddleware(app, repeatables=Away(store.repeatables, *failing), seconds=30.0)
         await guarded(scope, receive, send)
         return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent)
@@ -169,6 +171,7 @@ def counting(status=200):
         nonlocal times
         times += 1
         assert await Request(scope, receive).body() == b"{}"
+        scope["state"][ASKED] = Permission.PREDICT
         await JSONResponse({"times": times}, status_code=status)(scope, receive, send)
 
     return app
@@ -181,6 +184,15 @@ def test_store_that_is_away__keeps_nobody_from_an_answer_and_is_said(ask, failin
     assert (status, body) == (200, b'{"times":1}')
     assert headers[b"idempotency-kept"] == b"false"
     assert asyncio.run(ask(app))[2] == b'{"times":2}'
+
+
+def test_kept_answer__is_for_those_who_may_still_ask_and_see_the_same_rows(ask):
+    app, person = counting(), Caller("oidc:1", "Dana", AccessRole.MANAGER)
+    assert asyncio.run(ask(app, caller=person))[2] == b'{"times":1}'
+    assert asyncio.run(ask(app, caller=person))[1][b"idempotency-replayed"] == b"true"
+    assert asyncio.run(ask(app, caller=replace(person, role=AccessRole.VIEWER)))[0] == 403
+    assert asyncio.run(ask(app, caller=replace(person, rows=RowScope("team", frozenset({"North"})))))[2] == b'{"times":2}'
+    assert asyncio.run(ask(app, caller=replace(person, id="oidc:2")))[2] == b'{"times":3}'
 
 
 def test_answer_of_500_and_failure__are_not_kept(ask):

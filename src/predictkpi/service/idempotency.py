@@ -20,8 +20,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from predictkpi.core.access import Caller, Permission
 from predictkpi.errors import ConflictError, PredictKpiError, StoreError
-from predictkpi.service.access.permissions import ASKED
+from predictkpi.service.access.permissions import ASKED, demand
 from predictkpi.service.error_handlers import respond_to
 from predictkpi.service.problems import InFlightError, InvalidRequestError, KeyReusedError
 from predictkpi.store.repeatable import Repeatables
@@ -87,9 +88,8 @@ class IdempotencyMiddleware:
             raise KeyReusedError(f"{HEADER} came before with another body")
         if held.answer is None:
             raise InFlightError(f"the request with this {HEADER} is being answered", seconds=RETRY_SECONDS)
-        # The key is of this caller and this address: whether they may was asked when the answer was made.
-        scope["state"].setdefault(ASKED, None)
         kept = _Answer.unpacked(held.answer)
+        demand(scope, kept.asked)  # who asks may have lost a role since
         await kept.send(_saying(send, (b"idempotency-replayed", b"true")))
 
     async def _answer(self, request_key: str, body: bytes, scope: Scope, send: Send) -> None:
@@ -97,6 +97,7 @@ class IdempotencyMiddleware:
         answer, is_kept = _Answer(), False
         try:
             await self.app(scope, _again(body), answer.take)
+            answer.asked = scope["state"].get(ASKED)
             if answer.status < 500:
                 is_kept = await self._told(self._repeatables.finish, request_key, answer.packed())
         finally:
@@ -129,11 +130,12 @@ def key_of(given: list[str]) -> str:
 
 @dataclass
 class _Answer:
-    """A whole answer, held back."""
+    """A whole answer, held back, and which permission its route has asked for."""
 
     status: int = 500
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
+    asked: Permission | None = None
 
     async def take(self, message: Message) -> None:
         """In place of ``send``."""
@@ -150,7 +152,7 @@ class _Answer:
     def packed(self) -> bytes:
         """As the store keeps it: a line of JSON, then the body, compressed."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers if name in _KEPT_HEADERS}
-        told = json.dumps({"status": self.status, "headers": headers})
+        told = json.dumps({"status": self.status, "headers": headers, "asked": self.asked})
         return told.encode() + b"\n" + zlib.compress(b"".join(self.parts), level=1)
 
     @classmethod
@@ -159,11 +161,14 @@ class _Answer:
         line, _, body = kept.partition(b"\n")
         told, whole = json.loads(line), zlib.decompress(body)
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told["headers"].items()]
-        return cls(told["status"], [*headers, (b"content-length", str(len(whole)).encode())], [whole])
+        asked = Permission(told["asked"]) if told["asked"] else None
+        return cls(told["status"], [*headers, (b"content-length", str(len(whole)).encode())], [whole], asked)
 
 
 def _request_key(scope: Scope, key: str) -> str:
-    said = (scope["state"]["caller"].id, scope["method"], scope["path"], scope["query_string"].decode("latin-1"), key)
+    """Stands for who asks what under which key, and for the rows that they are held to."""
+    caller: Caller = scope["state"]["caller"]
+    said = (caller.id, str(caller.rows or ""), scope["method"], scope["path"], scope["query_string"].decode("latin-1"), key)
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 
