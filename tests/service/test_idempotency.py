@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -98,6 +99,16 @@ def test_request_in_flight__is_409_until_it_is_answered_or_its_process_died(serv
     assert "idempotency-replayed" not in answer.headers
 
 
+def test_many_at_once__are_computed_once(served, deal):
+    name, batch = key(), {"deals": [deal] * 20}
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: post(served, batch, name, path=f"{PATH}/batch"), range(24)))
+    answered = [answer for answer in found if answer.status_code == 200]
+    assert {answer.status_code for answer in found} <= {200, 409}
+    assert len({answer.content for answer in answered}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in answered) == 1
+
+
 @pytest.mark.parametrize("given", ["", '"open', "two words", '""', "x" * 256, "a;b", "a,b", '"a\\b"'])
 def test_key_that_is_none__is_422_and_named(problem, deal, given):
     found = problem(422, "POST", PATH, json=deal, headers={"Idempotency-Key": given})
@@ -139,10 +150,40 @@ class Away:
 
 
 @pytest.fixture
-def ask(tmp_path):
-    """Requests to an application of one route behind the middleware alone: ``ask(app, failing=..)`` -> status, headers, body."""
+def store(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/own.db")
     store.migrate()
+    yield store
+    store.close()
+
+
+def test_old_answers__are_forgotten_without_another_request(store):
+    old = pd.Timestamp(datetime.now(UTC).replace(tzinfo=None)) - KEEP - pd.Timedelta(hours=1)
+    assert store.repeatables.begin("old", "digest", now=old, lease=LEASE, keep=KEEP) is None
+    forgotten = asyncio.Event()
+
+    class Watched(Away):
+        def forget(self, **given):
+            store.repeatables.forget(**given)
+            loop.call_soon_threadsafe(forgotten.set)
+
+    async def lives(scope, receive, send):
+        await asyncio.wait_for(forgotten.wait(), timeout=10)
+
+    async def live():
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        guarded = IdempotencyMiddleware(lives, repeatables=Watched(store.repeatables), seconds=30.0, forget_seconds=0.01)
+        await guarded({"type": "lifespan"}, None, None)
+
+    loop = None
+    asyncio.run(live())
+    assert store.repeatables.begin("old", "other", now=old, lease=LEASE, keep=KEEP) is None
+
+
+@pytest.fixture
+def ask(store):
+    """Requests to an application of one route behind the middleware alone: ``ask(app, failing=..)`` -> status, headers, body."""
 
     async def ask(app, *failing, name="k", caller=ANYBODY_HERE):
         sent = []

@@ -6,6 +6,7 @@ same, and `Idempotency-Kept: false` says that a repetition will be answered anew
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = pd.Timedelta(hours=24)
+FORGET_SECONDS = 3600.0
 STREAM = "application/x-ndjson"
 RETRY_SECONDS = 1
 _LONGEST = 255
@@ -44,16 +46,24 @@ class IdempotencyMiddleware:
     """Plain ASGI, for POST below /v1 with the header. Answers below 500 are kept for `KEPT_FOR`; others may be asked for again.
 
     It stands inside GZip, so that what is kept is the plain body: a client that asks again may take it compressed or not. A request whose
-    process died may be made again after twice ``seconds``, the most that an answer may take.
+    process died may be made again after twice ``seconds``, the most that an answer may take. Every ``forget_seconds`` old answers go.
     """
 
-    def __init__(self, app: ASGIApp, *, repeatables: Repeatables, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, *, repeatables: Repeatables, seconds: float, forget_seconds: float = FORGET_SECONDS) -> None:
         self.app = app
         self._repeatables = repeatables
+        self._forget_seconds = forget_seconds
         self._lease = pd.Timedelta(seconds=2 * seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
+        """Handle one request, or frame the life of the application."""
+        if scope["type"] == "lifespan":
+            forgetting = asyncio.create_task(self._keep_forgetting())
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                forgetting.cancel()
+            return
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
@@ -74,9 +84,8 @@ class IdempotencyMiddleware:
 
     async def _once(self, request_key: str, body: bytes, scope: Scope, send: Send) -> None:
         digest = hashlib.sha256(body).hexdigest()
-        now = pd.Timestamp(datetime.now(UTC).replace(tzinfo=None))
         try:
-            held = await run_in_threadpool(self._repeatables.begin, request_key, digest, now=now, lease=self._lease, keep=KEPT_FOR)
+            held = await run_in_threadpool(self._repeatables.begin, request_key, digest, now=_now(), lease=self._lease, keep=KEPT_FOR)
         except (StoreError, ConflictError) as error:
             log.warning("an answer will not be kept under its idempotency key: %s", error)
             await self.app(scope, _again(body), _saying(send, (b"idempotency-kept", b"false")))
@@ -104,6 +113,14 @@ class IdempotencyMiddleware:
             if not is_kept:
                 await self._told(self._repeatables.drop, request_key)
         await answer.send(send if is_kept or answer.status >= 500 else _saying(send, (b"idempotency-kept", b"false")))
+
+    async def _keep_forgetting(self) -> None:
+        while True:
+            await asyncio.sleep(self._forget_seconds)
+            try:
+                await run_in_threadpool(self._repeatables.forget, now=_now(), lease=self._lease, keep=KEPT_FOR)
+            except (StoreError, ConflictError) as error:
+                log.warning("answers kept under idempotency keys wait to be forgotten: %s", error)
 
     async def _told(self, tell: Callable[..., None], *said: object) -> bool:
         """Whether the store could be told; a claim that it still holds ends with its lease."""
@@ -163,6 +180,10 @@ class _Answer:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told["headers"].items()]
         asked = Permission(told["asked"]) if told["asked"] else None
         return cls(told["status"], [*headers, (b"content-length", str(len(whole)).encode())], [whole], asked)
+
+
+def _now() -> pd.Timestamp:
+    return pd.Timestamp(datetime.now(UTC).replace(tzinfo=None))
 
 
 def _request_key(scope: Scope, key: str) -> str:

@@ -32,13 +32,17 @@ class Repeatables:
         """
         held = REPEATABLE.c
         with writing(self._engine) as connection:
-            is_over = sa.or_(held.asked_at < now - keep, sa.and_(held.answer.is_(None), held.asked_at < now - lease))
-            connection.execute(sa.delete(REPEATABLE).where(is_over))
+            _forget(connection, now=now, lease=lease, keep=keep)
             found = connection.execute(sa.select(held.body_digest, held.answer).where(held.request_key == request_key)).first()
             if found is not None:
                 return Repeated(found.body_digest, found.answer)
             connection.execute(sa.insert(REPEATABLE).values(request_key=request_key, body_digest=body_digest, asked_at=now))
             return None
+
+    def forget(self, *, now: pd.Timestamp, lease: pd.Timedelta, keep: pd.Timedelta) -> None:
+        """Forget what `begin` would."""
+        with writing(self._engine) as connection:
+            _forget(connection, now=now, lease=lease, keep=keep)
 
     def finish(self, request_key: str, answer: bytes) -> None:
         """Keep the answer to a claimed key."""
@@ -49,3 +53,9 @@ class Repeatables:
         """Give a claim back unanswered, so that the request may be made again."""
         with writing(self._engine) as connection:
             connection.execute(sa.delete(REPEATABLE).where(REPEATABLE.c.request_key == request_key, REPEATABLE.c.answer.is_(None)))
+
+
+def _forget(connection: sa.Connection, *, now: pd.Timestamp, lease: pd.Timedelta, keep: pd.Timedelta) -> None:
+    held = REPEATABLE.c
+    is_over = sa.or_(held.asked_at < now - keep, sa.and_(held.answer.is_(None), held.asked_at < now - lease))
+    connection.execute(sa.delete(REPEATABLE).where(is_over))
