@@ -91,6 +91,15 @@ def test_rejects__page_by_page_and_as_the_source_gave_them(keyed):
 
 
 @pytest.mark.parametrize(
+    "path", ["/v1/audit?subject=a%00", "/v1/audit/accesses?actor=%00", "/v1/rejects?table=%00", "/v1/rejects?file=%00"]
+)
+def test_nul__which_no_database_takes_is_422(problem, path):
+    assert problem(422, "GET", path.partition("?")[0], params=path.partition("?")[2])["errors"][0]["detail"].startswith(
+        "String should match pattern"
+    )
+
+
+@pytest.mark.parametrize(
     ("path", "refused"),
     [
         ("/v1/audit", ["viewer", "manager", "crm", "scientist"]),

@@ -22,6 +22,7 @@ from predictkpi.service.schemas import Problem
 _PROBLEM_CONTENT = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 _JSON = "application/json"
+LOCAL_INSTANT = "local-date-time"
 
 TAGS = [
     {"name": "kpis", "description": "Where the company stands"},
@@ -38,7 +39,8 @@ TAGS = [
 DESCRIPTION = (
     "Forecasts of revenue, customer lifetime value and deal close time, with their uncertainty, beside the KPIs they are about.\n\n"
     "Every prediction comes in one envelope and says as of when it holds (`as_of`: only facts known before that instant are used), which "
-    "model version gave it, and on which rung of the ladder it stands (`status`). A missing number is null. "
+    "model version gave it, and on which rung of the ladder it stands (`status`). A missing number is null. Instants are ISO 8601 in local "
+    "time of the company, without an offset (`local-date-time`); in a request they may have one. "
     "Every error is an RFC 9457 problem; its `type` is the address of a page that explains it.\n\n"
     "Below `/v1` nothing is taken away and no meaning changes: see docs/api.md for what may be added, and for keys, pages, conditional and "
     "repeated requests. `x-permission` names what each operation asks of its caller."
@@ -97,6 +99,9 @@ def _completed(schema: dict[str, Any], app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = problem
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)
+    for name, answered in schemas.items():
+        if not name.endswith("In"):
+            _name_local_instants(answered)
     examples = Examples(schemas)
     for route, method, operation in _operations(app, schema):
         _say_who_may(operation, route)
@@ -104,6 +109,18 @@ def _completed(schema: dict[str, Any], app: FastAPI) -> dict[str, Any]:
         _say_headers(operation, route, method)
         _give_examples(operation, examples)
     return schema
+
+
+def _name_local_instants(schema: Any) -> None:
+    """JSON Schema's ``date-time`` has an offset, and what the service says has none; requests may give one."""
+    if isinstance(schema, dict):
+        if schema.get("format") == "date-time":
+            schema["format"] = LOCAL_INSTANT
+        for inner in schema.values():
+            _name_local_instants(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            _name_local_instants(inner)
 
 
 def _operations(app: FastAPI, schema: dict[str, Any]) -> Iterator[tuple[APIRoute, str, dict[str, Any]]]:

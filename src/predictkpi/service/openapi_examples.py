@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _DEEPEST = 8
-_BY_FORMAT = {"date-time": "2026-01-01T00:00:00", "date": "2026-01-01"}
+_BY_FORMAT = {"date-time": "2026-01-01T00:00:00", "local-date-time": "2026-01-01T00:00:00", "date": "2026-01-01"}
 _BY_TYPE = {"string": "text", "number": 1.0, "integer": 1, "boolean": True, "object": {}}
 
 

@@ -16,8 +16,10 @@ from predictkpi.store.audit import AUDIT_ID
 
 router = APIRouter(prefix="/v1", tags=["account"])
 
+NO_NUL = r"^[^\x00]*$"
+"""No database takes a NUL character."""
 Limit = Annotated[int, Query(ge=1, le=500, description="so many rows at most")]
-Cursor = Annotated[str | None, Query(max_length=4000, description="`next` of the page before; the first page without it")]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=4000, description="`next` of the page before; the first page without it")]
 
 
 @router.get("/me", dependencies=[allow(None)])
@@ -38,7 +40,7 @@ def read_audit(
     serving: ServingState,
     request: Request,
     response: Response,
-    subject: Annotated[str | None, Query(max_length=200, description="only of this predictor, key, ...")] = None,
+    subject: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="only of this predictor, key, ...")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ChangePage:
@@ -55,8 +57,8 @@ def read_audit(
 @router.get("/audit/accesses", dependencies=[allow(Permission.AUDIT)], responses=problems("invalid-request", "store-unavailable"))
 def read_accesses(
     serving: ServingState,
-    subject: Annotated[str | None, Query(max_length=200, description="only of this deal, customer, ...")] = None,
-    actor: Annotated[str | None, Query(max_length=200, description="only by this key or token")] = None,
+    subject: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="only of this deal, customer, ...")] = None,
+    actor: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="only by this key or token")] = None,
     limit: Annotated[int, Query(ge=1, le=5000, description="so many rows at most")] = 100,
 ) -> AccessList:
     """Who asked for what, and how often: by day, caller, route, deal or customer, and outcome. Some seconds behind."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from predictkpi.core.access import Permission
 from predictkpi.pipelines.readiness import readiness
 from predictkpi.service.access.permissions import allow
-from predictkpi.service.api.account import Cursor, Limit
+from predictkpi.service.api.account import NO_NUL, Cursor, Limit
 from predictkpi.service.data_schemas import PredictorReadiness, ReadinessAnswer, ReadinessCount, Reject, RejectPage
 from predictkpi.service.dependencies import CurrentView, ServingState, problems
 from predictkpi.service.paging import link_next, pack, unpack
@@ -42,8 +42,8 @@ def read_rejects(
     serving: ServingState,
     request: Request,
     response: Response,
-    table: Annotated[str | None, Query(max_length=200, description="only of this table", examples=["orders"])] = None,
-    file: Annotated[str | None, Query(max_length=1000, description="only from this file or query")] = None,
+    table: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="only of this table", examples=["orders"])] = None,
+    file: Annotated[str | None, Query(max_length=1000, pattern=NO_NUL, description="only from this file or query")] = None,
     load_id: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only of this load")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,

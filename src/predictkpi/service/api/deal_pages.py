@@ -41,7 +41,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(50, ge=1, le=500, description="so many rows at most")
-    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before; the first page without it")
+    cursor: str | None = Field(None, min_length=1, max_length=4000, description="`next` of the page before; the first page without it")
 
 
 class DealsAsked(Asked):
