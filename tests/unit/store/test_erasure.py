@@ -14,6 +14,7 @@ from predictkpi.core.types import Company
 from predictkpi.errors import UnknownEntityError
 from predictkpi.store import Store
 from predictkpi.store.keys import ApiKey
+from predictkpi.store.outbox import Letter
 from predictkpi.store.places import PLACES
 from predictkpi.store.schema import METADATA
 from predictkpi.tables import TABLES
@@ -106,6 +107,10 @@ def filled(store):
     store.accesses.add([asked("GET /v1/customers/{customer_id}/clv", GONE), asked("GET /v1/deals/{deal_id}/close-time", "d2")])
     store.keys.add(ApiKey("k1", "hash", PERSON, AccessRole.VIEWER, RowScope("owner", frozenset([PERSON, "Bo"])), None, NOW))
     store.write_marks("events", {"deals": json.dumps({"highest": {DEAL: [0.5], "d2": [0.1]}}), f"target owner={PERSON} 2024-Q1": "{}"})
+    data = {"deal_id": DEAL, "customer_id": GONE, "owner": PERSON, "p_win": 0.1}
+    store.outbox.queue([Letter("m1", "deal.chance_fell", json.dumps({"type": "deal.chance_fell", "data": data}), 0)], now=NOW)
+    for kind, names in (("deals", (DEAL, "d2")), ("Account", (GONE, "stays"))):
+        store.written.keep("crm", kind, {name: {"score": 1.0} for name in names}, as_of=NOW, model_version="1", now=NOW)
     store.repeatables.begin("r1", "", now=NOW, lease=pd.Timedelta(hours=1), keep=pd.Timedelta(hours=1))
     store.repeatables.finish("r1", f"{GONE} {PERSON}".encode())
     return store
@@ -130,7 +135,20 @@ def test_places__classify_every_column_of_text_or_bytes_of_every_table():
 
 
 def test_erase_customer__leaves_no_mention_in_any_table(filled):
-    named = {"customers", "orders", "deals", "activities", "attributes", "rejects", "predictions", "answers", "access_log", "repeatable"}
+    named = {
+        "customers",
+        "orders",
+        "deals",
+        "activities",
+        "attributes",
+        "rejects",
+        "predictions",
+        "answers",
+        "access_log",
+        "repeatable",
+        "outbox",
+        "written_back",
+    }
     assert tables_that_name(filled, GONE) == named  # the cohort: it was there
     found = filled.erasures.erase("customer", GONE, at=LATER, actor="tester")
     assert tables_that_name(filled, GONE) == tables_that_name(filled, DEAL) == tables_that_name(filled, "Gone Inc") == set()
@@ -144,6 +162,8 @@ def test_erase_customer__leaves_no_mention_in_any_table(filled):
     assert filled.snapshot(pd.Timestamp("2024-02-02")).deals["customer_id"].isna().all()
     assert filled.rejects(with_records=True)["reason"].tolist() == ["other"]
     assert filled.read_answers("clv")["entity_id"].tolist() == ["stays"]
+    assert [set(filled.written.read("crm", kind)) for kind in ("deals", "Account")] == [{"d2"}, {"stays"}]
+    assert '"customer_id": "erased"' in texts(filled)["outbox"]
     assert json.loads(filled.marks("events")["deals"]) == {"highest": {"d2": [0.1]}}
 
 
