@@ -89,7 +89,7 @@ def predict(
     model, ids = champion.predictor, [each.row_id for each in prepared]
     snapshot = view.snapshot.with_rows({name: table_schema(name).rows(records) for name, records in rows.items()})
     answers = model.answer_for(snapshot, entity_ids=ids)
-    reasons = reasons_of(model, model.inputs(snapshot, entity_ids=ids), ids, language=reasons_in) if reasons_in else {}
+    reasons = reasons_of(model, model.inputs(snapshot, entity_ids=ids), language=reasons_in) if reasons_in else {}
     found = []
     for each, answer in zip(prepared, answers, strict=True):
         told = envelope(
@@ -102,7 +102,7 @@ def predict(
             inputs_digest=each.inputs_digest,
             caveats=each.caveats,
         )
-        told.reasons = reasons.get(each.row_id)
+        told.reasons = reasons.get(each.row_id, []) if reasons_in else None
         found.append(_standing(told, champion, view))
     return found
 

@@ -80,9 +80,8 @@ def envelope(
             numbers[statistic] = None
             if reason:
                 odd[statistic] = reason
-    reasons = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(caveats)
-    if ref.kind == "baseline" and ref.reason:
-        reasons[ref.reason] = None
+    whole = [*caveats, ref.reason] if ref.kind == "baseline" and ref.reason else caveats
+    reasons = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(whole)
     for horizon in values.keys() - ranks.keys():
         ranks[horizon] = _LAST
         reasons |= dict.fromkeys(notes[horizon].values())
@@ -99,9 +98,8 @@ def envelope(
         for horizon in sorted(values)
     ]
     present = {statistic for numbers in values.values() for statistic in numbers}
-    question = (spec.name, ref.version, as_of.isoformat(), entity_id, inputs_digest, " ".join(map(str, sorted(values))))
     return wire.Envelope(
-        prediction_id=digest(*question),
+        prediction_id=digest(spec.name, ref.version, as_of.isoformat(), entity_id, inputs_digest, " ".join(map(str, sorted(values)))),
         inputs_digest=inputs_digest,
         predictor=spec.name,
         entity_id=entity_id,

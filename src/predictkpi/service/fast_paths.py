@@ -1,8 +1,8 @@
 """The four questions that come all day, answered before the router: one deal, a stored deal or customer, and deals line by line.
 
 Inside every middleware, on the event loop: at these answers' size a hand-over to a thread would cost more than the answer. Whatever is
-unusual (another query, a body that `fast_payloads` does not take, a caller who may not, an error of any kind) goes on to the routes of `api`,
-which give the same answer, or the problem. They also describe these paths in the OpenAPI document.
+unusual (another query, a body that `fast_payloads` does not take, a caller who may not, any error) goes on to the routes of `api`, which
+give the same answer, or the problem. They also describe these paths in the OpenAPI document.
 """
 
 from __future__ import annotations
