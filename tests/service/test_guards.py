@@ -50,7 +50,7 @@ def test_load__beyond_what_is_answered_at_once_is_refused_at_once(app):
         async with in_process(app) as client:
             waiting = [asyncio.create_task(client.get("/wait")) for _ in range(2)]
             await asyncio.sleep(0)
-            while app.state.metrics.text(app.state.serving_stub).count(b"predictkpi_requests_in_flight 2.0") == 0:
+            while app.state.metrics.text(app.state.serving_stub, {}).count(b"predictkpi_requests_in_flight 2.0") == 0:
                 await asyncio.sleep(0)
             refused = await client.get("/wait")
             live = await client.get("/health/live")

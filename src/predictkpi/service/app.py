@@ -14,6 +14,7 @@ from predictkpi.kpis.attainment import Bands
 from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.pipelines.open_store import open_registry
 from predictkpi.pipelines.rules import ALERTS, TARGETS, read_rule
+from predictkpi.pipelines.webhooks import open_webhook
 from predictkpi.service import error_handlers, openapi, tracing
 from predictkpi.service.access import Access, AccessMiddleware, allow
 from predictkpi.service.access.log import AccessLog
@@ -25,6 +26,7 @@ from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.pages import router as pages
 from predictkpi.service.dashboard.pages import warm
 from predictkpi.service.dashboard.sign_in import router as sign_in
+from predictkpi.service.deliverer import Deliverer
 from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.idempotency import IdempotencyMiddleware
@@ -56,9 +58,10 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             poll_seconds=poll_seconds,
             warm=lambda view: warm(view, state.assets),
             answers=AnswerLog(own_door),
-            troubles=[lambda: state.accesses.trouble],
+            troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
-        parts = (state.access, state.accesses, state.serving)
+        state.deliverer = Deliverer(own_door, webhook, every_seconds=poll_seconds)
+        parts = (state.access, state.accesses, state.serving, state.deliverer)
         for part in parts:
             part.start()
         state.assets.start()
@@ -68,6 +71,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         store.close()
         own_door.close()
 
+    webhook = open_webhook(settings)
     # The logs have a door of their own: whoever waits there for a load keeps nobody else waiting.
     store, own_door = Store(settings.database_url), Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
     app = FastAPI(

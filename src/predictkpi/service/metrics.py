@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter as Counting
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from predictkpi.service.access.keyring import utc_now
 from predictkpi.service.state import Serving
 from predictkpi.service.wire import Envelope
+from predictkpi.store import Delivery
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client knows that several processes count together."""
@@ -45,22 +46,23 @@ class Metrics:
         for (predictor, rung), times in Counting((answer.predictor, str(answer.status)) for answer in answers).items():
             self._answers.labels(predictor, rung).inc(times)
 
-    def text(self, serving: Serving) -> bytes:
+    def text(self, serving: Serving, deliveries: Mapping[Delivery, int]) -> bytes:
         """Everything, as Prometheus reads it."""
         registry = self._registry
         if FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         served = CollectorRegistry()
-        served.register(_Served(serving))
+        served.register(_Served(serving, deliveries))
         return generate_latest(registry) + generate_latest(served)
 
 
 class _Served(Collector):
     """What the process that is asked serves."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, deliveries: Mapping[Delivery, int]) -> None:
         self._serving = serving
+        self._deliveries = deliveries
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
@@ -73,6 +75,10 @@ class _Served(Collector):
         yield GaugeMetricFamily(
             "predictkpi_answers_dropped", "Served answers that were never logged", value=float(self._serving.answers.dropped)
         )
+        messages = GaugeMetricFamily("predictkpi_webhook_messages", "Messages to the webhook by state", labels=["state"])
+        for state, count in self._deliveries.items():
+            messages.add_metric([state.value], float(count))
+        yield messages
         if view is None:
             return
         age = view.local(utc_now().tz_localize("UTC").to_pydatetime()) - view.as_of

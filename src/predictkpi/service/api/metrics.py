@@ -13,4 +13,5 @@ router = APIRouter(tags=["health"])
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
 def metrics(request: Request, serving: ServingState) -> Response:
     """Requests, latency, answers by rung of the ladder, served versions and the age of the data, in Prometheus' text format."""
-    return Response(request.app.state.metrics.text(serving), media_type=CONTENT_TYPE_LATEST)
+    state = request.app.state
+    return Response(state.metrics.text(serving, state.deliverer.counts), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,65 @@
+"""Delivers what waits in the outbox, in the background: every process of the service may, each message is claimed by one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from predictkpi.delivery import Webhook
+from predictkpi.pipelines.webhooks import deliver_due
+from predictkpi.store import Delivery, Store
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+
+
+class Deliverer:
+    """`start` and `stop` frame the thread that delivers; without a webhook it does nothing."""
+
+    def __init__(self, store: Store, webhook: Webhook | None, *, every_seconds: float = LOOK_SECONDS) -> None:
+        self.counts: Mapping[Delivery, int] = {}
+        """Messages by state, as of the last look."""
+        self._store = store
+        self._webhook = webhook
+        self._every_seconds = every_seconds
+        self._trouble = ""
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to deliver, in the background."""
+        if self._webhook is not None:
+            self._thread = threading.Thread(target=self._keep_delivering, name="predictkpi-webhook", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, once the message under way has its answer."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def trouble(self) -> str | None:
+        """Messages that will not arrive by themselves, and what keeps others from being sent."""
+        dead = self.counts.get(Delivery.DEAD, 0)
+        told = f"{dead} messages to the webhook were given up: see `predictkpi webhooks dead`" if dead else ""
+        return "; ".join(filter(None, (told, self._trouble))) or None
+
+    def look(self) -> None:
+        """Deliver what is due; raises what the store raises."""
+        assert self._webhook is not None
+        self.counts = self._store.outbox.counts()
+        if self.counts[Delivery.WAITING]:  # a look alone must not wait for the writer's turn
+            self._trouble = deliver_due(self._store, self._webhook).stopped
+            self.counts = self._store.outbox.counts()
+
+    def _keep_delivering(self) -> None:
+        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-deliver") as pool:
+            while not self._stopping.wait(self._every_seconds):
+                error = pool.submit(self.look).exception()
+                if error is not None:
+                    self._trouble = "messages to the webhook wait: the outbox cannot be read; the log has the cause"
+                    log.error("the outbox cannot be read or written", exc_info=error)
