@@ -70,7 +70,7 @@ def test_accesses__show_who_asked_for_what(guarded, keyed):
     while guarded.store.accesses.read(subject="D-unheard-of").empty:
         assert time.monotonic() < deadline
     found = keyed("admin", "/v1/audit/accesses", subject="D-unheard-of").json()["items"]
-    assert [(item["action"], item["status"]) for item in found] == [("GET /v1/deals/{deal_id:path}", 404)]
+    assert [(item["action"], item["status"]) for item in found] == [("GET /v1/deals/{deal_id}", 404)]
     assert found[0]["actor"].startswith("pkpi_")
 
 

@@ -62,6 +62,15 @@ def test_batches__count_through_all_requests(client, open_deals, monkeypatch):
     assert [item["index"] for item in client.lifetime_values_of([{}, {}, {}])] == [0, 1, 2]
 
 
+def test_lines__bring_an_item_for_each_deal_without_holding_them(client, open_deals):
+    good, bad = {"stage": open_deals[c.STAGE].iloc[0], "created_at": "2025-11-01"}, {"amount": 1.0}
+    items = list(client.close_times_by_line(({**good, "amount": float(k)} if k % 3 else bad for k in range(30)), horizons=[30]))
+    assert [item["index"] for item in items] == list(range(30))
+    assert [item["index"] for item in items if item.get("problem")] == list(range(0, 30, 3))
+    with pytest.raises(ProblemError, match="no horizon"):
+        next(client.close_times_by_line([good], horizons=[999]))
+
+
 def test_problem__says_its_type_and_each_wrong_value(client):
     with pytest.raises(ProblemError, match=re.escape("no deal 'D-unheard/of?#' is known")) as raised:
         client.deal("D-unheard/of?#")
