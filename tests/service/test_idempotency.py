@@ -20,6 +20,7 @@ from predictkpi.core.access import ANYBODY_HERE, AccessRole, Caller, Permission,
 from predictkpi.errors import StoreError
 from predictkpi.service.access.permissions import ASKED
 from predictkpi.service.idempotency import IdempotencyMiddleware, key_of
+from predictkpi.service.middleware import ROUTE
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.store import Store
 
@@ -185,6 +186,8 @@ def test_old_answers__are_forgotten_without_another_request(store):
 def ask(store):
     """Requests to an application of one route behind the middleware alone: ``ask(app, failing=..)`` -> status, headers, body."""
 
+    states = []
+
     async def ask(app, *failing, name="k", caller=ANYBODY_HERE):
         sent = []
 
@@ -199,8 +202,10 @@ def ask(store):
         scope["state"] = {"caller": caller, "request_id": "r" * 8}
         guarded = IdempotencyMiddleware(app, repeatables=Away(store.repeatables, *failing), seconds=30.0)
         await guarded(scope, receive, send)
+        states.append(scope["state"])
         return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent)
 
+    ask.states = states
     return ask
 
 
@@ -212,7 +217,7 @@ def counting(status=200):
         nonlocal times
         times += 1
         assert await Request(scope, receive).body() == b"{}"
-        scope["state"][ASKED] = Permission.PREDICT
+        scope["state"] |= {ASKED: Permission.PREDICT, ROUTE: "/v1/{x}"}
         await JSONResponse({"times": times}, status_code=status)(scope, receive, send)
 
     return app
@@ -231,6 +236,7 @@ def test_kept_answer__is_for_those_who_may_still_ask_and_see_the_same_rows(ask):
     app, person = counting(), Caller("oidc:1", "Dana", AccessRole.MANAGER)
     assert asyncio.run(ask(app, caller=person))[2] == b'{"times":1}'
     assert asyncio.run(ask(app, caller=person))[1][b"idempotency-replayed"] == b"true"
+    assert ask.states[-1][ROUTE] == "/v1/{x}", "it is logged and counted as what it is"
     assert asyncio.run(ask(app, caller=replace(person, role=AccessRole.VIEWER)))[0] == 403
     assert asyncio.run(ask(app, caller=replace(person, rows=RowScope("team", frozenset({"North"})))))[2] == b'{"times":2}'
     assert asyncio.run(ask(app, caller=replace(person, id="oidc:2")))[2] == b'{"times":3}'

@@ -25,6 +25,7 @@ from predictkpi.core.access import Caller, Permission
 from predictkpi.errors import ConflictError, PredictKpiError, StoreError
 from predictkpi.service.access.permissions import ASKED, demand
 from predictkpi.service.error_handlers import respond_to
+from predictkpi.service.middleware import ROUTE, route_of
 from predictkpi.service.problems import InFlightError, InvalidRequestError, KeyReusedError
 from predictkpi.store.repeatable import Repeatables
 
@@ -99,6 +100,7 @@ class IdempotencyMiddleware:
             raise InFlightError(f"the request with this {HEADER} is being answered", seconds=RETRY_SECONDS)
         kept = _Answer.unpacked(held.answer)
         demand(scope, kept.asked)  # who asks may have lost a role since
+        scope["state"][ROUTE] = kept.route
         await kept.send(_saying(send, (b"idempotency-replayed", b"true")))
 
     async def _answer(self, request_key: str, body: bytes, scope: Scope, send: Send) -> None:
@@ -106,7 +108,7 @@ class IdempotencyMiddleware:
         answer, is_kept = _Answer(), False
         try:
             await self.app(scope, _again(body), answer.take)
-            answer.asked = scope["state"].get(ASKED)
+            answer.asked, answer.route = scope["state"].get(ASKED), route_of(scope)
             if answer.status < 500:
                 is_kept = await self._told(self._repeatables.finish, request_key, answer.packed())
         finally:
@@ -147,12 +149,13 @@ def key_of(given: list[str]) -> str:
 
 @dataclass
 class _Answer:
-    """A whole answer, held back, and which permission its route has asked for."""
+    """A whole answer, held back, with its route and the permission that this has asked for."""
 
     status: int = 500
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
     asked: Permission | None = None
+    route: str = ""
 
     async def take(self, message: Message) -> None:
         """In place of ``send``."""
@@ -169,7 +172,7 @@ class _Answer:
     def packed(self) -> bytes:
         """As the store keeps it: a line of JSON, then the body, compressed."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers if name in _KEPT_HEADERS}
-        told = json.dumps({"status": self.status, "headers": headers, "asked": self.asked})
+        told = json.dumps({"status": self.status, "headers": headers, "asked": self.asked, "route": self.route})
         return told.encode() + b"\n" + zlib.compress(b"".join(self.parts), level=1)
 
     @classmethod
@@ -179,7 +182,7 @@ class _Answer:
         told, whole = json.loads(line), zlib.decompress(body)
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told["headers"].items()]
         asked = Permission(told["asked"]) if told["asked"] else None
-        return cls(told["status"], [*headers, (b"content-length", str(len(whole)).encode())], [whole], asked)
+        return cls(told["status"], [*headers, (b"content-length", str(len(whole)).encode())], [whole], asked, told["route"])
 
 
 def _now() -> pd.Timestamp:
