@@ -111,7 +111,7 @@ customers = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(customer=customers)
 def test_any_customer__is_answered(served, customer):
     answer = served.client.post(PATH, json=customer)

@@ -17,7 +17,7 @@ def nullable(schema):
 
 
 @pytest.mark.parametrize(("body_name", "path", "inner", "inner_name"), CASES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_null__is_taken_wherever_the_document_allows_it(served, body_name, path, inner, inner_name, data):
     schemas = served.app.openapi()["components"]["schemas"]
