@@ -1,0 +1,75 @@
+"""What the store decides of repeated requests, and the pages of rejects and of the audit log, on both databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+
+from predictkpi.core.types import Company
+from predictkpi.store.audit import AUDIT_ID
+from predictkpi.store.loading import Counts
+from predictkpi.store.repeatable import Repeated
+from predictkpi.store.schema import REJECT_FIELDS
+
+NOW = pd.Timestamp("2026-01-02 03:04:05")
+NO_TIME = pd.Timedelta(0)
+LEASE, KEEP = pd.Timedelta(minutes=1), pd.Timedelta(hours=24)
+
+
+@pytest.fixture
+def begin(store):
+    """``begin(key)`` -> None where it is claimed, else what holds it; ``after`` so long."""
+    return lambda key, digest="d", *, after=NO_TIME: store.repeatables.begin(key, digest, now=NOW + after, lease=LEASE, keep=KEEP)
+
+
+def test_key__is_claimed_answered_and_forgotten(store, begin):
+    assert begin("k") is None
+    assert begin("k", "other") == Repeated("d", None)
+    store.repeatables.finish("k", b"\x00answer\xff")
+    assert begin("k", after=2 * LEASE) == Repeated("d", b"\x00answer\xff"), "an answer outlives the lease"
+    assert begin("k", after=KEEP + LEASE) is None
+
+
+def test_claim__ends_when_it_is_dropped_and_when_its_process_died(store, begin):
+    assert begin("k") is None
+    store.repeatables.drop("k")
+    assert begin("k") is None
+    assert begin("k", after=2 * LEASE) is None
+    store.repeatables.finish("k", b"answer")
+    store.repeatables.drop("k")
+    assert begin("k", after=2 * LEASE) == Repeated("d", b"answer"), "an answer is not given back"
+
+
+def test_many_at_once__one_has_the_claim(begin):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: begin("k"), range(16)))
+    assert found.count(None) == 1
+    assert found.count(Repeated("d", None)) == 15
+
+
+def test_old_answers__are_forgotten_on_demand(store, begin):
+    assert begin("old") is None
+    store.repeatables.finish("old", b"answer")
+    store.repeatables.forget(now=NOW + KEEP + LEASE, lease=LEASE, keep=KEEP)
+    assert begin("old", "other") is None
+
+
+def test_rejects_and_audit__go_on_behind_a_row(store):
+    rejects = pd.DataFrame([("a.csv", row, "orders", "amount", "x", "is no number") for row in range(3)], columns=REJECT_FIELDS)
+    for _ in range(2):
+        with store.begin_load(company=Company(), now=NOW) as load:
+            load.write_rejects(rejects)
+            load.finish(Counts(rejected=3))
+    whole = store.rejects(with_records=True)
+    assert whole["load_id"].tolist() == [2, 2, 2, 1, 1, 1]
+    for place in range(6):
+        after = tuple(int(value) for value in whole[["load_id", "reject_id"]].iloc[place])
+        rest = store.rejects(with_records=True, after=after)
+        assert rest["reject_id"].tolist() == whole["reject_id"].tolist()[place + 1 :]
+    for number in range(3):
+        store.write_audit(NOW, "train", f"p{number}", {})
+    newest = store.audit(limit=1)
+    assert newest["subject"].tolist() == ["p2"]
+    assert store.audit(before=int(newest[AUDIT_ID].iloc[0]))["subject"].tolist() == ["p1", "p0"]
