@@ -45,11 +45,17 @@ def one_server(folder: Path, env: dict[str, str], asked: dict, *, workers: int, 
     with servers.ours(folder, env, workers=workers) as server:
         for count in connections:
             for name, requests in asked.items():
-                before = state_of_machine()
-                load = wrk.ask(server, requests, connections=count, seconds=seconds, folder=folder)
-                stolen = state_of_machine()["stolen"] - before["stolen"]
-                rows.append({"name": name, "workers": workers, "connections": count} | asdict(load) | {"stolen": stolen} | before)
+                rows.append(asked_of(server, name, requests, workers=workers, connections=count, seconds=seconds, folder=folder))
     return rows
+
+
+def asked_of(server: servers.Server, name: str, requests: list, *, workers: int, connections: int, seconds: float, folder: Path) -> dict:
+    """One line of the table: the load, and how free the machine was meanwhile."""
+    before = state_of_machine()
+    load = wrk.ask(server, requests, connections=connections, seconds=seconds, folder=folder)
+    after = state_of_machine()
+    machine = {"load": after["load"], "stolen": after["stolen"] - before["stolen"]}
+    return {"name": name, "workers": workers, "connections": connections} | asdict(load) | machine
 
 
 def of_batches(folder: Path, env: dict[str, str], bodies: list[str]) -> dict[str, dict]:
@@ -82,15 +88,13 @@ def of_peers(folder: Path, env: dict[str, str], *, bento: Path | None, seconds: 
             continue
         try:
             with start() as server:
-                load = wrk.ask(server, wrk.posts(path, asked), connections=8, seconds=seconds, folder=folder)
+                found.append(asked_of(server, name, wrk.posts(path, asked), workers=1, connections=8, seconds=seconds, folder=folder))
         except RuntimeError as error:
             console.print(f"{name}: {error}")
-            continue
-        found.append({"name": name, "workers": 1, "connections": 8} | asdict(load) | {"stolen": 0.0} | state_of_machine())
     return found
 
 
-def show(rows: list[dict], sizes: dict[str, dict], *, answer_bytes: int) -> None:
+def show(rows: list[dict], sizes: dict[str, dict]) -> None:
     """One table of requests, one of batches."""
     table = Table(
         "", "workers", "connections", "requests/s", "ratio", "p50 ms", "p99 ms", "p99 ratio", "CPU us", "errors", "load", "stolen s"
@@ -109,7 +113,7 @@ def show(rows: list[dict], sizes: dict[str, dict], *, answer_bytes: int) -> None
     for row in rows:
         if row["name"] in ("mlflow models serve", "BentoML"):
             console.print(f"{OURS}: {ours[1, 8] / row['per_second']:.0f} times the requests/s of {row['name']}")
-    console.print(f"an answer has {answer_bytes:,} bytes; load by {wrk.name()}; {os.cpu_count()} cores")
+    console.print(f"load by {wrk.name()}; {os.cpu_count()} cores, of which the load generator takes its part")
     of_many = Table("", "seconds", "answered", "MB before", "MB at most")
     for name, took in sizes.items():
         of_many.add_row(name, f"{took['seconds']:.3f}", f"{took['answered']:,}", f"{took['before_mb']:.0f}", f"{took['peak_mb']:.0f}")
@@ -151,7 +155,7 @@ def main() -> None:
             company.make(folder)
         with console.status("asking"):
             rows, sizes = measured(folder, seconds=3.0 if options.quick else 10.0, bento=bento)
-        show(rows, sizes, answer_bytes=0)
+        show(rows, sizes)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"requests": rows, "batches": sizes}, indent=1), encoding="utf-8")
 

@@ -36,7 +36,8 @@ def mlflow(folder: Path, env: dict[str, str]) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/close_time@champion", "--env-manager", "local"]
     command += ["-p", str(port), "-w", "1"]
-    with running(command, port=port, ready="/ping", env=env, cwd=folder, log=folder / "mlflow.log") as server:
+    own = env | {"PATH": f"{Path(sys.executable).parent}:{env.get('PATH', '')}"}  # it starts uvicorn by its name
+    with running(command, port=port, ready="/ping", env=own, cwd=folder, log=folder / "mlflow.log") as server:
         yield server
 
 

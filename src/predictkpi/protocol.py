@@ -39,17 +39,26 @@ class AnswerRow(NamedTuple):
 
 @dataclass(frozen=True)
 class EntityAnswer:
-    """One entity's predictions in plain Python: what its rows of the long table say."""
+    """One entity's predictions in plain Python: what its rows of the long table say, column by column and in one order."""
 
     entity_id: str
     as_of: pd.Timestamp
-    rows: tuple[AnswerRow, ...]
+    horizons: tuple[int, ...]
+    statistics: tuple[str, ...]
+    values: Sequence[float]
+    statuses: Sequence[str]
+    reasons: Sequence[str]
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> EntityAnswer:
         """From one entity's rows of the long table."""
         columns = [rows[name].tolist() for name in (c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS)] + [rows[c.REASON].fillna("").tolist()]
-        return cls(str(rows[c.ENTITY_ID].iloc[0]), rows[c.AS_OF].iloc[0], tuple(AnswerRow(*row) for row in zip(*columns, strict=True)))
+        return cls(str(rows[c.ENTITY_ID].iloc[0]), rows[c.AS_OF].iloc[0], tuple(columns[0]), tuple(columns[1]), *columns[2:])
+
+    @property
+    def rows(self) -> tuple[AnswerRow, ...]:
+        """Row by row."""
+        return tuple(map(AnswerRow._make, zip(self.horizons, self.statistics, self.values, self.statuses, self.reasons, strict=True)))
 
 
 class Predictor(ABC):

@@ -62,6 +62,7 @@ class NewDeals:
 
     def __init__(self, history: DealHistory, at: int) -> None:
         self._at = at
+        self.as_of = np.datetime64(at, "us")
         self._shared = history.shared(at)
         self._attributes = history.own_fields
         self._all_amounts = self._shared.buyers.all_amounts

@@ -28,11 +28,13 @@ from predictkpi.service.dashboard.pages import warm
 from predictkpi.service.dashboard.sign_in import router as sign_in
 from predictkpi.service.deliverer import Deliverer
 from predictkpi.service.fast_paths import FastPaths
+from predictkpi.service.fast_payloads import warm_up
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.idempotency import IdempotencyMiddleware
 from predictkpi.service.metrics import Metrics
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.state import POLL_SECONDS, Serving
+from predictkpi.service.view import View
 from predictkpi.settings import Settings, read_settings
 from predictkpi.store import Store
 
@@ -52,11 +54,16 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
         state.bands = read_rule(Bands, settings.models_dir / TARGETS)
         state.models_dir = settings.models_dir
+
+        def warm_all(view: View) -> None:
+            warm_up(view)
+            warm(view, state.assets)
+
         state.serving = Serving(
             store,
             open_registry(settings),
             poll_seconds=poll_seconds,
-            warm=lambda view: warm(view, state.assets),
+            warm=warm_all,
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
@@ -94,7 +101,12 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         app.include_router(router, dependencies=[allow(permission)] if permission else [])
     app.include_router(sign_in)
     app.include_router(pages)
-    # The last one added is the first to see a request.
+    _stand_guard(app, settings, own_door)
+    return app
+
+
+def _stand_guard(app: FastAPI, settings: Settings, own_door: Store) -> None:
+    """The middleware; the last one added is the first to see a request."""
     app.add_middleware(FastPaths)
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(IdempotencyMiddleware, repeatables=own_door.repeatables, seconds=settings.request_seconds)
@@ -107,7 +119,6 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         seconds=settings.request_seconds,
     )
     app.add_middleware(RequestContextMiddleware, metrics=app.state.metrics, tracer=tracing.tracer())
-    return app
 
 
 def app_of_environment() -> FastAPI:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -57,7 +56,7 @@ def recorder(request: Request, view: CurrentView) -> Callable[[Iterable[Envelope
 def record_answers(scope: Scope, view: View, answers: Sequence[Envelope]) -> None:
     """The same for who answers a request outside of the routes."""
     state = scope["app"].state
-    state.serving.answers.record(answers, at=view.local(datetime.now(UTC)))
+    state.serving.answers.record(answers, at=view.now())
     state.metrics.answered(answers)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -19,15 +19,15 @@ from predictkpi.service import wire
 from predictkpi.service.schemas import Model
 
 _RUNGS = tuple(Status)
-_RANK = {str(status): place for place, status in enumerate(_RUNGS)}
-_LIMITED, _BASELINE = _RANK[Status.LIMITED], _RANK[Status.BASELINE]
-_FULL, _LAST = 0, len(_RUNGS) - 1
-FULL = str(Status.FULL)
+_RANK: dict[str, int] = {status: place for place, status in enumerate(_RUNGS)}
+_FULL, _LIMITED, _BASELINE = _RANK[Status.FULL], _RANK[Status.LIMITED], _RANK[Status.BASELINE]
+MOST_LAYOUTS = 512
+_LAYOUTS: dict[tuple[str, tuple[int, ...], tuple[str, ...], tuple[int, ...] | None], _Layout] = {}
 
 
 def number(value: float | None) -> float | None:
     """A number for JSON: NaN and infinities become null."""
-    return None if value is None or not math.isfinite(value) else float(value)
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def model_of(ref: ModelRef) -> Model:
@@ -56,66 +56,91 @@ def envelope(
     A horizon's status is that of the numbers it has. What is odd about one number alone (why it is missing, how it was counted) is a
     note on that number, and no reason of the whole answer.
     """
-    as_of = _instant(answer.as_of)
+    as_of, day = _instant(answer.as_of)
+    layout = _layout(spec, answer.horizons, answer.statistics, None if horizons is None else tuple(horizons))
     floor = max(_LIMITED if caveats else _FULL, _BASELINE if ref.kind == "baseline" else _FULL)
-    ranks: dict[int, int] = {}
-    values: dict[int, dict[str, float | None]] = {}
-    notes: dict[int, dict[str, str]] = {}
+    predictions = []
     told: dict[str, None] = {}
-    before = None
-    for horizon, statistic, value, status, reason in answer.rows:
-        if horizons is not None and horizon not in horizons:
-            continue
-        if horizon != before:
-            before, numbers, odd = horizon, values.setdefault(horizon, {}), notes.setdefault(horizon, {})
-        if -math.inf < value < math.inf:
-            numbers[statistic] = value
-            if ranks.get(horizon, -1) < _RANK[status]:
-                ranks[horizon] = max(_RANK[status], floor)
-            if reason and status != FULL:
-                told[reason] = None
-            elif reason:
-                odd[statistic] = reason
-        else:
-            numbers[statistic] = None
-            if reason:
-                odd[statistic] = reason
-    whole = [*caveats, ref.reason] if ref.kind == "baseline" and ref.reason else caveats
-    reasons = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(whole)
-    for horizon in values.keys() - ranks.keys():
-        ranks[horizon] = _LAST
-        reasons |= dict.fromkeys(notes[horizon].values())
-    units = {statistic.name: statistic.unit for statistic in spec.statistics}
-    predictions = [
-        wire.Prediction(
-            horizon=horizon,
-            until=_until(spec.entity == "series", spec.time_unit, answer.as_of, horizon),
-            status=_RUNGS[ranks[horizon]],
-            values=values[horizon],
-            dates={name: _day(as_of, days) for name, days in values[horizon].items() if units[name] == "days"},
-            notes=notes[horizon],
+    untold: dict[str, None] = {}
+    for part in layout.parts:
+        values = {name: number(answer.values[place]) for name, place in part.places}
+        held = [_RANK[answer.statuses[place]] for name, place in part.places if values[name] is not None]
+        notes: dict[str, str] = {}
+        for name, place in part.places:
+            if reason := answer.reasons[place]:
+                if values[name] is not None and answer.statuses[place] != Status.FULL:
+                    told[reason] = None
+                else:
+                    notes[name] = reason
+        if not held:
+            untold |= dict.fromkeys(notes.values())
+        predictions.append(
+            wire.Prediction(
+                horizon=part.horizon,
+                until=_until(spec.entity == "series", spec.time_unit, answer.as_of, part.horizon),
+                status=_RUNGS[max(floor, *held)] if held else Status.INSUFFICIENT_DATA,
+                values=values,
+                dates={name: _day(day, values[name]) for name in part.in_days},
+                notes=notes,
+            )
         )
-        for horizon in sorted(values)
-    ]
-    present = {statistic for numbers in values.values() for statistic in numbers}
+    reasons = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(caveats)
+    if ref.kind == "baseline" and ref.reason:
+        reasons[ref.reason] = None
+    reasons |= untold
     return wire.Envelope(
-        prediction_id=digest(spec.name, ref.version, as_of.isoformat(), entity_id, inputs_digest, " ".join(map(str, sorted(values)))),
+        prediction_id=digest(spec.name, ref.version, as_of, entity_id, inputs_digest, layout.asked),
         inputs_digest=inputs_digest,
         predictor=spec.name,
         entity_id=entity_id,
         entity=spec.entity,
         label=label,
-        as_of=as_of.isoformat(),
+        as_of=as_of,
         time_unit=spec.time_unit,
         currency=company.currency,
         headline=spec.headline,
-        units={name: unit for name, unit in units.items() if name in present},
+        units=layout.units,
         model=wire.Model(ref.predictor, ref.version, ref.kind, ref.reason),
-        status=_RUNGS[max(ranks.values(), default=_LAST)],
+        status=max((each.status for each in predictions), key=_RANK.__getitem__, default=Status.INSUFFICIENT_DATA),
         reason="; ".join(reasons),
         predictions=predictions,
         curve=curve,
     )
+
+
+class _Part(NamedTuple):
+    """One horizon of an answer: where each of its statistics stands, and which of them are days."""
+
+    horizon: int
+    places: list[tuple[str, int]]
+    in_days: list[str]
+
+
+class _Layout(NamedTuple):
+    """What all answers with the same columns share: ascending horizons, the units of what they hold, and the horizons as text."""
+
+    parts: list[_Part]
+    units: dict[str, str]
+    asked: str
+
+
+def _layout(spec: Spec, horizons: tuple[int, ...], statistics: tuple[str, ...], wanted: tuple[int, ...] | None) -> _Layout:
+    key = spec.name, horizons, statistics, wanted
+    if key not in _LAYOUTS:
+        units = {statistic.name: statistic.unit for statistic in spec.statistics}
+        places: dict[int, list[tuple[str, int]]] = {}
+        for place, (horizon, name) in enumerate(zip(horizons, statistics, strict=True)):
+            if wanted is None or horizon in wanted:
+                places.setdefault(horizon, []).append((name, place))
+        parts = [
+            _Part(horizon, places[horizon], [name for name, _ in places[horizon] if units[name] == "days"]) for horizon in sorted(places)
+        ]
+        present = {name for part in parts for name, _ in part.places}
+        if len(_LAYOUTS) >= MOST_LAYOUTS:
+            _LAYOUTS.clear()
+        held: dict[str, str] = {name: unit for name, unit in units.items() if name in present}
+        _LAYOUTS[key] = _Layout(parts, held, " ".join(str(part.horizon) for part in parts))
+    return _LAYOUTS[key]
 
 
 def curve_of(rows: pd.DataFrame) -> wire.Curve:
@@ -127,8 +152,8 @@ def curve_of(rows: pd.DataFrame) -> wire.Curve:
 
 
 @lru_cache(maxsize=64)
-def _instant(as_of: pd.Timestamp) -> datetime:
-    return as_of.to_pydatetime()
+def _instant(as_of: pd.Timestamp) -> tuple[str, datetime]:
+    return as_of.isoformat(), as_of.to_pydatetime()
 
 
 def _day(as_of: datetime, days: float | None) -> str | None:

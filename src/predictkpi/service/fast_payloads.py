@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta, Struct
 
 from predictkpi.service.instants import FIRST_YEAR, LAST_YEAR
-from predictkpi.service.payloads import Payload
+from predictkpi.service.payloads import NO_STAGE, Payload, predict, prepare
 from predictkpi.service.schemas import MAX_TEXT
+from predictkpi.service.view import View
 
 Instant = Annotated[str, Meta(max_length=40)]
 Amount = Annotated[float, Meta(ge=0, lt=1e15)]
@@ -80,6 +81,13 @@ def convert_deal(parsed: Any) -> Payload | None:
         return _plain(msgspec.convert(parsed, FastDeal))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+def warm_up(view: View) -> None:
+    """Ask about a deal, with reasons, so that what has to be compiled or laid out for a deal in a request is so before the first comes."""
+    if "close_time" in view.champions:
+        deal = prepare(cast(Payload, FastDeal(stage=NO_STAGE)), view)
+        predict([deal], view.champion("close_time"), view, reasons_in="en")
 
 
 def _plain(deal: Any) -> Payload:

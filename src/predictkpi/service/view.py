@@ -28,7 +28,7 @@ from predictkpi.features.attributes import kinds_of
 from predictkpi.kpis import get_kpi
 from predictkpi.outlook import Trust
 from predictkpi.predictors.revenue.scopes import label_of
-from predictkpi.protocol import AnswerRow, EntityAnswer, Predictor
+from predictkpi.protocol import EntityAnswer, Predictor
 from predictkpi.service.access.rows import seen_by
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.wire import Curve, Envelope
@@ -72,8 +72,8 @@ class PredictionTable:
         start, stop = self._spans[entity_id]
         at = slice(start, stop)
         statistic, status, reason = ([values[code] for code in codes[at].tolist()] for codes, values in self._texts)
-        rows = zip(self._horizons[at].tolist(), statistic, self._values[at].tolist(), status, reason, strict=True)
-        return EntityAnswer(entity_id, self._instants[start], tuple(map(AnswerRow._make, rows)))
+        columns = tuple(self._horizons[at].tolist()), tuple(statistic), self._values[at].tolist(), status, reason
+        return EntityAnswer(entity_id, self._instants[start], *columns)
 
     def wide(self, horizon: int) -> pd.DataFrame:
         """One row per entity (index), one column per statistic, for one horizon."""
@@ -162,6 +162,14 @@ class View:
         if instant.tzinfo is not None:
             instant = instant.astimezone(ZoneInfo(self.company.time_zone)).replace(tzinfo=None)
         return pd.Timestamp(instant)
+
+    def now(self) -> datetime:
+        """The clock's instant in naive local time of the company."""
+        return datetime.now(self._zone).replace(tzinfo=None)
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.company.time_zone)
 
     def microseconds(self, instant: datetime) -> int:
         """The same as a count of microseconds since 1970."""

@@ -29,10 +29,11 @@ class Histories:
 
     def new_deals(self, snapshot: Snapshot) -> NewDeals:
         """What there is to know of deals that the snapshot does not, as of its instant."""
-        if snapshot not in self._new:
+        found = self._new.get(snapshot)
+        if found is None:
             history = self.of(snapshot)
-            self._new[snapshot] = NewDeals(history, history.as_of)
-        return self._new[snapshot]
+            found = self._new[snapshot] = NewDeals(history, history.as_of)
+        return found
 
 
 def _are_new(snapshot: Snapshot, base: DealHistory, entity_ids: Sequence[str]) -> bool:

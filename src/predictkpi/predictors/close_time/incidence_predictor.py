@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
@@ -84,7 +83,7 @@ class IncidencePredictor(Predictor):
         """`features` of deals that the snapshot does not know, as if they were added to it; raises `DealClosedError` for a closed one."""
         new = self._histories.new_deals(snapshot)
         rows = [new.features(deal) | {c.ENTITY_ID: deal.deal_id} for deal in deals]
-        return Records(rows, same={c.AS_OF: np.datetime64(snapshot.as_of, "us"), FISCAL: snapshot.company.fiscal_year_starts})
+        return Records(rows, same={c.AS_OF: new.as_of, FISCAL: snapshot.company.fiscal_year_starts})
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """See `Predictor.outcomes`."""

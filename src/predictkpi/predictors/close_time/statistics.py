@@ -20,7 +20,7 @@ from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time.deadlines import chance_within, days_to_period_ends, to_end_of_day
 from predictkpi.predictors.close_time.spec import BY_HORIZON, HORIZONS, LAST_DAY, PERIOD_CHANCES, QUANTILES
-from predictkpi.protocol import AnswerRow, EntityAnswer
+from predictkpi.protocol import EntityAnswer
 
 COLUMNS = [c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS, c.REASON]
 NEVER_WON = "no deal like this was won in the history seen, so it has no close date given a win"
@@ -89,7 +89,7 @@ class Predicted:
 
     def answers(self) -> list[EntityAnswer]:
         """The same in plain Python, deal by deal."""
-        horizons, names = zip(*self.names, strict=True)
+        horizons, names = zip(*self.names, strict=True) if self.names else ((), ())
         answers = []
         for deal, values in enumerate(self.values.tolist()):
             statuses, reasons = [self.status[deal]] * len(names), [self.reason[deal]] * len(names)
@@ -98,8 +98,7 @@ class Predicted:
                 reasons[place] = _joined(self.reason[deal], REMARKS[remarks[place]])
                 if values[place] != values[place]:
                     statuses[place], reasons[place] = Status.INSUFFICIENT_DATA.value, REMARKS[remarks[place]]
-            rows = tuple(map(AnswerRow._make, zip(horizons, names, values, statuses, reasons, strict=True)))
-            answers.append(EntityAnswer(self.entity_id[deal], _timestamp(self.as_of[deal]), rows))
+            answers.append(EntityAnswer(self.entity_id[deal], _timestamp(self.as_of[deal]), horizons, names, values, statuses, reasons))
         return answers
 
 
