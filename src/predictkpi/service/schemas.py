@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SkipValidation, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SkipValidation, WithJsonSchema
 
 from predictkpi.core.types import Status
 from predictkpi.pipelines.card import ModelCard
@@ -186,6 +186,20 @@ class ActivityIn(BaseModel):
     kind: str = Field(min_length=1, max_length=200, description="spelled as in the store", examples=["call"])
 
 
+def _empty_list(value: object) -> object:
+    return [] if value is None else value
+
+
+def _empty_object(value: object) -> object:
+    return {} if value is None else value
+
+
+def _or_null(schema: dict[str, Any]) -> None:
+    """A CRM that has nothing to say of them may say null."""
+    kept = {name: schema.pop(name) for name in tuple(schema) if name not in ("title", "description", "examples")}
+    schema["anyOf"] = [kept, {"type": "null"}]
+
+
 class DealIn(BaseModel):
     """A deal as the CRM holds it now. Fields the CRM has no value for are left out or null: the answer's status says what that costs."""
 
@@ -233,20 +247,25 @@ class DealIn(BaseModel):
     team: str | None = Field(None, max_length=200, description="sales team")
     customer_id: str | None = Field(None, max_length=200, description="the account; need not be known to the store")
     expected_close_on: IsoInstant | None = Field(None, description="the rep's expected close date")
-    attributes: dict[Annotated[str, Field(max_length=200)], OwnValue] = Field(
+    attributes: Annotated[dict[Annotated[str, Field(max_length=200)], OwnValue], BeforeValidator(_empty_object)] = Field(
         default_factory=dict,
         max_length=1000,
+        json_schema_extra=_or_null,
         description="values of your own fields of deals, by the name the mapping gives them: a number, true or false, an ISO date, or text",
         examples=[{"lead_score": 71, "has_budget": True}],
     )
-    events: list[DealEventIn] = Field(
+    events: Annotated[list[DealEventIn], BeforeValidator(_empty_list)] = Field(
         default_factory=list,
         max_length=1000,
+        json_schema_extra=_or_null,
         description="the deal's changes so far, in any order; the newest must be in `stage`. Without it the deal counts as in `stage` "
         "since created_at",
     )
-    activities: list[ActivityIn] = Field(
-        default_factory=list, max_length=1000, description="what was done about the deal so far; without any it counts as untouched"
+    activities: Annotated[list[ActivityIn], BeforeValidator(_empty_list)] = Field(
+        default_factory=list,
+        max_length=1000,
+        json_schema_extra=_or_null,
+        description="what was done about the deal so far; without any it counts as untouched",
     )
 
 
