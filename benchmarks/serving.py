@@ -30,7 +30,7 @@ from predictkpi.pipelines.open_store import open_registry
 RESULTS = Path(__file__).parent / "results" / "serving.json"
 DEAL = "/v1/deals/close-time"
 AGAINST, OURS = "validated, no model", "one deal by payload"
-console = Console()
+console = Console(width=150)
 
 
 def state_of_machine() -> dict[str, float]:
