@@ -12,6 +12,8 @@ WINDOWS = (28, 84, 182, 364)
 YEAR = 364
 SEASON = 91
 """The quarter that begins a year before as_of: what the customer did then, in the season that comes now."""
+CENT = 0.01
+"""Less money than that is none: it is not divided by."""
 FEW = 3
 
 RHYTHM_COLUMNS = [
@@ -60,7 +62,7 @@ def rhythm_of(days: PurchaseDays) -> pd.DataFrame:
     columns["pace_trend"] = np.where(bought.count > 0, np.log1p(bought.stop - half) - np.log1p(half - bought.first), np.nan)
     gross = np.bincount(bought.who, weights=bought.value, minlength=n)
     back = np.bincount(days.who, weights=np.minimum(days.net, 0.0), minlength=n)
-    columns["refunded_share"] = np.divide(-back, gross, out=np.full(n, np.nan), where=gross > 0)
+    columns["refunded_share"] = np.divide(-back, np.maximum(gross, CENT), out=np.full(n, np.nan), where=gross > 0)
     return pd.DataFrame(columns, index=days.customers)[RHYTHM_COLUMNS]
 
 
@@ -89,6 +91,6 @@ def _values(bought: Purchases) -> dict[str, Floats]:
         "log_mean_value": np.log1p(mean),
         "log_first_value": np.log1p(bought.at(bought.first, bought.value)),
         "log_last_value": np.log1p(bought.at(bought.stop - 1, bought.value)),
-        "value_trend": np.log(newest / mean),
+        "value_trend": np.log(np.maximum(newest, CENT) / np.maximum(mean, CENT)),
         "log_largest": np.log1p(largest),
     }
