@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -41,6 +42,9 @@ from predictkpi.store import Store
 LOG_WAIT_SECONDS = 2.0
 """For a load that is under way: the logs try again later, and a service that stops need not wait for long."""
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread in the background may keep Python's lock while a request waits for it; 5 ms by default, at each read and write."""
+
 
 def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> FastAPI:
     """The application; nothing is opened before it starts.
@@ -50,6 +54,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_SECONDS)
         state = app.state
         state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
         state.bands = read_rule(Bands, settings.models_dir / TARGETS)

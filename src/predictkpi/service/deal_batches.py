@@ -19,8 +19,8 @@ from predictkpi.service.schemas import DealIn
 from predictkpi.service.view import View
 from predictkpi.service.wire import BatchItem, Envelope, plain_problem
 
-DEALS_AT_ONCE = 500
-"""Deals in one matrix: more gain no time, and cost memory."""
+DEALS_AT_ONCE = 100
+"""Deals in one matrix: more gain no time, and cost memory and the patience of other requests."""
 LONGEST_LINE = 1_000_000
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 log = logging.getLogger(__name__)
-ROWS_AT_ONCE = 500
-"""Deals asked about at a time: bounds memory, changes nothing."""
+ROWS_AT_ONCE = 100
+"""Deals asked about at a time: bounds memory and how long other threads wait, changes nothing."""
 SUPPORT = 30
 """Landmarks that must have been watched to a period's end for it to be learnt."""
 DAYS_OF_A_YEAR = 365
