@@ -15,9 +15,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(function: Function) -> Function:
     """The function as machine code, made at its first call and kept on disk.
 
-    It keeps Python's lock: a loop over one deal is over before another thread could have taken that, and taken it would be for 5 ms, so ask
-    of a few hundred rows at a time. Plain IEEE arithmetic in the order written: the same numbers whatever the number of rows. Where no folder for the code can be written
-    (``NUMBA_CACHE_DIR`` names one), each process compiles anew, and the log says so.
+    It keeps Python's lock: a loop over one deal is over before another thread could have taken that, and taken it would be for longer, so
+    ask of a hundred rows at a time. Plain IEEE arithmetic in the order written: the same numbers whatever the number of rows. Where no
+    folder for the code can be written (``NUMBA_CACHE_DIR`` names one), each process compiles anew, and the log says so.
     """
     try:
         return njit(cache=True, error_model="numpy")(function)  # type: ignore[return-value]
