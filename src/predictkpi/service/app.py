@@ -32,6 +32,7 @@ from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.fast_payloads import warm_up
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.idempotency import IdempotencyMiddleware
+from predictkpi.service.logs import set_up
 from predictkpi.service.metrics import Metrics
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.state import POLL_SECONDS, Serving
@@ -128,7 +129,9 @@ def _stand_guard(app: FastAPI, settings: Settings, own_door: Store) -> None:
 
 def app_of_environment() -> FastAPI:
     """The application of the settings in force: what each process of `predictkpi serve --workers` makes."""
-    return create_app(read_settings())
+    settings = read_settings()
+    set_up(settings.log_format, settings.log_level)
+    return create_app(settings)
 
 
 def _access(settings: Settings, store: Store, poll_seconds: float) -> Access:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 FIRST_SECONDS = 0.5
-NO_KEY = "this service answers only those who say who they are: send an API key as `Authorization: Bearer <key>`"
+NO_KEY = "this service answers only those who say who they are"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", ""})
 
 
