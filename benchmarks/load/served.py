@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from predictkpi.core.access import Permission
+from predictkpi.service.access.permissions import allow
 from predictkpi.service.app import create_app
 from predictkpi.service.payloads import predict, prepare
 from predictkpi.service.schemas import DealIn, PredictionEnvelope
@@ -17,7 +19,7 @@ def app() -> FastAPI:
     """For ``uvicorn --factory``."""
     served = create_app(read_settings())
 
-    @served.post(WITHOUT_MODEL)
+    @served.post(WITHOUT_MODEL, dependencies=[allow(Permission.PREDICT)])
     async def without_model(deal: DealIn) -> PredictionEnvelope:
         if not _constant:
             view = served.state.serving.view
