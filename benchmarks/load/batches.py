@@ -51,7 +51,7 @@ def _took(server, body, content_type, times, count) -> Took:
 
 def _post(server: Server, body: bytes, content_type: str) -> bytes:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=40)
-    connection.request("POST", BATCH, body, {"Content-Type": content_type})
+    connection.request("POST", BATCH, body, {"Content-Type": content_type, "Authorization": f"Bearer {server.key}"})
     answer = connection.getresponse()
     found = answer.read()
     if answer.status != 200:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.access import AccessRole
+from predictkpi.pipelines.keys import make_key
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.train import train
 from predictkpi.settings import Settings
@@ -60,6 +62,15 @@ def make(folder: Path) -> None:
     store.load(company.tables, company=company.company, now=company.end)
     train(store, registry, predictors=PREDICTORS, as_of=None, models_dir=settings.models_dir, now=NOW)
     (folder / "trained").touch()
+
+
+def key_of(folder: Path) -> str:
+    """An API key of the service over that folder: what is measured is asked as a CRM would ask."""
+    file = folder / "key"
+    if not file.exists():
+        now = pd.Timestamp.now("UTC").tz_localize(None)
+        file.write_text(make_key(open_store(settings_in(folder)), "benchmark", AccessRole.ADMIN, now=now)[1], encoding="utf-8")
+    return file.read_text(encoding="utf-8")
 
 
 def snapshot_of(folder: Path) -> Snapshot:

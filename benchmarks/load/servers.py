@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from load import company
+
 SECONDS_TO_START = 90
 READY = "/v1/customers/value"
 """Answers once the champions are there; /health/ready would wait for one of revenue too, which nobody asks here."""
@@ -28,6 +30,8 @@ class Server:
 
     url: str
     process: subprocess.Popen[bytes]
+    key: str = ""
+    """The API key that its requests carry, if any."""
     peak_mb: float = 0.0
     _watching: threading.Event = field(default_factory=threading.Event)
 
@@ -76,14 +80,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], *, port: int, ready: str, env: dict[str, str], cwd: Path, log: Path) -> Iterator[Server]:
+def running(command: Sequence[str], *, port: int, ready: str, env: dict[str, str], cwd: Path, log: Path, key: str = "") -> Iterator[Server]:
     """The command's server, once ``ready`` answers 200; its output goes to ``log``. Raises `RuntimeError` where it does not start."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=env, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    server = Server(f"http://127.0.0.1:{port}", process)
+    server = Server(f"http://127.0.0.1:{port}", process, key)
     try:
         deadline = time.monotonic() + SECONDS_TO_START
-        while not _answers(server.url + ready):
+        while not _answers(server.url + ready, key):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} does not start; the end of {log}: {_read(log)[-800:]}")
             time.sleep(0.2)
@@ -101,12 +105,13 @@ def ours(folder: Path, env: dict[str, str], *, workers: int = 1) -> contextmanag
     command = [sys.executable, "-m", "uvicorn", "load.served:app", "--factory", "--port", str(port), "--log-level", "warning"]
     command += ["--workers", str(workers)] if workers > 1 else []
     here = Path(__file__).parents[1]
-    return running(command, port=port, ready=READY, env=env, cwd=here, log=folder / "ours.log")  # type: ignore[return-value]
+    return running(command, port=port, ready=READY, env=env, cwd=here, log=folder / "ours.log", key=company.key_of(folder))  # type: ignore[return-value]
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, key: str) -> bool:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

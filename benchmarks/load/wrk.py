@@ -20,8 +20,8 @@ _LUA = """
 local requests, at = {{}}, 0
 for line in io.lines("{file}") do
   local path, body = line:match("^(%S+)\\t?(.*)$")
-  if body ~= "" then requests[#requests + 1] = wrk.format("POST", path, {{["Content-Type"] = "application/json"}}, body)
-  else requests[#requests + 1] = wrk.format("GET", path) end
+  if body ~= "" then requests[#requests + 1] = wrk.format("POST", path, {{["Content-Type"] = "application/json", ["Authorization"] = "{sign}"}}, body)
+  else requests[#requests + 1] = wrk.format("GET", path, {{["Authorization"] = "{sign}"}}) end
 end
 function request() at = at % #requests + 1; return requests[at] end
 function done(summary, latency)
@@ -53,15 +53,16 @@ def ask(server: Server, asked: Sequence[tuple[str, str]], *, connections: int, s
     file = folder / "requests.tsv"
     file.write_text("".join(f"{path}\t{body}\n" for path, body in asked), encoding="utf-8")
     generate = _with_wrk if shutil.which("wrk") else _with_threads
-    generate(server.url, file, connections, 1.0)
+    sign = f"Bearer {server.key}"
+    generate(server.url, file, connections, 1.0, sign)
     before = server.cpu_seconds()
-    requests, took, p50, p99, errors = generate(server.url, file, connections, seconds)
+    requests, took, p50, p99, errors = generate(server.url, file, connections, seconds, sign)
     return Load(requests / took, p50 / 1e3, p99 / 1e3, errors, (server.cpu_seconds() - before) / max(requests, 1) * 1e6)
 
 
-def _with_wrk(url: str, file: Path, connections: int, seconds: float) -> tuple[int, float, float, float, int]:
+def _with_wrk(url: str, file: Path, connections: int, seconds: float, sign: str) -> tuple[int, float, float, float, int]:
     script = file.with_suffix(".lua")
-    script.write_text(_LUA.format(file=file), encoding="utf-8")
+    script.write_text(_LUA.format(file=file, sign=sign), encoding="utf-8")
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(round(seconds), 1)}s", "-s", str(script), "--timeout", "30s", url]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", printed)
@@ -71,7 +72,7 @@ def _with_wrk(url: str, file: Path, connections: int, seconds: float) -> tuple[i
     return requests, duration / 1e6, p50, p99, errors
 
 
-def _with_threads(url: str, file: Path, connections: int, seconds: float) -> tuple[int, float, float, float, int]:
+def _with_threads(url: str, file: Path, connections: int, seconds: float, sign: str) -> tuple[int, float, float, float, int]:
     asked = [line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines()]
     until, took, errors = time.perf_counter() + seconds, [], []
 
@@ -80,7 +81,7 @@ def _with_threads(url: str, file: Path, connections: int, seconds: float) -> tup
         while time.perf_counter() < until:
             path, body = asked[at % len(asked)]
             begun = time.perf_counter()
-            connection.request("POST" if body else "GET", path, body or None, {"Content-Type": "application/json"})
+            connection.request("POST" if body else "GET", path, body or None, {"Content-Type": "application/json", "Authorization": sign})
             answer = connection.getresponse()
             answer.read()
             took.append(time.perf_counter() - begun)
