@@ -18,10 +18,12 @@ from load.servers import Server
 
 _LUA = """
 local requests, at = {{}}, 0
+local get = {{["Authorization"] = "{sign}"}}
+local post = {{["Authorization"] = "{sign}", ["Content-Type"] = "application/json"}}
 for line in io.lines("{file}") do
   local path, body = line:match("^(%S+)\\t?(.*)$")
-  if body ~= "" then requests[#requests + 1] = wrk.format("POST", path, {{["Content-Type"] = "application/json", ["Authorization"] = "{sign}"}}, body)
-  else requests[#requests + 1] = wrk.format("GET", path, {{["Authorization"] = "{sign}"}}) end
+  if body ~= "" then requests[#requests + 1] = wrk.format("POST", path, post, body)
+  else requests[#requests + 1] = wrk.format("GET", path, get) end
 end
 function request() at = at % #requests + 1; return requests[at] end
 function done(summary, latency)
