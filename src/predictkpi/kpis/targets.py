@@ -39,14 +39,17 @@ class Actuals:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self._series: dict[tuple[str, str | None, Freq], pd.DataFrame] = {}
+        self._members: dict[tuple[str, str, Freq], pd.DataFrame] = {}
 
     def of(self, kpi: Kpi, scope: str, freq: Freq) -> pd.DataFrame:
         """``value, n, status`` by ``ds``; no rows for a member without any. Raises `UnknownNameError` for a dimension not of this KPI."""
-        by, member = split_scope(scope)
-        if (kpi.name, by, freq) not in self._series:
-            self._series[kpi.name, by, freq] = kpi.series(self.snapshot, freq=freq, by=by)
-        series = self._series[kpi.name, by, freq]
-        return series[series[c.MEMBER] == member].set_index(c.DS)[[c.VALUE, c.N, c.STATUS]]
+        if (kpi.name, scope, freq) not in self._members:
+            by, member = split_scope(scope)
+            if (kpi.name, by, freq) not in self._series:
+                self._series[kpi.name, by, freq] = kpi.series(self.snapshot, freq=freq, by=by)
+            series = self._series[kpi.name, by, freq]
+            self._members[kpi.name, scope, freq] = series[series[c.MEMBER] == member].set_index(c.DS)[[c.VALUE, c.N, c.STATUS]]
+        return self._members[kpi.name, scope, freq]
 
 
 @dataclass(frozen=True)

@@ -238,3 +238,9 @@ def test_sample_company__quarters_add_up_to_its_months(snapshot):
     for quarter in pd.date_range("2022-01-01", "2025-10-01", freq="QS"):
         months = [plan.target("M", quarter + pd.DateOffset(months=k)).value for k in range(3)]
         assert plan.target("Q", quarter).value == pytest.approx(sum(months))
+
+
+def test_actuals__of_a_scope_are_computed_once(company_of):
+    """A view by days asks for each of thousands of days."""
+    actuals = Actuals(company_of([]))
+    assert actuals.of(get_kpi("revenue"), "region=north", "D") is actuals.of(get_kpi("revenue"), "region=north", "D")
