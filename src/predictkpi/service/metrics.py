@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter as Counting
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -50,11 +51,21 @@ class Metrics:
         """Everything, as Prometheus reads it."""
         registry = self._registry
         if FOLDER in os.environ:
+            _forget_the_dead(Path(os.environ[FOLDER]))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         served = CollectorRegistry()
         served.register(_Served(serving, deliveries))
         return generate_latest(registry) + generate_latest(served)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What a process that was killed had in hand is no longer being answered; what it has answered counts on."""
+    for file in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
 
 
 class _Served(Collector):
