@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from predictkpi.errors import SettingsError
 
-FOR_TESTS = {"PREDICTKPI_REAL_DATA", "PREDICTKPI_CHROMIUM", "PREDICTKPI_KILLS"}
+FOR_TESTS = {"PREDICTKPI_REAL_DATA", "PREDICTKPI_CHROMIUM", "PREDICTKPI_KILLS", "PREDICTKPI_EXAMPLES"}
 """Variables that are read by the tests and scripts, not by the service."""
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
 

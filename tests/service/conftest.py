@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-from running_service import Served, running, settings_in, train_all
+from guarded_service import Guarded, guarded_service
+from running_service import Served, copy_of, running, settings_in, train_all
 
 from predictkpi.cli import main
 from predictkpi.core import columns as c
@@ -68,6 +69,19 @@ def open_deals(snapshot) -> pd.DataFrame:
     newest = snapshot.deal_events.sort_values(c.DS, kind="stable").drop_duplicates(c.DEAL_ID, keep="last").set_index(c.DEAL_ID)
     known = newest[newest.index.isin(snapshot.deals[c.DEAL_ID])]
     return known[~known[c.STAGE].isin(c.CLOSED_STAGES)]
+
+
+@pytest.fixture(scope="session")
+def owners(open_deals) -> pd.Series:
+    """Owner of each open deal that has one; index deal_id."""
+    return open_deals[c.OWNER].dropna()
+
+
+@pytest.fixture(scope="session")
+def guarded(settings, owners, tmp_path_factory) -> Iterator[Guarded]:
+    """The same company behind keys."""
+    with guarded_service(copy_of(settings, tmp_path_factory.mktemp("guarded")), owners.iloc[0]) as service:
+        yield service
 
 
 @pytest.fixture

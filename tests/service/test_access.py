@@ -8,9 +8,8 @@ import re
 import time
 
 import httpx
-import pandas as pd
 import pytest
-from guarded_service import NOW, guarded_service
+from guarded_service import NOW
 from running_service import ask_in_process, copy_of, running
 
 from predictkpi.core import columns as c
@@ -63,17 +62,6 @@ BODIES = {
     "/v1/customers/clv/batch": {"customers": [{"segment": "SMB"}]},
 }
 ABOUT_DEALS = {path for _, path in ASKED if "{deal_id}" in path}
-
-
-@pytest.fixture(scope="module")
-def owners(open_deals) -> pd.Series:
-    return open_deals[c.OWNER].dropna()
-
-
-@pytest.fixture(scope="module")
-def guarded(settings, owners, tmp_path_factory):
-    with guarded_service(copy_of(settings, tmp_path_factory.mktemp("guarded")), owners.iloc[0]) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")

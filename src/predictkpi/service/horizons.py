@@ -17,6 +17,7 @@ Horizons = Annotated[
         "statistics of the whole deal (p_win, close dates, p_slip, expected_value and their like)",
         examples=["7,45,180"],
         max_length=1000,
+        json_schema_extra={"pattern": r"^\s*\d+\s*(,\s*\d+\s*)*$"},  # told, not checked: `chosen_horizons` says what there is
     ),
 ]
 WithCurve = Annotated[bool, Query(description="also give the chances at every horizon, day by day")]
