@@ -7,66 +7,12 @@ from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from odd_deals import INSTANTS, PLAIN, deals
 from pydantic import BaseModel, ValidationError
 
 from predictkpi.service import customer_schemas, fast_payloads, schemas, wire
 from predictkpi.service.fast_payloads import convert_deal, read_deal
 from predictkpi.service.schemas import DealIn
-
-INSTANTS = [
-    "2025-11-20",
-    "2025-11-20T10:30:00",
-    "2025-11-20T10:30",
-    "2025-11-20T10:30:00.25",
-    "2025-11-20T10:30:00Z",
-    "2025-11-20T10:30:00+05:30",
-    "2025-11-20 10:30:00",
-    "2025-11-20T24:00:00",
-    "2025-11-20T10:30:00.1234567",
-    "2025-11-20T10:30:60",
-    "2025-02-30",
-    "2025-11-20T10:30:00+24:00",
-    "1700-01-01",
-    "2261-01-01",
-    "20251120",
-    "٢٠٢٥-11-20",
-    " 2025-11-20",
-]
-texts = st.one_of(
-    st.text(max_size=6), st.sampled_from(["Lead", "Ann", "", " ", " Lead", "Lead\x1f", "a" * 200, "a" * 201, "\u2003x", "won"])
-)
-numbers = st.one_of(
-    st.integers(-3, 10**16), st.floats(), st.booleans(), st.sampled_from([1e15, 10**400, "3", -0.0, 999999999999999, 5e-324])
-)
-instants = st.one_of(st.sampled_from(INSTANTS), st.datetimes().map(datetime.isoformat), st.integers(0, 2 * 10**9), st.text(max_size=12))
-
-
-def maybe(values):
-    """Mostly one of these; now and then null, or something of another kind."""
-    return st.one_of(values, values, values, st.none(), st.sampled_from([[], {}, True, 7]))
-
-
-def some(required, optional):
-    return st.fixed_dictionaries(required, optional=optional)
-
-
-events = some({"at": instants, "stage": texts}, {"amount": maybe(numbers), "owner": maybe(texts), "expected_close_on": maybe(instants)})
-activities = some({"at": instants, "kind": texts}, {"note": texts})
-named = {name: maybe(texts) for name in ("deal_id", "name", "stage", "owner", "source", "product", "region", "team", "customer_id")}
-deals = some(
-    {},
-    named
-    | {"created_at": maybe(instants), "expected_close_on": maybe(instants), "amount": maybe(numbers), "unheard_of": st.none()}
-    | {"events": maybe(st.lists(events, max_size=3)), "activities": maybe(st.lists(activities, max_size=3))}
-    | {"attributes": maybe(st.dictionaries(texts, st.one_of(texts, numbers, st.none(), st.just("x" * 2001)), max_size=4))},
-)
-PLAIN = some(
-    {"stage": st.just("Lead")},
-    {"created_at": st.sampled_from(INSTANTS[:6]), "amount": st.floats(0, 1e14), "owner": st.just("Ann")}
-    | {"events": st.lists(some({"at": st.sampled_from(INSTANTS[:6]), "stage": st.just("Lead")}, {"amount": st.integers(0, 9)}), max_size=3)}
-    | {"attributes": st.dictionaries(st.text("ab", max_size=3), st.one_of(st.booleans(), st.integers(-5, 5), st.just("x"), st.none()))},
-)
 
 
 def assert_read_alike(fast, slow: DealIn) -> None:
