@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="of the service's log on standard error: for people or for machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="info also writes one line a request")
     most_at_once: int = Field(200, ge=1, description="requests a process answers at once; more are refused with 503 and Retry-After")
-    max_body_bytes: int = Field(32_000_000, ge=1_000, description="largest body of a request; 10,000 deals are some 10 MB")
+    max_body_bytes: int = Field(32_000_000, ge=1_000, description="largest body of deals line by line; any other may have 12 MB at most")
     request_seconds: float = Field(30.0, gt=0, description="an answer that takes longer is given up with 503")
     session_secret: SecretStr | None = Field(None, description="signs the dashboard's sessions; where several machines serve, set the same")
     oidc_issuer: str | None = Field(None, description="identity provider whose bearer tokens are taken beside API keys (OpenID Connect)")

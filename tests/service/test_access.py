@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import time
 
 import httpx
@@ -16,6 +17,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.access import OF_COMPANY, PERMISSIONS, AccessRole, Permission
 from predictkpi.pipelines.keys import make_key, revoke_key
 from predictkpi.service.app import create_app
+from predictkpi.service.guards import ANYBODYS_PLACES
 
 N, R, P, T = Permission.NUMBERS, Permission.ROWS, Permission.PREDICT, Permission.TRUST
 ASKED = {
@@ -147,19 +149,30 @@ def test_narrow_key__gets_pages_of_its_own_rows_only(guarded, owners, what):
     assert all(narrow.sees(what[:-1], item[f"{what[:-1]}_id"]) for item in items)
 
 
-def test_narrow_key__asks_about_its_own_deals_only_whoever_describes_them(guarded, owners, places):
+def test_narrow_key__asks_about_its_own_deals_only_whoever_describes_them(guarded, owners, places, snapshot):
+    narrow = guarded.service.serving.view.within(next(k.rows for k in guarded.store.keys.all() if k.rows))
     other = next(each for each in owners if each != guarded.owner)
     path = "/v1/deals/close-time"
     assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", "owner": guarded.owner}).status_code == 200
     assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", "owner": other}).status_code == 403
-    for named in ({"deal_id": places["deal_id"]}, {"customer_id": places["customer_id"]}):
-        assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", **named}).status_code == 404
+    hidden = {"stage": "Qualified", "owner": guarded.owner, "events": [{"at": "2025-11-20", "stage": "Qualified", "owner": other}]}
+    assert guarded.ask("POST", path, "narrow", json=hidden).status_code == 403, "the newest event says whose deal it is"
+    assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", "owner": "Somebody New"}).status_code == 403
+    of_team = next(iter(set(snapshot.deals[c.TEAM].dropna()) - narrow.visible_values[c.TEAM]), None)
+    if of_team is not None:
+        assert guarded.ask("POST", path, "narrow", json={"stage": "Qualified", "team": of_team}).status_code == 403
+    for named, invented in (
+        ({"deal_id": places["deal_id"]}, {"deal_id": "D-none"}),
+        ({"customer_id": places["customer_id"]}, {"customer_id": "x"}),
+    ):
+        told, untold = (guarded.ask("POST", path, "narrow", json={"stage": "Qualified", **each}).json() for each in (named, invented))
+        assert told["predictions"] == untold["predictions"], "not said whether there is such a one, and nothing used of it"
     lines = f'{{"stage": "Qualified", "owner": "{other}"}}\n{{"stage": "Qualified"}}\n'
     items = guarded.ask(
         "POST", path + "/batch", "narrow", content=lines, headers={"Content-Type": "application/x-ndjson"}
     ).text.splitlines()
     assert [json.loads(item)["prediction"] is None for item in items] == [True, False]
-    assert guarded.ask("POST", "/v1/customers/clv", "narrow", json={"customer_id": places["customer_id"]}).status_code == 404
+    assert guarded.ask("POST", "/v1/customers/clv", "narrow", json={"customer_id": places["customer_id"]}).status_code == 200
 
 
 def test_narrow_key__is_not_told_whom_else_there_is_to_filter_by(guarded, owners):
@@ -211,6 +224,26 @@ def test_access_log__says_who_saw_what(guarded, owners):
     wait_for(lambda: guarded.store.accesses.read(subject=deal, actor=actor)["times"].sum() >= 3)
     row = guarded.store.accesses.read(subject=deal, actor=actor).iloc[0]
     assert (row["action"], row["status"]) == ("GET /v1/deals/{deal_id}/close-time", 200)
+
+
+def test_access_log__takes_names_of_any_length(guarded):
+    actor = next(key.key_id for key in guarded.store.keys.all() if guarded.keys["viewer"].startswith(key.key_id))
+    assert guarded.ask("GET", f"/v1/deals/{'x' * 9000}/close-time", "viewer").status_code == 422
+    wait_for(lambda: len(guarded.store.accesses.read(subject="x" * 200, actor=actor)))
+
+
+def test_strangers__take_no_place_from_those_with_a_key(guarded):
+    url = httpx.URL(guarded.service.url)
+    head = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
+    crowd = [socket.create_connection((url.host, url.port), timeout=20) for _ in range(ANYBODYS_PLACES)]
+    for connection in crowd:
+        connection.sendall(head)
+    wait_for(lambda: guarded.service.client.post("/sign-in", data={"key": "x"}).status_code == 503)
+    assert guarded.ask("GET", "/v1/models", "viewer").status_code == 200
+    for connection in crowd:
+        connection.close()
+    wait_for(lambda: guarded.service.client.post("/sign-in", data={"key": "x"}).status_code == 401)
+    assert guarded.service.client.post("/sign-in", content=b"key=" + b"x" * 5000).status_code == 413
 
 
 def test_public_paths__tell_nothing_of_the_company(guarded):

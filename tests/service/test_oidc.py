@@ -52,6 +52,10 @@ REFUSED = {
     "without a role": {"roles": ["sales"]},
     "with no roles at all": {"roles": None},
     "with roles of another kind": {"roles": {"viewer": True}},
+    "held to rows in a role that sees all": {"roles": ["scientist"], "predictkpi_teams": ["North"]},
+    "held to teams and owners": {"predictkpi_teams": ["North"], "predictkpi_owners": ["Ann"]},
+    "held to a number": {"predictkpi_teams": 7},
+    "held to a list of other things": {"predictkpi_owners": ["Ann", 7]},
 }
 
 

@@ -63,7 +63,8 @@ def run_server(settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="predictkpi-metrics-") as folder:
         # What the processes have in common, given to them as everything else is: by the environment.
         os.environ[FOLDER] = folder
-        os.environ.setdefault("PREDICTKPI_SESSION_SECRET", secrets.token_urlsafe(32))
+        if settings.session_secret is None:
+            os.environ["PREDICTKPI_SESSION_SECRET"] = secrets.token_urlsafe(32)
         os.environ |= {f"PREDICTKPI_{name.upper()}": str(getattr(settings, name)) for name in ("host", "port", "workers")}
         uvicorn.run("predictkpi.service.app:app_of_environment", factory=True, workers=settings.workers, **given)
 

@@ -117,13 +117,13 @@ def _stand_guard(app: FastAPI, settings: Settings, own_door: Store) -> None:
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(IdempotencyMiddleware, repeatables=own_door.repeatables, seconds=settings.request_seconds)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
-    app.add_middleware(AccessMiddleware)
     app.add_middleware(
         GuardMiddleware,
         most_at_once=settings.most_at_once,
         max_body_bytes=settings.max_body_bytes,
         seconds=settings.request_seconds,
     )
+    app.add_middleware(AccessMiddleware)
     app.add_middleware(RequestContextMiddleware, metrics=app.state.metrics, tracer=tracing.tracer())
 
 

@@ -84,8 +84,8 @@ class FastPaths:
             entity_id = path[len(prefix) : -len(suffix)]
             if entity_id and path.startswith(prefix) and path.endswith(suffix) and _may(scope, ROWS):
                 try:
-                    view = view_for(scope)
-                    found = StoredAnswers.of(view).get(predictor, entity_id) if view.sees(entity, entity_id) else None
+                    whole, view = scope["app"].state.serving.view, view_for(scope)
+                    found = StoredAnswers.of(whole).get(predictor, entity_id) if view.sees(entity, entity_id) else None
                 except PredictKpiError:  # the route says what is wrong
                     return None
                 if found is None:
@@ -101,6 +101,9 @@ def _may(scope: Scope, permission: Permission) -> bool:
     caller: Caller = scope["state"]["caller"]
     if not caller.may(permission):
         return False
+    view = scope["app"].state.serving.current
+    if caller.rows is not None and (view is None or not view.has_within(caller.rows)):
+        return False  # the routes work that out in a thread
     scope["state"][ASKED] = permission
     return True
 

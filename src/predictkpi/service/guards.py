@@ -12,34 +12,43 @@ from predictkpi.service.error_handlers import respond_to
 from predictkpi.service.problems import OverloadedError, TooLargeError, TooLongError
 
 RETRY_SECONDS = 1
+JSON_BYTES = 12_000_000
+"""The largest body that is no stream of lines; 10,000 deals are some 10 MB."""
+NDJSON = b"application/x-ndjson"
+ANYBODYS_PLACES, ANYBODYS_BYTES, ANYBODYS_SECONDS = 20, 4_000, 5.0
 UNGUARDED = ("/health/", "/metrics")
 """Answered however busy the service is: whoever watches it has to know."""
 
 
 class GuardMiddleware:
-    """Plain ASGI. A request beyond ``most_at_once`` is refused at once, so that those being answered stay quick and no queue grows."""
+    """Plain ASGI. A request beyond ``most_at_once`` is refused at once, so that those being answered stay quick and no queue grows.
+
+    Whoever has not said who they are (on the sign-in page) has few places, small bodies and little time, and takes none from the others.
+    """
 
     def __init__(self, app: ASGIApp, *, most_at_once: int, max_body_bytes: int, seconds: float) -> None:
         self.app = app
         self._most_at_once = most_at_once
         self._max_body_bytes = max_body_bytes
         self._seconds = seconds
-        self._at_once = 0
+        self._at_once = {True: 0, False: 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http" or scope["path"].startswith(UNGUARDED):
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._max_body_bytes)
-        if self._at_once >= self._most_at_once:
-            await exchange.refuse(OverloadedError(f"{self._at_once} requests are being answered", seconds=RETRY_SECONDS))
+        is_known = scope["state"].get("caller") is not None
+        most, seconds = (self._most_at_once, self._seconds) if is_known else (ANYBODYS_PLACES, min(ANYBODYS_SECONDS, self._seconds))
+        exchange = _Exchange(scope, receive, send, self._most_bytes(scope) if is_known else ANYBODYS_BYTES, seconds)
+        if self._at_once[is_known] >= most:
+            await exchange.refuse(OverloadedError(f"{self._at_once[is_known]} requests are being answered", seconds=RETRY_SECONDS))
             return
-        if exchange.announced > self._max_body_bytes:
+        if exchange.announced > exchange.most_bytes:
             await exchange.refuse_body()
             return
-        self._at_once += 1
-        timer = asyncio.get_running_loop().call_later(self._seconds, exchange.give_up, self._seconds)
+        self._at_once[is_known] += 1
+        timer = asyncio.get_running_loop().call_later(seconds, exchange.give_up)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except (ClientDisconnect, asyncio.CancelledError):
@@ -47,18 +56,24 @@ class GuardMiddleware:
                 raise
         finally:
             timer.cancel()
-            self._at_once -= 1
+            self._at_once[is_known] -= 1
+
+    def _most_bytes(self, scope: Scope) -> int:
+        """JSON is read as a whole, and by the event loop; lines are read one by one."""
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        return self._max_body_bytes if kind.startswith(NDJSON) else min(self._max_body_bytes, JSON_BYTES)
 
 
 class _Exchange:
     """One request and its answer: once it is refused, what the application still sends goes nowhere."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, most_bytes: int, seconds: float) -> None:
         self.is_over = False
+        self.most_bytes = most_bytes
         self._scope, self._receive, self._send = scope, receive, send
         self._has_begun = False
-        self._left = max_body_bytes
-        self._max_body_bytes = max_body_bytes
+        self._left = most_bytes
+        self._seconds = seconds
         self._task = asyncio.current_task()
         self._refusal: asyncio.Task[None] | None = None
 
@@ -78,24 +93,30 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the answer on."""
-        if not self.is_over:
-            self._has_begun = True
-            await self._send(message)
+        """Pass a message of the answer on; raises `ClientDisconnect` for a client that does not read it."""
+        if self.is_over:
+            return
+        self._has_begun = True
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._send(message)
+        except TimeoutError as error:
+            self.is_over = True
+            raise ClientDisconnect from error
 
-    def give_up(self, seconds: float) -> None:
+    def give_up(self) -> None:
         """Answer in place of an application that takes too long; a thread of it cannot be stopped, and counts until it ends."""
         if not self._has_begun:
-            self._refusal = asyncio.get_running_loop().create_task(self._give_up(seconds))
+            self._refusal = asyncio.get_running_loop().create_task(self._give_up())
 
-    async def _give_up(self, seconds: float) -> None:
-        await self.refuse(TooLongError(f"no answer within {seconds:g} seconds", seconds=RETRY_SECONDS))
+    async def _give_up(self) -> None:
+        await self.refuse(TooLongError(f"no answer within {self._seconds:g} seconds", seconds=RETRY_SECONDS))
         if self._task is not None:
             self._task.cancel()
 
     async def refuse_body(self) -> None:
         """Answer that the body is too large."""
-        await self.refuse(TooLargeError(f"the body has more than {self._max_body_bytes} bytes"))
+        await self.refuse(TooLargeError(f"the body has more than {self.most_bytes} bytes"))
 
     async def refuse(self, error: PredictKpiError) -> None:
         """Answer with a problem; does nothing once an answer has begun."""

@@ -25,6 +25,8 @@ from predictkpi.service.wire import Curve, Envelope
 
 NO_STAGE = "(none)"
 """Stands for a stage that the request does not name: like any stage never heard of, it says nothing."""
+NOBODY = "\0"
+"""Stands for a customer of whom the caller may see nothing: no id is spelled so."""
 NOTHING_SAID = "name at least the stage or when the deal was created: of a deal without both nothing is known"
 JUST_BEFORE = 1
 """Microseconds before as_of at which a deal counts as opened of which nothing is known."""
@@ -90,7 +92,7 @@ def prepare(payload: Payload, view: View, *, index: int = 0, pointer: str = "#")
 
     What a CRM may lack (amount, owner, stage, creation date) is answered all the same, with a caveat. Raises `InvalidRequestError` for
     instants that cannot be, for values that are not of their attribute's kind and for a request that says nothing of the deal,
-    `DealClosedError` for a deal that is won or lost, `ForbiddenError` and `UnknownEntityError` for one outside the caller's rows.
+    `DealClosedError` for a deal that is won or lost, `ForbiddenError` for one outside the caller's rows.
     """
     if view.rows is not None:
         _demand_rows(payload, view, view.rows)
@@ -118,7 +120,7 @@ def prepare(payload: Payload, view: View, *, index: int = 0, pointer: str = "#")
         deal_id=entity_id,
         created=created,
         events=events or [NewEvent(created, stage, amount, expected, payload.owner)],
-        customer_id=payload.customer_id,
+        customer_id=payload.customer_id if view.sees("customer", payload.customer_id or "") else NOBODY,
         source=payload.source,
         product=payload.product,
         region=payload.region,
@@ -176,13 +178,16 @@ def predict(
 
 
 def _demand_rows(payload: Payload, view: View, rows: RowScope) -> None:
-    """A caller who is held to rows may ask of their own deals and customers only, whoever describes them."""
-    stated = payload.team if rows.kind == "team" else payload.owner
-    if stated is not None and stated not in rows.members:
-        raise ForbiddenError(f"only deals of {rows} may be asked for, and this one's {rows.kind} is {stated!r}")
-    for entity, entity_id in (("customer", payload.customer_id), ("deal", payload.deal_id)):
-        if entity_id is not None and view.knows(entity, entity_id):
-            view.demand(entity, entity_id)
+    """A caller who is held to rows may name only the owners and teams of their own deals: predictions would tell of others' records.
+
+    Ids of deals and customers need no look: a deal's is a label here, and of a customer outside the rows nothing is used.
+    """
+    stated = {c.TEAM: {payload.team}, c.OWNER: {payload.owner, *(event.owner for event in payload.events)}}
+    for column, values in stated.items():
+        mine = rows.members if column == rows.kind else view.visible_values[column]
+        for value in values - mine - {None, ""}:
+            if column == rows.kind or value in view.known_values[column]:
+                raise ForbiddenError(f"only deals of {rows} may be asked for, and this one names the {column} {value!r}")
 
 
 def _created(payload: Payload, instants: Sequence[int], view: View) -> int:

@@ -29,7 +29,7 @@ from predictkpi.kpis import get_kpi
 from predictkpi.outlook import Trust
 from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.protocol import EntityAnswer, Predictor
-from predictkpi.service.access.rows import seen_by
+from predictkpi.service.access.rows import Seen, seen_by
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.wire import Curve, Envelope
 from predictkpi.snapshot import Snapshot
@@ -131,10 +131,6 @@ class View:
         """Whether the caller may see a deal or customer; series are the company's."""
         return self.rows is None or entity_id in self.visible.get(entity, ())
 
-    def knows(self, entity: str, entity_id: str) -> bool:
-        """Whether the store holds such a deal or customer."""
-        return entity_id in self._known[entity]
-
     def demand(self, entity: str, entity_id: str) -> None:
         """Raise `UnknownEntityError` for what the caller may not see: it is not said whether there is such a one."""
         if not self.sees(entity, entity_id):
@@ -143,9 +139,22 @@ class View:
     @cached_property
     def visible(self) -> Mapping[str, frozenset[str]]:
         """The deals of the caller's rows, and the customers whose newest deal is one of them. Only where there are ``rows``."""
+        return {"deal": self._seen.deals, "customer": self._seen.customers}
+
+    @cached_property
+    def visible_values(self) -> Mapping[str, frozenset[str]]:
+        """Owners and teams of the deals of the caller's rows."""
+        return {c.OWNER: self._seen.owners, c.TEAM: self._seen.teams}
+
+    @cached_property
+    def _seen(self) -> Seen:
         assert self.rows is not None
-        found = seen_by(self.snapshot, self.rows)
-        return {"deal": found.deals, "customer": found.customers}
+        return seen_by(self.snapshot, self.rows)
+
+    def has_within(self, rows: RowScope) -> bool:
+        """Whether `within` and what it shows have been worked out: for a long history that takes a second."""
+        narrow = cast("View | None", self._pages.get(f"within {rows}"))
+        return narrow is not None and "_seen" in vars(narrow)
 
     @property
     def as_of(self) -> pd.Timestamp:
@@ -283,11 +292,6 @@ class View:
         rows = rows[rows[c.TABLE] == "deals"]
         texts = rows[(rows[c.KIND] == "category") & rows[c.VALUE].notna()].groupby(c.NAME)[c.VALUE].unique()
         return {name: (kind, frozenset(texts.get(name, ()))) for name, kind in kinds_of(rows).items()}
-
-    @cached_property
-    def _known(self) -> dict[str, frozenset[str]]:
-        deals, customers = self.snapshot.deals[c.DEAL_ID], self.snapshot.customers[c.CUSTOMER_ID]
-        return {"deal": frozenset(deals), "customer": frozenset(customers)}
 
     @cached_property
     def _names(self) -> dict[str, dict[str, str]]:

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 2.0
 MOST_WAITING = 50_000
+LONGEST = 200
+"""Signs of a caller's or subject's name: no id is longer, and no index takes text of any length."""
 _Key = tuple[datetime, str, str, str, int]
 
 
@@ -55,7 +57,8 @@ class AccessLog:
     def record(self, caller: Caller, action: str, subject: str, status: int) -> None:
         """Count a request; ``action`` is method and route, ``subject`` the entity that was asked for, if any."""
         now = datetime.now(UTC).replace(tzinfo=None)
-        self._count((datetime(now.year, now.month, now.day), caller.id, action, subject.replace("\0", "\ufffd"), status), now, now, 1)
+        key = datetime(now.year, now.month, now.day), _fit(caller.id), action, _fit(subject), status
+        self._count(key, now, now, 1)
 
     def write(self) -> BaseException | None:
         """Write everything that waits; what failed, if anything did: then it waits again."""
@@ -89,3 +92,8 @@ class AccessLog:
                 self.write()
         if self._waiting:
             self.write()
+
+
+def _fit(text: str) -> str:
+    """As every database takes it."""
+    return text[:LONGEST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from predictkpi.service.problems import ForbiddenError, RateLimitedError, Unauth
 
 PUBLIC = ("/health/", "/problems/", "/static/", "/sign-in", "/sign-out")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+TOKENS_AT_ONCE = 4
 OWN_PAGES = frozenset({b"same-origin", b"none"})
 
 
@@ -66,7 +68,13 @@ async def _caller(access: Access, scope: Scope) -> Caller:
     try:
         return access.caller(dict(scope["headers"]), peer)
     except TokenUnreadError as unread:
-        return await run_in_threadpool(unread.read)
+        # Threads of their own: an issuer that is slow must not keep those who have a key from theirs.
+        return await anyio.to_thread.run_sync(unread.read, limiter=_readers())
+
+
+@cache
+def _readers() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(TOKENS_AT_ONCE)
 
 
 def _is_forged(access: Access, scope: Scope, *, is_public: bool) -> bool:

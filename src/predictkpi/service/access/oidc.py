@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from predictkpi.core.access import NARROWABLE, AccessRole, Caller, RowScope
+from predictkpi.core.access import NARROWABLE, AccessRole, Caller, RowScope, ScopeKind
 from predictkpi.errors import SettingsError
 from predictkpi.service.problems import NotReadyError, UnauthenticatedError
 
@@ -29,6 +29,7 @@ FETCH_SECONDS = 5.0
 LEEWAY_SECONDS = 30
 LEAST_SECONDS_BETWEEN_FETCHES = 30.0
 MOST_KNOWN = 2_000
+_ROWS_CLAIMS: Mapping[ScopeKind, str] = {"team": "predictkpi_teams", "owner": "predictkpi_owners"}
 
 
 class Oidc:
@@ -93,7 +94,9 @@ class Oidc:
         if not roles:
             known = ", ".join(role.value for role in AccessRole)
             raise UnauthenticatedError(f"the token's claim {self._roles_claim!r} names none of the roles {known}")
-        rows = _rows(claims) if roles[0] in NARROWABLE else None
+        rows = _rows(claims)
+        if rows is not None and roles[0] not in NARROWABLE:
+            raise UnauthenticatedError(f"the token's role {roles[0].value} sees all rows, and its claims hold it to {rows}")
         name = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])
         return Caller(f"oidc:{claims['sub']}", name, roles[0], rows, self._per_minute)
 
@@ -122,11 +125,15 @@ class Oidc:
 
 
 def _rows(claims: Mapping[str, Any]) -> RowScope | None:
-    """What the claims ``predictkpi_teams`` or ``predictkpi_owners`` hold the caller to."""
-    for kind, claim in (("team", "predictkpi_teams"), ("owner", "predictkpi_owners")):
-        if claim in claims:
-            said = claims[claim]
-            return RowScope(kind, frozenset([said] if isinstance(said, str) else map(str, said)))  # type: ignore[arg-type]
+    """What the claims ``predictkpi_teams`` or ``predictkpi_owners`` hold the caller to; refuses what cannot be meant."""
+    named: dict[ScopeKind, Any] = {kind: claims[claim] for kind, claim in _ROWS_CLAIMS.items() if claim in claims}
+    if len(named) > 1:
+        raise UnauthenticatedError("the token's claims name teams and owners; only one of them can hold")
+    for kind, said in named.items():
+        members = [said] if isinstance(said, str) else said
+        if not isinstance(members, list) or not all(isinstance(member, str) for member in members):
+            raise UnauthenticatedError(f"the token's claim {_ROWS_CLAIMS[kind]!r} must be text, or a list of it")
+        return RowScope(kind, frozenset(members))
     return None
 
 

@@ -17,6 +17,7 @@ from predictkpi.service.problems import UnauthenticatedError
 router = APIRouter(include_in_schema=False)
 
 _NO_STORE = {"Cache-Control": "no-store"}
+MOST_FIELDS = 10
 
 
 @router.get("/sign-in")
@@ -28,7 +29,7 @@ def sign_in_page(assets: AppAssets, next_: Annotated[str, Query(alias="next")] =
 @router.post("/sign-in")
 async def sign_in(request: Request, assets: AppAssets) -> Response:
     """A session for whoever has a key; the page again, with the reason, for who has not."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
     next_ = _own_path(form.get("next", ["/"])[0])
     access: Access = request.app.state.access
     try:
