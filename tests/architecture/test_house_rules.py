@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +131,9 @@ def test_requirements__name_no_index_and_hash_every_pin():
         assert "--index-url" not in text
         pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
         assert all(pin.endswith("\\") for pin in pins), "every pin carries hashes"
+
+
+def test_test_files__have_names_of_their_own():
+    """pytest imports them by name: of two alike the second would not be collected where both are."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
