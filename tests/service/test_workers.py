@@ -111,11 +111,15 @@ def test_worker__that_is_killed_is_replaced_while_the_other_answers(two, stored)
     with two.only(dead), begun(two.url, DEAL[:10]):
         two.wait(lambda: in_flight(httpx.get(f"{two.url}/metrics").text) == 2)
         os.kill(dead, signal.SIGKILL)
+    seen = []
+
+    def is_replaced() -> bool:
+        seen.append(version_of(httpx.get(two.url + stored, timeout=30)))  # a new connection, which any may take
+        return len(two.workers - {dead}) == 2 and all(map(two.is_ready, two.workers))
+
+    two.wait(is_replaced)
+    assert set(seen) == {version}, "the new one lets the other answer until it can"
     with httpx.Client(base_url=two.url, timeout=30) as client:
-        assert version_of(client.get(stored)) == version
-        two.wait(lambda: len(two.workers - {dead}) == 2)
-        assert left in two.workers
-        two.wait_until_ready(2)
         (new,) = two.workers - {left}
         assert version_of(two.ask(new, stored)) == version
         assert in_flight(client.get("/metrics").text) == 1, "what a dead worker had in hand is not counted on"

@@ -17,7 +17,7 @@ import httpx
 from predictkpi.settings import Settings
 from tracking.server import free_port
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,13 @@ class Fleet:
         with self.only(worker) as client:
             return client.get(path)
 
+    def answers(self, path: str) -> bool:
+        """Whether any worker answers that with 200."""
+        try:
+            return httpx.get(self.url + path, timeout=30).status_code == 200
+        except httpx.ConnectError:
+            return False
+
     def is_ready(self, worker: int) -> bool:
         """Whether it says so; a worker that starts takes no connection yet."""
         with self.only(worker) as client:
@@ -76,7 +83,8 @@ class Fleet:
             time.sleep(0.1)
 
     def wait_until_ready(self, count: int) -> None:
-        """Until so many workers say that they are."""
+        """Until so many workers say that they are; none is held before the first of them is."""
+        self.wait(lambda: self.answers("/health/ready"))
         self.wait(lambda: len(self.workers) == count and all(map(self.is_ready, self.workers)))
 
 

@@ -9,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from predictkpi.settings import Settings
 
+HUNG_SECONDS = 30
+"""A process that does not even say that it lives is replaced after so long; one call of a library may hold everything else up for some."""
 GRACE_SECONDS = 30
 """What is being answered when the service is stopped may take so long."""
 
@@ -56,6 +58,7 @@ def run_server(settings: Settings) -> None:
         "access_log": False,
         "server_header": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
+        "timeout_worker_healthcheck": HUNG_SECONDS,
     }
     if settings.workers == 1:
         uvicorn.run(create_app(settings), **given)

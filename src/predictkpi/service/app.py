@@ -33,8 +33,9 @@ from predictkpi.service.fast_payloads import warm_up
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.idempotency import IdempotencyMiddleware
 from predictkpi.service.logs import set_up
-from predictkpi.service.metrics import Metrics
+from predictkpi.service.metrics import Metrics, shared_folder
 from predictkpi.service.middleware import RequestContextMiddleware
+from predictkpi.service.peers import among_peers
 from predictkpi.service.state import POLL_SECONDS, Serving
 from predictkpi.service.view import View
 from predictkpi.settings import Settings, read_settings
@@ -78,7 +79,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         for part in parts:
             part.start()
         state.assets.start()
-        yield
+        async with among_peers(shared_folder(), lambda: state.serving.current is not None and state.access.has_read):
+            yield
         for part in reversed(parts):
             part.stop()
         store.close()

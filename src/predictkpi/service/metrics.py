@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from predictkpi.service.access.keyring import utc_now
+from predictkpi.service.peers import is_alive
 from predictkpi.service.state import Serving
 from predictkpi.service.wire import Envelope
 from predictkpi.store import Delivery
@@ -20,6 +21,11 @@ from predictkpi.store import Delivery
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client knows that several processes count together."""
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def shared_folder() -> Path | None:
+    """The folder that the processes of this service have in common; None for one that is alone."""
+    return Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 
 
 class Metrics:
@@ -50,8 +56,9 @@ class Metrics:
     def text(self, serving: Serving, deliveries: Mapping[Delivery, int]) -> bytes:
         """Everything, as Prometheus reads it."""
         registry = self._registry
-        if FOLDER in os.environ:
-            _forget_the_dead(Path(os.environ[FOLDER]))
+        folder = shared_folder()
+        if folder is not None:
+            _forget_the_dead(folder)
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         served = CollectorRegistry()
@@ -62,9 +69,7 @@ class Metrics:
 def _forget_the_dead(folder: Path) -> None:
     """What a process that was killed had in hand is no longer being answered; what it has answered counts on."""
     for file in folder.glob("gauge_live*_*.db"):
-        try:
-            os.kill(int(file.stem.rpartition("_")[2]), 0)
-        except ProcessLookupError:
+        if not is_alive(int(file.stem.rpartition("_")[2])):
             file.unlink(missing_ok=True)
 
 

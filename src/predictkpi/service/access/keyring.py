@@ -76,6 +76,11 @@ class Access:
         self._by_hash = {each.key.key_hash: each for each in held}
 
     @property
+    def has_read(self) -> bool:
+        """Whether the keys were read: before that nobody is answered."""
+        return self._by_hash is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether everybody on this machine may do everything: no key was ever made, no issuer is named, and nobody else can reach it."""
         return self._is_local and self.oidc is None and self._by_hash is not None and not self._by_hash
