@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import threading
 
 import httpx
@@ -100,6 +101,20 @@ def test_body__that_is_too_large_is_not_read_to_its_end(app):
         assert refused.json()["type"] == "/problems/body-too-large"
         assert "2000 bytes" in refused.json()["detail"]
     assert fitting.json() == {"bytes": 2000}
+
+
+def test_body__that_does_not_come_is_given_up_and_the_connection_closed(small):
+    """Whoever sends a body byte by byte, or not at all, holds a place for `request_seconds` at most."""
+    with running(small) as service:
+        at = httpx.URL(service.url)
+        head = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n1"
+        slow = [socket.create_connection((at.host, at.port), timeout=20) for _ in range(2)]
+        for connection in slow:
+            connection.sendall(head)
+        for connection in slow:
+            with connection, connection.makefile("rb") as answer:
+                assert answer.read().split()[1] == b"503", "the connection ends with the answer"
+        assert service.client.get("/v1/kpis").json()["type"] != "/problems/overloaded", "both places are free again"
 
 
 @pytest.mark.parametrize(
