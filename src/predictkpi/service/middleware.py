@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("predictkpi.requests")
 
 REQUEST_ID_HEADER = "X-Request-ID"
+DEGRADED_HEADER = "X-Predictkpi-Degraded"
+"""On answers below /v1 while something is amiss: what, as in /health/ready."""
+LONGEST_TROUBLE = 300
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 UNKNOWN_ROUTE = "(no route)"
 ROUTE, SUBJECT = "route", "subject"
@@ -78,6 +81,8 @@ class RequestContextMiddleware:
                     message["headers"].append(_HSTS)
                 if b"authorization" in headers or b"x-api-key" in headers or b"cookie" in headers:
                     own.setdefault("Cache-Control", "private, no-cache")
+                if scope["path"].startswith("/v1/") and (trouble := _trouble(scope)):
+                    own[DEGRADED_HEADER] = trouble
             await send(message)
 
         began = time.perf_counter()
@@ -129,3 +134,12 @@ class RequestContextMiddleware:
 def route_of(scope: Scope) -> str:
     """The address of the route that has answered, with names in the place of ids: what is counted and logged."""
     return str(scope["state"].get(ROUTE) or getattr(scope.get("route"), "path_format", UNKNOWN_ROUTE))
+
+
+def _trouble(scope: Scope) -> str:
+    """What is amiss, for who has said who they are, as a header may hold it; empty when all is well."""
+    if scope["state"].get("caller") is None:
+        return ""
+    told = getattr(scope["app"].state, "serving", None)
+    text = " ".join(((told.trouble if told is not None else None) or "").split())
+    return text[:LONGEST_TROUBLE].encode("ascii", "replace").decode()
