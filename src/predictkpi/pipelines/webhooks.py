@@ -95,18 +95,19 @@ def letter_of(message: Message) -> Letter:
     return Letter(message.id, message.type, message.body().decode())
 
 
-def deliver_due(store: Store, webhook: Webhook, now: Clock = utc_now) -> Deliveries:
+def deliver_due(store: Store, webhook: Webhook, now: Clock = utc_now, *, is_stopping: Callable[[], bool] = lambda: False) -> Deliveries:
     """Send every message that is due, oldest first; any number of processes and threads may do so at once.
 
     What was not taken is tried again as `delivery.schedule` says, and is dead after the last attempt or where another cannot help. Stops
     early where the receiver asks for peace, fails three times in a row, or answered 410: it is then sent nothing until `send_test` is
-    taken or the URL is another one. Raises `StoreError` or `ConflictError` where the outbox cannot be read or written.
+    taken or the URL is another one. ``is_stopping`` is asked before each message: where it says so, the rest waits. Raises `StoreError` or
+    `ConflictError` where the outbox cannot be read or written.
     """
     counts = dict.fromkeys(Delivery, 0)
     if store.marks(_MARKS).get(_GONE) == digest(webhook.url):
         return Deliveries(stopped=f"the webhook at {webhook.host} has answered 410 and is sent nothing: see `predictkpi webhooks test`")
     failures, stopped = 0, ""
-    while not stopped and (letter := store.outbox.claim(now(), lease=LEASE)) is not None:
+    while not stopped and not is_stopping() and (letter := store.outbox.claim(now(), lease=LEASE)) is not None:
         answer = webhook.attempt(letter.message_id, letter.body.encode())
         at = now()
         state, due_at = _what_next(letter, answer, at)

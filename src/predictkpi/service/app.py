@@ -75,7 +75,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
         state.deliverer = Deliverer(own_door, webhook, every_seconds=poll_seconds)
-        parts = (state.access, state.accesses, state.serving, state.deliverer)
+        # Stopped in reverse: the logs are written out before the deliverer waits for a receiver.
+        parts = (state.deliverer, state.access, state.accesses, state.serving)
         for part in parts:
             part.start()
         state.assets.start()

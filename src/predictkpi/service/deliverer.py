@@ -36,7 +36,7 @@ class Deliverer:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop, once the message under way has its answer."""
+        """Stop, once the message under way has its answer; those that wait are kept."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -53,7 +53,7 @@ class Deliverer:
         assert self._webhook is not None
         self.counts = self._store.outbox.counts()
         if self.counts[Delivery.WAITING]:  # a look alone must not wait for the writer's turn
-            self._trouble = deliver_due(self._store, self._webhook).stopped
+            self._trouble = deliver_due(self._store, self._webhook, is_stopping=self._stopping.is_set).stopped
             self.counts = self._store.outbox.counts()
 
     def _keep_delivering(self) -> None:

@@ -103,6 +103,14 @@ def test_deliver__sends_all_that_is_due_in_order_and_only_once(store, receiver, 
     assert store.outbox.counts()[Delivery.DELIVERED] == 5
 
 
+def test_deliver__that_is_to_stop_leaves_what_waits(store, receiver, clock):
+    ids = fill(store, 3)
+    webhook = Webhook(receiver.url, SECRET)
+    assert deliver_due(store, webhook, clock, is_stopping=lambda: bool(receiver.taken)).delivered == 1
+    assert deliver_due(store, webhook, clock).delivered == 2
+    assert receiver.taken == ids
+
+
 def test_deliver__asked_for_peace_it_leaves_the_others_alone_too(store, receiver, clock):
     ids = fill(store, 3)
     receiver.trouble("/hook", Answer(429, "slow down", {"Retry-After": "90"}))
