@@ -33,7 +33,9 @@ class RetentionRule(BaseModel):
     rejects: PositiveInt | None = Field(365, description="rejected rows, since the load that brought them")
     audit_log: PositiveInt | None = Field(1095, description="who changed what")
     access_log: PositiveInt | None = Field(400, description="who asked for what, since the last time")
-    outbox: PositiveInt | None = Field(90, description="messages to the webhook, since they were queued: all are delivered or dead by then")
+    outbox: PositiveInt | None = Field(
+        90, description="messages to the webhook that were delivered or are dead, since they were queued; those that wait are kept"
+    )
     orders: PositiveInt | None = Field(None, description="orders, since they happened: KPIs and models know them no more")
     activities: PositiveInt | None = Field(None, description="activities, since they took place")
     spend: PositiveInt | None = Field(None, description="spend, since its day")

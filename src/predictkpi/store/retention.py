@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from predictkpi.core import columns as c
 from predictkpi.store.engine import reading, writing
-from predictkpi.store.schema import LOAD_ID, LOADS, METADATA
+from predictkpi.store.outbox import Delivery
+from predictkpi.store.schema import LOAD_ID, LOADS, METADATA, OUTBOX
 
 ROWS_A_TRANSACTION = 5_000
 AGES: Mapping[str, str] = {
@@ -28,7 +29,7 @@ AGES: Mapping[str, str] = {
     "activities": c.DS,
     "spend": c.DS,
 }
-"""The column that says how old a row is; a reject is as old as its load."""
+"""The column that says how old a row is; a reject is as old as its load, and a message that still waits is never too old."""
 KEPT: Mapping[str, str] = {
     "customers": "orders and deals refer to them; a single one goes by `predictkpi erase`",
     "deals": "how long deals run is learnt from all of them; those of a customer go by `predictkpi erase`",
@@ -71,4 +72,4 @@ def _is_older(table: sa.Table, before: pd.Timestamp) -> sa.ColumnElement[bool]:
     age = table.c[AGES[table.name]]
     if age.name == LOAD_ID:
         return age.in_(sa.select(LOADS.c[LOAD_ID]).where(LOADS.c["loaded_at"] < before))
-    return age < before
+    return sa.and_(age < before, OUTBOX.c.state != Delivery.WAITING.value) if table is OUTBOX else age < before

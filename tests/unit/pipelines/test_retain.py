@@ -11,7 +11,7 @@ from predictkpi.pipelines.retain import RetentionRule, needed_days, retain
 from predictkpi.pipelines.rules import read_rule
 from predictkpi.predictors import predictor_class
 from predictkpi.store import Store, retention
-from predictkpi.store.outbox import Letter
+from predictkpi.store.outbox import Delivery, Letter
 from predictkpi.store.schema import METADATA
 
 NOW = pd.Timestamp("2024-06-01")
@@ -56,8 +56,10 @@ def store(database_url):
             for days in (399, 401)
         ]
     )
-    for days in (89, 91):
+    for days, state in ((89, Delivery.DELIVERED), (91, Delivery.DELIVERED), (92, Delivery.DEAD), (93, Delivery.WAITING)):
         store.outbox.queue([Letter(f"msg {days}", "test", "{}", 0)], now=ago(days))
+        letter = store.outbox.claim(ago(days), lease=pd.Timedelta(minutes=10))
+        store.outbox.settle(letter, state, answer="", now=ago(days), due_at=NOW)
     orders = {"order_id": ["old", "new"], "ds": [ago(400), ago(1)], "customer_id": "a", "amount": 1.0}
     store.load(
         {
@@ -90,7 +92,7 @@ def test_retain__deletes_by_the_periods_and_nothing_that_is_still_to_be_judged(s
     planned = retain(store, tmp_path, now=NOW, dry_run=True)
     found = retain(store, tmp_path, now=NOW)
     assert planned == found
-    assert rows(found) == {"answers": 5, "predictions": 3, "scorings": 3, "rejects": 1, "audit_log": 1, "access_log": 2, "outbox": 1}
+    assert rows(found) == {"answers": 5, "predictions": 3, "scorings": 3, "rejects": 1, "audit_log": 1, "access_log": 2, "outbox": 2}
     assert days_left(store, "close_time") == days_left(store, "revenue") == [1, 399]
     assert days_left(store, "clv") == [1, 399, 401]  # 24 months have not passed
     assert "until its longest horizon" in next(one.note for one in found if (one.table, one.predictor) == ("answers", "clv"))
@@ -98,7 +100,7 @@ def test_retain__deletes_by_the_periods_and_nothing_that_is_still_to_be_judged(s
     assert store.rejects()["reason"].tolist() == ["364"]
     assert store.audit()["subject"].tolist() == ["1094"]
     assert sorted(store.accesses.read()["subject"]) == ["a 399", "b 399"]
-    assert store.outbox.messages()["message_id"].tolist() == ["msg 89"]
+    assert store.outbox.messages()["message_id"].tolist() == ["msg 93", "msg 89"], "one waits still"
     assert store.counts()["orders"] == 2
     assert set(rows(retain(store, tmp_path, now=NOW)).values()) == {0}
 
