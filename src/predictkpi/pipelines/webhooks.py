@@ -27,7 +27,7 @@ EVENTS = (CHAMPION_CHANGED, DATA_STALE, DEAL_CHANCE_FELL, KPI_ALERT, MONITOR_ALA
 TEST = "webhook.test"
 
 LEASE = pd.Timedelta(minutes=10)
-"""Longer than any attempt: when it ends, the process that claimed the message has died."""
+"""Longer than any attempt, which is cut after its `timeout`: when it ends, the process that claimed the message has died."""
 _FAILURES_TO_STOP = 3
 _SETTLING = 10
 _MARKS, _GONE = "webhook", "gone"

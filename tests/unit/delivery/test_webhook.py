@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+import time
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -106,7 +109,34 @@ def test_attempt__a_body_that_breaks_off_after_the_status_does_not_matter(receiv
 def test_attempt__a_receiver_that_does_not_answer_is_a_timeout():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         answer = send(f"http://127.0.0.1:{silent.getsockname()[1]}/t0ken", timeout=0.05)
-    assert (answer.verdict, answer.reason) == (Verdict.AGAIN, "the connection failed (ReadTimeout)")
+    assert (answer.verdict, answer.reason) == (Verdict.AGAIN, "it took longer than 0.05 seconds")
+
+
+@pytest.mark.parametrize("drip", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_attempt__a_receiver_that_drips_has_as_long_as_any_other(drip):
+    """A byte now and then is a sign of life, and no answer; a status line whose headers do not end is none either."""
+    is_over = threading.Event()
+
+    def answer():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            while not is_over.wait(0.02):
+                connection.sendall(drip if b"Continue" in drip else (sent.pop(0) if sent else b"x"))
+
+    sent = [drip]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        receiver = threading.Thread(target=answer)
+        receiver.start()
+        begun = time.monotonic()
+        ending = threading.Timer(5, is_over.set)  # else it would not end where nobody hangs up
+        ending.start()
+        answer = send(f"http://127.0.0.1:{listener.getsockname()[1]}/t0ken", timeout=0.3)
+        seconds = time.monotonic() - begun
+        ending.cancel()
+        is_over.set()
+        receiver.join()
+    assert (answer.verdict, answer.reason) == (Verdict.AGAIN, "it took longer than 0.3 seconds")
+    assert 0.3 <= seconds < 3
 
 
 def test_attempt__nobody_there():
