@@ -120,7 +120,7 @@ class IdempotencyMiddleware:
         while True:
             await asyncio.sleep(self._forget_seconds)
             try:
-                await run_in_threadpool(self._repeatables.forget, now=_now(), lease=self._lease, keep=KEPT_FOR)
+                await run_in_threadpool(self._repeatables.forget, now=_now(), keep=KEPT_FOR)
             except (StoreError, ConflictError) as error:
                 log.warning("answers kept under idempotency keys wait to be forgotten: %s", error)
 

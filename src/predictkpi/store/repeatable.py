@@ -28,21 +28,22 @@ class Repeatables:
     def begin(self, request_key: str, body_digest: str, *, now: pd.Timestamp, lease: pd.Timedelta, keep: pd.Timedelta) -> Repeated | None:
         """Claim a key; None where that worked, else what holds it.
 
-        Answers older than ``keep`` are forgotten, and so is a claim without an answer after ``lease``: its process died.
+        An answer older than ``keep`` holds a key no more, nor does a claim without an answer after ``lease``: its process died.
         """
         held = REPEATABLE.c
+        is_over = sa.or_(held.asked_at < now - keep, sa.and_(held.answer.is_(None), held.asked_at < now - lease))
         with writing(self._engine) as connection:
-            _forget(connection, now=now, lease=lease, keep=keep)
+            connection.execute(sa.delete(REPEATABLE).where(held.request_key == request_key, is_over))
             found = connection.execute(sa.select(held.body_digest, held.answer).where(held.request_key == request_key)).first()
             if found is not None:
                 return Repeated(found.body_digest, found.answer)
             connection.execute(sa.insert(REPEATABLE).values(request_key=request_key, body_digest=body_digest, asked_at=now))
             return None
 
-    def forget(self, *, now: pd.Timestamp, lease: pd.Timedelta, keep: pd.Timedelta) -> None:
-        """Forget what `begin` would."""
+    def forget(self, *, now: pd.Timestamp, keep: pd.Timedelta) -> None:
+        """Forget all that is older than ``keep``."""
         with writing(self._engine) as connection:
-            _forget(connection, now=now, lease=lease, keep=keep)
+            connection.execute(sa.delete(REPEATABLE).where(REPEATABLE.c.asked_at < now - keep))
 
     def finish(self, request_key: str, answer: bytes) -> None:
         """Keep the answer to a claimed key."""
@@ -53,9 +54,3 @@ class Repeatables:
         """Give a claim back unanswered, so that the request may be made again."""
         with writing(self._engine) as connection:
             connection.execute(sa.delete(REPEATABLE).where(REPEATABLE.c.request_key == request_key, REPEATABLE.c.answer.is_(None)))
-
-
-def _forget(connection: sa.Connection, *, now: pd.Timestamp, lease: pd.Timedelta, keep: pd.Timedelta) -> None:
-    held = REPEATABLE.c
-    is_over = sa.or_(held.asked_at < now - keep, sa.and_(held.answer.is_(None), held.asked_at < now - lease))
-    connection.execute(sa.delete(REPEATABLE).where(is_over))

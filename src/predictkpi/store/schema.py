@@ -241,6 +241,7 @@ REPEATABLE = sa.Table(
     sa.Column("body_digest", sa.Text, nullable=False),
     sa.Column("asked_at", Instant(), nullable=False),
     sa.Column("answer", sa.LargeBinary),
+    sa.Index(None, "asked_at"),
 )
 
 OUTBOX = sa.Table(

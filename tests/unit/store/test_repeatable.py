@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from predictkpi.core.types import Company
 from predictkpi.store.audit import AUDIT_ID
 from predictkpi.store.loading import Counts
 from predictkpi.store.repeatable import Repeated
-from predictkpi.store.schema import REJECT_FIELDS
+from predictkpi.store.schema import REJECT_FIELDS, REPEATABLE
 
 NOW = pd.Timestamp("2026-01-02 03:04:05")
 NO_TIME = pd.Timedelta(0)
@@ -52,8 +53,19 @@ def test_many_at_once__one_has_the_claim(begin):
 def test_old_answers__are_forgotten_on_demand(store, begin):
     assert begin("old") is None
     store.repeatables.finish("old", b"answer")
-    store.repeatables.forget(now=NOW + KEEP + LEASE, lease=LEASE, keep=KEEP)
+    store.repeatables.forget(now=NOW + KEEP + LEASE, keep=KEEP)
     assert begin("old", "other") is None
+
+
+def test_claim__looks_at_its_own_key_alone_and_old_ones_are_found_by_an_index(store, begin):
+    """It holds the writer's turn: what it does must not grow with the answers that are kept."""
+    assert begin("old") is None
+    assert begin("new", after=KEEP + LEASE) is None
+    engine = sa.create_engine(store.url)
+    with engine.connect() as connection:
+        assert sorted(connection.execute(sa.select(REPEATABLE.c.request_key)).scalars()) == ["new", "old"]
+    assert ["asked_at"] in [index["column_names"] for index in sa.inspect(engine).get_indexes("repeatable")]
+    engine.dispose()
 
 
 def test_rejects_and_audit__go_on_behind_a_row(store):
