@@ -9,6 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -92,7 +93,7 @@ def test_request_in_flight__is_409_until_it_is_answered_or_its_process_died(serv
     found = problem(409, "POST", PATH, content=body, headers=headers)
     assert found["type"] == "/problems/in-flight"
     assert served.client.post(PATH, content=body, headers=headers).headers["retry-after"] == "1"
-    repeatables.drop(held(name))
+    repeatables.drop(held(name), begun_at=now)
     died = now - pd.Timedelta(hours=1)
     assert repeatables.begin(held(name), digest, now=died, lease=LEASE, keep=KEEP) is None
     answer = served.client.post(PATH, content=body, headers=headers)
@@ -199,13 +200,15 @@ def ask(store):
 
         headers = [(b"idempotency-key", name.encode())]
         scope = {"type": "http", "method": "POST", "path": "/v1/x", "query_string": b"", "headers": headers}
+        view = SimpleNamespace(fingerprint=SimpleNamespace(erasures=ask.erasures))
+        scope["app"] = SimpleNamespace(state=SimpleNamespace(serving=SimpleNamespace(current=view)))
         scope["state"] = {"caller": caller, "request_id": "r" * 8}
         guarded = IdempotencyMiddleware(app, repeatables=Away(store.repeatables, *failing), seconds=30.0)
         await guarded(scope, receive, send)
         states.append(scope["state"])
         return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent)
 
-    ask.states = states
+    ask.states, ask.erasures = states, 0
     return ask
 
 
@@ -229,6 +232,18 @@ def test_store_that_is_away__keeps_nobody_from_an_answer_and_is_said(ask, failin
     status, headers, body = asyncio.run(ask(app, failing))
     assert (status, body) == (200, b'{"times":1}')
     assert headers[b"idempotency-kept"] == b"false"
+    assert asyncio.run(ask(app))[2] == b'{"times":2}'
+
+
+def test_answer_of_a_view_from_before_an_erasure__is_given_and_not_kept(ask, store):
+    asked = dict.fromkeys(("day", "first_at", "last_at"), pd.Timestamp("2026-01-02")) | {"action": "GET /v1/kpis", "subject": ""}
+    store.accesses.add([asked | {"actor": "Ann Lee", "status": 200, "times": 1}])
+    store.erasures.erase("person", "Ann Lee", at=pd.Timestamp("2026-01-02"))
+    app = counting()
+    _, headers, body = asyncio.run(ask(app))
+    assert (body, headers[b"idempotency-kept"]) == (b'{"times":1}', b"false")
+    ask.erasures = store.erasures.count()
+    assert asyncio.run(ask(app))[2] == b'{"times":2}'
     assert asyncio.run(ask(app))[2] == b'{"times":2}'
 
 

@@ -84,15 +84,15 @@ class IdempotencyMiddleware:
             await respond_to(error, scope)(scope, receive, send)
 
     async def _once(self, request_key: str, body: bytes, scope: Scope, send: Send) -> None:
-        digest = hashlib.sha256(body).hexdigest()
+        digest, begun_at = hashlib.sha256(body).hexdigest(), _now()
         try:
-            held = await run_in_threadpool(self._repeatables.begin, request_key, digest, now=_now(), lease=self._lease, keep=KEPT_FOR)
+            held = await run_in_threadpool(self._repeatables.begin, request_key, digest, now=begun_at, lease=self._lease, keep=KEPT_FOR)
         except (StoreError, ConflictError) as error:
             log.warning("an answer will not be kept under its idempotency key: %s", error)
             await self.app(scope, _again(body), _saying(send, (b"idempotency-kept", b"false")))
             return
         if held is None:
-            await self._answer(request_key, body, scope, send)
+            await self._answer(request_key, begun_at, body, scope, send)
             return
         if held.body_digest != digest:
             raise KeyReusedError(f"{HEADER} came before with another body")
@@ -103,17 +103,17 @@ class IdempotencyMiddleware:
         scope["state"][ROUTE] = kept.route
         await kept.send(_saying(send, (b"idempotency-replayed", b"true")))
 
-    async def _answer(self, request_key: str, body: bytes, scope: Scope, send: Send) -> None:
+    async def _answer(self, request_key: str, begun_at: pd.Timestamp, body: bytes, scope: Scope, send: Send) -> None:
         """Answer, keep the answer, and only then send it: whoever has seen it gets it again."""
-        answer, is_kept = _Answer(), False
+        answer, is_kept, erasures = _Answer(), False, _erasures_known(scope)  # before a newer view may come in
         try:
             await self.app(scope, _again(body), answer.take)
             answer.asked, answer.route = scope["state"].get(ASKED), route_of(scope)
             if answer.status < 500:
-                is_kept = await self._told(self._repeatables.finish, request_key, answer.packed())
+                is_kept = await self._told(self._repeatables.finish, request_key, answer.packed(), begun_at=begun_at, erasures=erasures)
         finally:
             if not is_kept:
-                await self._told(self._repeatables.drop, request_key)
+                await self._told(self._repeatables.drop, request_key, begun_at=begun_at)
         await answer.send(send if is_kept or answer.status >= 500 else _saying(send, (b"idempotency-kept", b"false")))
 
     async def _keep_forgetting(self) -> None:
@@ -124,14 +124,13 @@ class IdempotencyMiddleware:
             except (StoreError, ConflictError) as error:
                 log.warning("answers kept under idempotency keys wait to be forgotten: %s", error)
 
-    async def _told(self, tell: Callable[..., None], *said: object) -> bool:
-        """Whether the store could be told; a claim that it still holds ends with its lease."""
+    async def _told(self, tell: Callable[..., bool | None], *said: object, **more: object) -> bool:
+        """Whether the store could be told, and did it; a claim that it still holds ends with its lease."""
         try:
-            await run_in_threadpool(tell, *said)
+            return bool(await run_in_threadpool(tell, *said, **more))
         except (StoreError, ConflictError) as error:
             log.warning("an answer was not kept under its idempotency key: %s", error)
             return False
-        return True
 
 
 def key_of(given: list[str]) -> str:
@@ -187,6 +186,12 @@ class _Answer:
 
 def _now() -> pd.Timestamp:
     return pd.Timestamp(datetime.now(UTC).replace(tzinfo=None))
+
+
+def _erasures_known(scope: Scope) -> int:
+    """Entries of the list of erasures that the view knows from which is answered; none while there is no view."""
+    view = scope["app"].state.serving.current
+    return 0 if view is None else view.fingerprint.erasures
 
 
 def _request_key(scope: Scope, key: str) -> str:

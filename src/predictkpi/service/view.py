@@ -107,6 +107,11 @@ class Fingerprint:
     trust: Trust = NO_TRUST
     boards: tuple[tuple[str, pd.Timestamp], ...] = ()
 
+    @property
+    def erasures(self) -> int:
+        """Entries of the list of erasures when the data were read: all of them are done in these data."""
+        return dict(self.data[1])["erasures"]
+
 
 @dataclass(frozen=True)
 class View:

@@ -185,9 +185,12 @@ class _Sweep:
         self._texts(lambda key, text: erased.renamed(text), set())
 
     def _answers(self) -> None:
-        """Kept answers to requests that may be repeated: nothing finds whom they speak of, and they would be forgotten within hours."""
-        for table, column, _ in places(Holds.ANSWER):
-            self._connection.execute(sa.delete(table).where(column.is_not(None)))
+        """Kept answers to requests that may be repeated: nothing finds whom they speak of, and they would be forgotten within hours.
+
+        Claims to keep one go too: what is being answered just now may speak of anybody, and `Repeatables.finish` then keeps nothing.
+        """
+        for table, _, _ in places(Holds.ANSWER):
+            self._connection.execute(sa.delete(table))
 
     def _of(self, table: sa.Table, column: sa.Column[str], by: str, own: Named) -> Iterable[sa.ColumnElement[bool]]:
         if not by:

@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from predictkpi.store.engine import writing
-from predictkpi.store.schema import REPEATABLE
+from predictkpi.store.schema import ERASURES, REPEATABLE
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,24 @@ class Repeatables:
         with writing(self._engine) as connection:
             connection.execute(sa.delete(REPEATABLE).where(REPEATABLE.c.asked_at < now - keep))
 
-    def finish(self, request_key: str, answer: bytes) -> None:
-        """Keep the answer to a claimed key."""
-        with writing(self._engine) as connection:
-            connection.execute(sa.update(REPEATABLE).where(REPEATABLE.c.request_key == request_key).values(answer=answer))
+    def finish(self, request_key: str, answer: bytes, *, begun_at: pd.Timestamp, erasures: int) -> bool:
+        """Keep the answer to a key claimed at ``begun_at``; false, and it is not kept, where that claim is gone.
 
-    def drop(self, request_key: str) -> None:
-        """Give a claim back unanswered, so that the request may be made again."""
+        Nor where the list of erasures has other than ``erasures`` entries, those known to what the answer was made of: it may speak of
+        somebody who was erased.
+        """
+        known = sa.select(sa.func.count()).select_from(ERASURES).scalar_subquery() == erasures
         with writing(self._engine) as connection:
-            connection.execute(sa.delete(REPEATABLE).where(REPEATABLE.c.request_key == request_key, REPEATABLE.c.answer.is_(None)))
+            kept = connection.execute(sa.update(REPEATABLE).where(_is_claim(request_key, begun_at), known).values(answer=answer))
+            return bool(kept.rowcount)
+
+    def drop(self, request_key: str, *, begun_at: pd.Timestamp) -> None:
+        """Give a claim of ``begun_at`` back unanswered, so that the request may be made again."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.delete(REPEATABLE).where(_is_claim(request_key, begun_at)))
+
+
+def _is_claim(request_key: str, begun_at: pd.Timestamp) -> sa.ColumnElement[bool]:
+    """The row of that claim, and not of one that came after it had ended."""
+    held = REPEATABLE.c
+    return sa.and_(held.request_key == request_key, held.asked_at == begun_at, held.answer.is_(None))

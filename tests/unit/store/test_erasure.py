@@ -112,7 +112,7 @@ def filled(store):
     for kind, names in (("deals", (DEAL, "d2")), ("Account", (GONE, "stays"))):
         store.written.keep("crm", kind, {name: {"score": 1.0} for name in names}, as_of=NOW, model_version="1", now=NOW)
     store.repeatables.begin("r1", "", now=NOW, lease=pd.Timedelta(hours=1), keep=pd.Timedelta(hours=1))
-    store.repeatables.finish("r1", f"{GONE} {PERSON}".encode())
+    store.repeatables.finish("r1", f"{GONE} {PERSON}".encode(), begun_at=NOW, erasures=0)
     return store
 
 

@@ -16,6 +16,7 @@ from predictkpi.store.schema import REJECT_FIELDS, REPEATABLE
 
 NOW = pd.Timestamp("2026-01-02 03:04:05")
 NO_TIME = pd.Timedelta(0)
+ASKED = {"actor": "Ann Lee", "action": "GET /v1/kpis", "subject": "", "status": 200, "times": 1}
 LEASE, KEEP = pd.Timedelta(minutes=1), pd.Timedelta(hours=24)
 
 
@@ -28,18 +29,20 @@ def begin(store):
 def test_key__is_claimed_answered_and_forgotten(store, begin):
     assert begin("k") is None
     assert begin("k", "other") == Repeated("d", None)
-    store.repeatables.finish("k", b"\x00answer\xff")
+    store.repeatables.finish("k", b"\x00answer\xff", begun_at=NOW, erasures=0)
     assert begin("k", after=2 * LEASE) == Repeated("d", b"\x00answer\xff"), "an answer outlives the lease"
     assert begin("k", after=KEEP + LEASE) is None
 
 
 def test_claim__ends_when_it_is_dropped_and_when_its_process_died(store, begin):
     assert begin("k") is None
-    store.repeatables.drop("k")
+    store.repeatables.drop("k", begun_at=NOW)
     assert begin("k") is None
     assert begin("k", after=2 * LEASE) is None
-    store.repeatables.finish("k", b"answer")
-    store.repeatables.drop("k")
+    assert not store.repeatables.finish("k", b"late", begun_at=NOW, erasures=0), "its claim had ended"
+    store.repeatables.drop("k", begun_at=NOW)
+    assert store.repeatables.finish("k", b"answer", begun_at=NOW + 2 * LEASE, erasures=0)
+    store.repeatables.drop("k", begun_at=NOW + 2 * LEASE)
     assert begin("k", after=2 * LEASE) == Repeated("d", b"answer"), "an answer is not given back"
 
 
@@ -52,7 +55,7 @@ def test_many_at_once__one_has_the_claim(begin):
 
 def test_old_answers__are_forgotten_on_demand(store, begin):
     assert begin("old") is None
-    store.repeatables.finish("old", b"answer")
+    store.repeatables.finish("old", b"answer", begun_at=NOW, erasures=0)
     store.repeatables.forget(now=NOW + KEEP + LEASE, keep=KEEP)
     assert begin("old", "other") is None
 
@@ -66,6 +69,17 @@ def test_claim__looks_at_its_own_key_alone_and_old_ones_are_found_by_an_index(st
         assert sorted(connection.execute(sa.select(REPEATABLE.c.request_key)).scalars()) == ["new", "old"]
     assert ["asked_at"] in [index["column_names"] for index in sa.inspect(engine).get_indexes("repeatable")]
     engine.dispose()
+
+
+def test_answer__made_of_data_from_before_an_erasure_is_not_kept(store, begin):
+    store.accesses.add([dict.fromkeys(("day", "first_at", "last_at"), NOW) | ASKED])
+    assert begin("open") is None
+    store.erasures.erase("person", "Ann Lee", at=NOW)
+    count = store.erasures.count()
+    assert not store.repeatables.finish("open", b"Ann Lee", begun_at=NOW, erasures=0)
+    assert begin("open") is None, "the claim went with the erasure"
+    assert not store.repeatables.finish("open", b"Ann Lee", begun_at=NOW, erasures=count - 1)
+    assert store.repeatables.finish("open", b"nobody", begun_at=NOW, erasures=count)
 
 
 def test_rejects_and_audit__go_on_behind_a_row(store):
