@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import pytest
@@ -117,3 +118,13 @@ def test_any_customer__is_answered(served, customer):
     answer = served.client.post(PATH, json=customer)
     assert answer.status_code == 200, answer.text
     assert [item["horizon"] for item in answer.json()["predictions"]] == [3, 6, 12, 24]
+
+
+def test_text_that_is_no_unicode__is_a_problem_of_its_own_customer(served, snapshot, some):
+    good, half = described(snapshot, some[0]), "\ud83d"
+    bad = [good | {name: half} for name in ("customer_id", "name", "region", "created_at", half)]
+    bad += [good | {"orders": [{"at": "2024-01-01", "amount": 1.0} | {name: half}]} for name in ("at", "amount", "product", half)]
+    headers = {"content-type": "application/json"}
+    items = served.client.post(BATCH, content=json.dumps({"customers": [*bad, good]}), headers=headers).json()["items"]
+    assert [item["problem"] and item["problem"]["status"] for item in items] == [422] * len(bad) + [None]
+    assert {served.client.post(PATH, content=json.dumps(each), headers=headers).status_code for each in bad} == {422}

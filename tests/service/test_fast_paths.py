@@ -16,7 +16,7 @@ from predictkpi.service.schemas import BatchItem, BatchOut, PredictionEnvelope, 
 DEAL, BATCH = "/v1/deals/close-time", "/v1/deals/close-time/batch"
 BY_ROUTE = {"curve": "false"}
 """A query that changes nothing, and that no fast path takes."""
-NDJSON = {"content-type": "application/x-ndjson"}
+JSON, NDJSON = {"content-type": "application/json"}, {"content-type": "application/x-ndjson"}
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,25 @@ def test_lines__each_is_answered_or_refused_by_itself(served, payloads):
     assert [item["problem"] and item["problem"]["status"] for item in items] == [None, 400, 400, 422, 422, 400, 409, 400, None]
     assert items[4]["problem"]["errors"][0]["pointer"] == "#/amount"
     assert items[0]["prediction"] | {"entity_id": ""} == items[8]["prediction"] | {"entity_id": ""}
+
+
+def halves(deal) -> list[dict]:
+    """The deal with half of a surrogate pair in one member each: JSON can escape it, UTF-8 cannot hold it."""
+    half, event = "\ud83d", deal["events"][-1] if deal.get("events") else {"at": deal["created_at"], "stage": deal["stage"]}
+    found = [deal | {name: half} for name in ("deal_id", "name", "stage", "owner", "customer_id", "expected_close_on", "amount", half)]
+    found += [deal | {"attributes": fields} for fields in ({half: 1}, {"a": half}, {"a": [half]})]
+    found += [deal | {"events": [event | {name: half}]} for name in ("at", "stage", "owner", half)]
+    return [*found, deal | {"activities": [{"at": event["at"], "kind": half}]}]
+
+
+def test_text_that_is_no_unicode__is_a_problem_of_its_own_deal(served, payloads):
+    good, bad = payloads[0], halves(payloads[0])
+    items = served.client.post(BATCH, content=json.dumps({"deals": [*bad, good]}), headers=JSON).json()["items"]
+    assert [item["problem"] and item["problem"]["status"] for item in items] == [422] * len(bad) + [None]
+    lines = "\n".join(map(json.dumps, [*bad, good]))
+    told = lines_of(served.client.post(BATCH, content=lines, headers=NDJSON))
+    assert [item["problem"] and item["problem"]["status"] for item in told] == [422] * len(bad) + [None]
+    assert {served.client.post(DEAL, content=json.dumps(deal), headers=JSON).status_code for deal in bad} == {422}
 
 
 def test_lines__with_a_horizon_that_cannot_be_asked_for_are_refused_whole(served, payloads):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+import msgspec
 import pytest
 from hypothesis import given, settings
-from odd_deals import INSTANTS, PLAIN, deals
+from odd_deals import HALF, INSTANTS, PLAIN, deals
 from pydantic import BaseModel, ValidationError
 
 from predictkpi.service import customer_schemas, fast_payloads, schemas, wire
@@ -35,6 +36,22 @@ def test_read_deal__takes_no_more_than_pydantic_and_reads_it_alike(deal):
     for fast in (read_deal(body.encode()), convert_deal(json.loads(body))):
         if fast is not None:
             assert_read_alike(fast, DealIn.model_validate(json.loads(body)))
+            assert msgspec.json.encode(fast)
+
+
+@pytest.mark.parametrize(
+    "deal",
+    [{name: HALF} for name in named]
+    + [{"attributes": {HALF: 1}}, {"attributes": {"a": HALF}}, {"created_at": "2025-11-20" + HALF}]
+    + [{"events": [{"at": "2025-11-20", "stage": "Lead"} | {name: HALF}]} for name in ("stage", "owner")]
+    + [{"activities": [{"at": "2025-11-20", "kind": HALF}]}],
+    ids=ascii,
+)
+def test_half_of_a_surrogate_pair__is_taken_by_no_reader(deal):
+    assert read_deal(json.dumps(deal).encode()) is None
+    assert convert_deal(deal) is None
+    with pytest.raises(ValidationError):
+        DealIn.model_validate(deal)
 
 
 @settings(max_examples=100, deadline=None)

@@ -91,7 +91,7 @@ def warm_up(view: View) -> None:
 
 
 def _plain(deal: Any) -> Payload:
-    """The deal with its instants read; `ValueError` for text that would have to be stripped and for odd instants."""
+    """The deal with its instants read; `ValueError` for text that would have to be stripped or is no Unicode, and for odd instants."""
     texts = (deal.deal_id, deal.name, deal.stage, deal.owner, deal.source, deal.product, deal.region, deal.team, deal.customer_id)
     _check_plain(texts)
     deal.created_at, deal.expected_close_on = _instant(deal.created_at), _instant(deal.expected_close_on)
@@ -113,8 +113,10 @@ def _plain(deal: Any) -> Payload:
 
 def _check_plain(texts: Iterable[str | None]) -> None:
     for text in texts:
-        if text is not None and text != text.strip():
-            raise ValueError(text)
+        if text is not None:
+            text.encode()  # a ValueError for half of a surrogate pair, which parsed JSON may hold and no answer can repeat
+            if text != text.strip():
+                raise ValueError(text)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -140,6 +140,7 @@ def _plain(value: object) -> bool | float | str | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str) and len(value) <= MAX_TEXT:
+        value.encode()  # a ValueError for half of a surrogate pair, which no answer could repeat
         return value.strip()
     if isinstance(value, int | float) and abs(value) < 1e15:
         return float(value)
