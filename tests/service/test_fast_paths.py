@@ -9,6 +9,7 @@ import pytest
 from test_predictions import payload_of
 
 from predictkpi.core import columns as c
+from predictkpi.service import deal_stream
 from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.deal_batches import DEALS_AT_ONCE, LONGEST_LINE
 from predictkpi.service.schemas import BatchItem, BatchOut, PredictionEnvelope, PredictionList
@@ -150,6 +151,26 @@ def test_text_that_is_no_unicode__is_a_problem_of_its_own_deal(served, payloads)
     told = lines_of(served.client.post(BATCH, content=lines, headers=NDJSON))
     assert [item["problem"] and item["problem"]["status"] for item in told] == [422] * len(bad) + [None]
     assert {served.client.post(DEAL, content=json.dumps(deal), headers=JSON).status_code for deal in bad} == {422}
+
+
+def test_lines__beyond_the_most_are_one_problem(served, payloads, monkeypatch):
+    monkeypatch.setattr(deal_stream, "MOST_LINES", DEALS_AT_ONCE + 3)
+    good = json.dumps(payloads[0])
+    most = ["1"] * (DEALS_AT_ONCE + 1) + ["", good]
+    for all_of_them in ("\n".join(most), "\n".join(most) + "\n"):
+        items = lines_of(served.client.post(BATCH, content=all_of_them, headers=NDJSON))
+        assert len(items) == DEALS_AT_ONCE + 2
+        assert items[-1]["prediction"]
+    items = lines_of(served.client.post(BATCH, content="\n".join([*most, *["1"] * 500]), headers=NDJSON))
+    assert [item["index"] for item in items] == list(range(DEALS_AT_ONCE + 3))
+    assert BatchItem.model_validate(items[-1]).problem.type == "/problems/body-too-large"
+    assert "only the first 103 lines" in items[-1]["problem"]["detail"]
+
+
+def test_lines__that_are_blank_count_among_the_most(served, monkeypatch):
+    monkeypatch.setattr(deal_stream, "MOST_LINES", 5)
+    (item,) = lines_of(served.client.post(BATCH, content="\n" * 6, headers=NDJSON))
+    assert (item["index"], item["problem"]["status"]) == (0, 413)
 
 
 def test_lines__with_a_horizon_that_cannot_be_asked_for_are_refused_whole(served, payloads):

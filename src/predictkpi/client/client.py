@@ -84,7 +84,7 @@ class Client:
         return self._batches("/v1/deals/close-time/batch", "deals", deals, {"horizons": _listed(horizons)})
 
     def close_times_by_line(self, deals: Iterable[DealIn], *, horizons: Sequence[int] | None = None) -> Iterator[BatchItem]:
-        """The same of any number, line by line: neither side holds all of them in memory. What breaks off is not sent again."""
+        """The same of up to 50,000, line by line: neither side holds all of them in memory. What breaks off is not sent again."""
         return self._transport.lines("/v1/deals/close-time/batch", deals, {"horizons": _listed(horizons)})
 
     def customers(self, **asked: Any) -> Iterator[CustomerRow]:

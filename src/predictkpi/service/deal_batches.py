@@ -47,6 +47,10 @@ class Batch:
         while chunk := list(islice(numbered, DEALS_AT_ONCE)):
             yield self._items(chunk)
 
+    def refused(self, index: int, error: PredictKpiError) -> BatchItem:
+        """The item that tells of an error."""
+        return BatchItem(index, problem=self._of(error))
+
     def _items(self, deals: Sequence[tuple[int, Any]]) -> list[BatchItem]:
         items = {index: BatchItem(index) for index, _ in deals}
         prepared: list[tuple[int, PreparedDeal]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from urllib.parse import parse_qs
 
@@ -16,15 +17,18 @@ from predictkpi.service.deal_batches import LONGEST_LINE, Batch
 from predictkpi.service.dependencies import record_answers, view_for
 from predictkpi.service.error_handlers import problem_of, request_id_of, respond
 from predictkpi.service.horizons import chosen_horizons
+from predictkpi.service.problems import TooLargeError
 from predictkpi.service.wire import BatchItem, Envelope, encoded
 
 NDJSON = "application/x-ndjson"
 IN_MEMORY = 1_000_000
-"""Bytes of a request that are held in memory; more go to a temporary file."""
+"""Bytes of a request that are held in memory; more go to a temporary file, which holds no more than ``max_body_bytes``."""
+MOST_LINES = 50_000
+"""Lines of a request that are looked at, blank ones too: a line of two bytes is answered by hundreds."""
 
 
 async def answer_lines(request: Request) -> Response:
-    """An item a line for a deal a line, in the same order; blank lines are skipped.
+    """An item a line for a deal a line, in the same order; blank lines are skipped, and a last item tells of lines beyond `MOST_LINES`.
 
     The request is read to its end before the first item is sent: many clients do not listen while they speak.
     """
@@ -62,14 +66,23 @@ def record_items(items: list[BatchItem], scope: Scope, batch: Batch) -> None:
 def _answered(file: SpooledTemporaryFile[bytes], scope: Scope, batch: Batch) -> Iterator[bytes]:
     with file:
         file.seek(0)
-        yield from lines_of(batch.chunks(_lines(file)), scope, batch)
+        yield from lines_of(_items(file, batch), scope, batch)
+
+
+def _items(file: SpooledTemporaryFile[bytes], batch: Batch) -> Iterator[list[BatchItem]]:
+    """Chunks of items; where there are too many lines, one more that says so."""
+    index = 0
+    for items in batch.chunks(line for line in islice(_lines(file), MOST_LINES) if line.strip()):
+        yield items
+        index = items[-1].index + 1
+    if file.read(1):
+        yield [batch.refused(index, TooLargeError(f"only the first {MOST_LINES:,} lines of a request are answered, and this one has more"))]
 
 
 def _lines(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
-    """Lines that say something; of one that is too long, only so much that it is seen to be."""
+    """Lines; of one that is too long, only so much that it is seen to be."""
     while line := file.readline(LONGEST_LINE + 1):
         rest = line
         while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
             rest = file.readline(LONGEST_LINE + 1)
-        if line.strip():
-            yield line
+        yield line

@@ -160,8 +160,8 @@ _TYPES = (
         "body-too-large",
         413,
         "The body is too large",
-        "The body is larger than this service takes, so it was not read to its end.",
-        "Send it in several requests, or raise PREDICTKPI_MAX_BODY_BYTES.",
+        "The body has more bytes or lines than this service takes, so it was not read to its end.",
+        "Send it in several requests. More bytes in one are allowed by PREDICTKPI_MAX_BODY_BYTES.",
     ),
     ProblemType(
         "overloaded",

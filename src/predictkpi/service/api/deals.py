@@ -112,8 +112,8 @@ def payload_close_time(
 def batch_close_time(batch: DealBatchIn, request: Request, horizons: Horizons = None) -> Response:
     """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request.
 
-    As `application/x-ndjson` the request holds one deal a line, any number of them, and the answer one item a line; that answer can also
-    be had for a JSON request, by `Accept`. Neither is held in memory as a whole.
+    As `application/x-ndjson` the request holds one deal a line, and the answer one item a line; that answer can also be had for a JSON
+    request, by `Accept`. Neither is held in memory as a whole. Of more than 50,000 lines the rest is not answered, and a last item says so.
     """
     asked = batch_of(request, by_line=False)
     chunks = asked.chunks(batch.deals)
