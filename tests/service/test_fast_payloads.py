@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 import pytest
 from hypothesis import given, settings
-from odd_deals import HALF, INSTANTS, PLAIN, deals
+from odd_deals import HALF, INSTANTS, PLAIN, deals, named
 from pydantic import BaseModel, ValidationError
 
 from predictkpi.service import customer_schemas, fast_payloads, schemas, wire
