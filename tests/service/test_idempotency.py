@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import anyio
+import anyio.to_thread
 import pandas as pd
 import pytest
 from running_service import running
@@ -18,12 +22,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from predictkpi.core.access import ANYBODY_HERE, AccessRole, Caller, Permission, RowScope
-from predictkpi.errors import StoreError
+from predictkpi.errors import ConflictError, StoreError
 from predictkpi.service.access.permissions import ASKED
-from predictkpi.service.idempotency import IdempotencyMiddleware, key_of
+from predictkpi.service.app import LOG_WAIT_SECONDS
+from predictkpi.service.idempotency import THREADS, IdempotencyMiddleware, key_of
 from predictkpi.service.middleware import ROUTE
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.store import Store
+from predictkpi.store.engine import writing
 
 PATH = "/v1/deals/close-time"
 LEASE, KEEP = pd.Timedelta(seconds=60), pd.Timedelta(hours=24)
@@ -255,6 +261,44 @@ def test_kept_answer__is_for_those_who_may_still_ask_and_see_the_same_rows(ask):
     assert asyncio.run(ask(app, caller=replace(person, role=AccessRole.VIEWER)))[0] == 403
     assert asyncio.run(ask(app, caller=replace(person, rows=RowScope("team", frozenset({"North"})))))[2] == b'{"times":2}'
     assert asyncio.run(ask(app, caller=replace(person, id="oidc:2")))[2] == b'{"times":3}'
+
+
+def test_store_that_is_busy__keeps_no_other_request_from_a_thread(ask, store, monkeypatch):
+    is_over, busy = threading.Event(), threading.Semaphore(0)
+
+    def wait(*_, **__):
+        busy.release()
+        is_over.wait(10)
+        raise ConflictError("a load")
+
+    monkeypatch.setattr(store.repeatables, "begin", wait)
+
+    async def together():
+        limiter = anyio.CapacityLimiter(THREADS)
+        monkeypatch.setattr(anyio, "CapacityLimiter", lambda _: limiter)  # one middleware, as in a service
+        shared = anyio.to_thread.current_default_thread_limiter()
+        shared.total_tokens = THREADS
+        app = counting()
+        asked = [asyncio.ensure_future(ask(app, name=str(number))) for number in range(3 * THREADS)]
+        try:
+            for _ in range(THREADS):
+                await asyncio.to_thread(busy.acquire, timeout=10)
+            await asyncio.wait_for(anyio.to_thread.run_sync(time.monotonic), timeout=5)
+            assert not busy.acquire(blocking=False), "no more of them than that wait for the store"
+        finally:
+            is_over.set()
+        return await asyncio.gather(*asked)
+
+    assert {headers[b"idempotency-kept"] for _, headers, _ in asyncio.run(together())} == {b"false"}
+
+
+def test_load_under_way__makes_a_request_with_a_key_wait_a_moment_alone(served, deal):
+    with writing(served.serving.store._engine):
+        begun = time.monotonic()
+        answer = post(served, deal, key())
+        seconds = time.monotonic() - begun
+    assert (answer.status_code, answer.headers["idempotency-kept"]) == (200, "false")
+    assert seconds < LOG_WAIT_SECONDS
 
 
 def test_answer_of_500_and_failure__are_not_kept(ask):

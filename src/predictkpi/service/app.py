@@ -44,6 +44,9 @@ from predictkpi.store import Store
 LOG_WAIT_SECONDS = 2.0
 """For a load that is under way: the logs try again later, and a service that stops need not wait for long."""
 
+KEY_WAIT_SECONDS = 0.2
+"""For a load that is under way: the request waits, and is then answered without keeping the answer."""
+
 SWITCH_SECONDS = 0.0005
 """How long a thread in the background may keep Python's lock while a request waits for it; 5 ms by default, at each read and write."""
 
@@ -86,10 +89,12 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             part.stop()
         store.close()
         own_door.close()
+        door_of_keys.close()
 
     webhook = open_webhook(settings)
     # The logs have a door of their own: whoever waits there for a load keeps nobody else waiting.
     store, own_door = Store(settings.database_url), Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
+    door_of_keys = Store(settings.database_url, wait_seconds=KEY_WAIT_SECONDS)
     app = FastAPI(
         title="predictkpi",
         version=__version__,
@@ -110,15 +115,15 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         app.include_router(router, dependencies=[allow(permission)] if permission else [])
     app.include_router(sign_in)
     app.include_router(pages)
-    _stand_guard(app, settings, own_door)
+    _stand_guard(app, settings, door_of_keys)
     return app
 
 
-def _stand_guard(app: FastAPI, settings: Settings, own_door: Store) -> None:
+def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:
     """The middleware; the last one added is the first to see a request."""
     app.add_middleware(FastPaths)
     app.add_middleware(ConditionalMiddleware)
-    app.add_middleware(IdempotencyMiddleware, repeatables=own_door.repeatables, seconds=settings.request_seconds)
+    app.add_middleware(IdempotencyMiddleware, repeatables=door_of_keys.repeatables, seconds=settings.request_seconds)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(
         GuardMiddleware,

@@ -15,9 +15,12 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
+import anyio
+import anyio.to_thread
 import pandas as pd
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,11 +34,15 @@ from predictkpi.store.repeatable import Repeatables
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 HEADER = "Idempotency-Key"
 KEPT_FOR = pd.Timedelta(hours=24)
 FORGET_SECONDS = 3600.0
 STREAM = "application/x-ndjson"
 RETRY_SECONDS = 1
+THREADS = 4
+"""Of their own: while a load keeps the store busy, those who wait for it here keep no other request from a thread."""
 _LONGEST = 255
 _KEPT_HEADERS = (b"content-type",)
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
@@ -55,6 +62,7 @@ class IdempotencyMiddleware:
         self._repeatables = repeatables
         self._forget_seconds = forget_seconds
         self._lease = pd.Timedelta(seconds=2 * seconds)
+        self._limiter = anyio.CapacityLimiter(THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or frame the life of the application."""
@@ -86,7 +94,7 @@ class IdempotencyMiddleware:
     async def _once(self, request_key: str, body: bytes, scope: Scope, send: Send) -> None:
         digest, begun_at = hashlib.sha256(body).hexdigest(), _now()
         try:
-            held = await run_in_threadpool(self._repeatables.begin, request_key, digest, now=begun_at, lease=self._lease, keep=KEPT_FOR)
+            held = await self._in_thread(self._repeatables.begin, request_key, digest, now=begun_at, lease=self._lease, keep=KEPT_FOR)
         except (StoreError, ConflictError) as error:
             log.warning("an answer will not be kept under its idempotency key: %s", error)
             await self.app(scope, _again(body), _saying(send, (b"idempotency-kept", b"false")))
@@ -116,18 +124,21 @@ class IdempotencyMiddleware:
                 await self._told(self._repeatables.drop, request_key, begun_at=begun_at)
         await answer.send(send if is_kept or answer.status >= 500 else _saying(send, (b"idempotency-kept", b"false")))
 
+    async def _in_thread(self, tell: Callable[..., T], *said: object, **more: object) -> T:
+        return await anyio.to_thread.run_sync(partial(tell, *said, **more), limiter=self._limiter)
+
     async def _keep_forgetting(self) -> None:
         while True:
             await asyncio.sleep(self._forget_seconds)
             try:
-                await run_in_threadpool(self._repeatables.forget, now=_now(), keep=KEPT_FOR)
+                await self._in_thread(self._repeatables.forget, now=_now(), keep=KEPT_FOR)
             except (StoreError, ConflictError) as error:
                 log.warning("answers kept under idempotency keys wait to be forgotten: %s", error)
 
     async def _told(self, tell: Callable[..., bool | None], *said: object, **more: object) -> bool:
         """Whether the store could be told, and did it; a claim that it still holds ends with its lease."""
         try:
-            return bool(await run_in_threadpool(tell, *said, **more))
+            return bool(await self._in_thread(tell, *said, **more))
         except (StoreError, ConflictError) as error:
             log.warning("an answer was not kept under its idempotency key: %s", error)
             return False
