@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(None, description="signs what is sent there: whsec_ and 24 to 64 random bytes in base64")
     webhook_secret_previous: SecretStr | None = Field(None, description="signs too, while a receiver still knows this secret only")
 
+    @model_validator(mode="after")
+    def _knows_for_whom_tokens_are(self) -> Self:
+        if self.oidc_issuer is not None and not self.oidc_audience:
+            raise ValueError("oidc_issuer needs oidc_audience: the name under which the identity provider knows this service")
+        return self
+
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """As pydantic shows a model, but for the passwords in URLs."""
         return ((name, _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
@@ -69,7 +75,8 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}={_shown(e)!r}: {e['msg']}" for e in error.errors()]
+        # An error of several settings together has no place, and its input is all of them, secrets included.
+        lines = [f"{'.'.join(map(str, e['loc']))}={_shown(e)!r}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()]
         raise SettingsError("settings: " + "; ".join(lines)) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -137,3 +138,8 @@ def test_test_files__have_names_of_their_own():
     """pytest imports them by name: of two alike the second would not be collected where both are."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_tests__wait_for_what_happens_and_never_for_time():
+    waiting = [path.name for path in (ROOT / "tests").rglob("*.py") if re.search(r"\btime\.sleep\(", path.read_text(encoding="utf-8"))]
+    assert waiting == []

@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +23,9 @@ from predictkpi.service.app import create_app
 from predictkpi.service.state import Serving
 from predictkpi.settings import Settings
 
-SECONDS_TO_BE_READY = 60
+PATIENCE_SECONDS = 60
+ROUNDS = (("access", "refresh"), ("accesses", "write"), ("serving", "refresh"), ("deliverer", "look"))
+"""What threads of the service do again and again, by its place in the application's state."""
 
 SMALL_SETTINGS = {
     "revenue.yaml": "draws: 100\norigins: 2\npool_series: 4\n",
@@ -38,25 +40,61 @@ SMALL_SETTINGS = {
 
 @dataclass(frozen=True)
 class Served:
-    """A running service: where it answers, what it is made of, and a client."""
+    """A running service: where it answers, what it is made of, a client, and news of each round that a thread of it has ended."""
 
     url: str
     app: FastAPI
     settings: Settings
     client: httpx.Client
+    rounds: threading.Condition
 
     @property
     def serving(self) -> Serving:
         return self.app.state.serving
 
     def wait_until_ready(self) -> httpx.Response:
-        deadline = time.monotonic() + SECONDS_TO_BE_READY
-        while time.monotonic() < deadline:
-            answer = self.client.get("/health/ready")
-            if answer.status_code == 200:
-                return answer
-            time.sleep(0.1)
-        raise AssertionError(f"not ready after {SECONDS_TO_BE_READY} s: {answer.text}")
+        self.until(lambda: self.client.get("/health/ready").status_code == 200)
+        return self.client.get("/health/ready")
+
+    def until(self, is_true: Callable[[], object]) -> None:
+        """Ask again after each round, until it is true."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with self.rounds:
+            while not is_true():
+                assert time.monotonic() < deadline, f"nothing happened; trouble: {self.serving.trouble}"
+                self.rounds.wait(PATIENCE_SECONDS)
+
+
+def _telling(app: FastAPI) -> threading.Condition:
+    """A condition that is told of each round."""
+    rounds = threading.Condition()
+    for place, name in ROUNDS:
+        part = getattr(app.state, place)
+        setattr(part, name, _told_after(getattr(part, name), rounds))
+    return rounds
+
+
+def _told_after(done: Callable[[], object], rounds: threading.Condition) -> Callable[[], object]:
+    def do() -> object:
+        try:
+            return done()
+        finally:
+            with rounds:
+                rounds.notify_all()
+
+    return do
+
+
+class _Announced(uvicorn.Server):
+    """Says when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
 
 
 def settings_in(folder, **given) -> Settings:
@@ -105,14 +143,13 @@ def running(settings: Settings, *, poll_seconds: float = 0.2) -> Iterator[Served
     app = create_app(settings, poll_seconds=poll_seconds)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", lifespan="on"))
+        server = _Announced(uvicorn.Config(app, log_level="error", ws="none", lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        while not server.started:
+        while not server.is_up.wait(0.5):
             assert thread.is_alive(), "the server did not start"
-            time.sleep(0.02)
         with httpx.Client(base_url=url, timeout=30) as client:
-            yield Served(url, app, settings, client)
+            yield Served(url, app, settings, client, _telling(app))
         server.should_exit = True
         thread.join(timeout=30)

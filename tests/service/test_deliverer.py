@@ -51,10 +51,8 @@ def test_service__delivers_what_waits_and_tells_what_is_dead(tmp_path, status, e
         message = Message.about("champion.changed", {"predictor": "clv"}, timestamp=pd.Timestamp("2026-01-02"))
         store.outbox.queue([letter_of(message)], now=utc_now())
         with running(own) as service:
-            deadline = time.monotonic() + 30
-            while f'predictkpi_webhook_messages{{state="{ends.value}"}} 1.0' not in service.client.get("/metrics").text:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            counted = f'predictkpi_webhook_messages{{state="{ends.value}"}} 1.0'
+            service.until(lambda: counted in service.client.get("/metrics").text)
             trouble = service.serving.trouble or ""
             assert ("1 messages to the webhook were given up" in trouble) == (ends is Delivery.DEAD)
         store.close()
@@ -74,7 +72,7 @@ def test_service__that_stops_writes_its_logs_and_then_waits_for_one_message_alon
 
         def stop(self, stop=part.stop, part=part):
             if part is Deliverer:
-                self._stopping.set()  # as `stop` does, before it waits for the message that is held here
+                self._rounds._stopping.set()  # as `stop` does, before it waits for the message that is held here
                 may_answer.set()
             stop(self)
             stopped.append(part)

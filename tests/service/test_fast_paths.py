@@ -10,8 +10,9 @@ from test_predictions import payload_of
 
 from predictkpi.core import columns as c
 from predictkpi.service import deal_stream
+from predictkpi.service.batches import AT_ONCE
 from predictkpi.service.customer_schemas import CustomerEnvelope
-from predictkpi.service.deal_batches import DEALS_AT_ONCE, LONGEST_LINE
+from predictkpi.service.deal_batches import LONGEST_LINE
 from predictkpi.service.schemas import BatchItem, BatchOut, PredictionEnvelope, PredictionList
 
 DEAL, BATCH = "/v1/deals/close-time", "/v1/deals/close-time/batch"
@@ -113,7 +114,7 @@ def lines_of(answer) -> list[dict]:
 
 
 def test_lines__are_answered_like_deals_at_once(served, payloads):
-    deals = [payloads[number % len(payloads)] | {"deal_id": f"D{number}"} for number in range(DEALS_AT_ONCE + 3)]
+    deals = [payloads[number % len(payloads)] | {"deal_id": f"D{number}"} for number in range(AT_ONCE + 3)]
     at_once = served.client.post(BATCH, json={"deals": deals}, params={"horizons": "7,180"}).json()
     text = "\n".join(map(json.dumps, deals))
     assert lines_of(served.client.post(BATCH, content=text, headers=NDJSON, params={"horizons": "7,180"})) == at_once["items"]
@@ -154,15 +155,15 @@ def test_text_that_is_no_unicode__is_a_problem_of_its_own_deal(served, payloads)
 
 
 def test_lines__beyond_the_most_are_one_problem(served, payloads, monkeypatch):
-    monkeypatch.setattr(deal_stream, "MOST_LINES", DEALS_AT_ONCE + 3)
+    monkeypatch.setattr(deal_stream, "MOST_LINES", AT_ONCE + 3)
     good = json.dumps(payloads[0])
-    most = ["1"] * (DEALS_AT_ONCE + 1) + ["", good]
+    most = ["1"] * (AT_ONCE + 1) + ["", good]
     for all_of_them in ("\n".join(most), "\n".join(most) + "\n"):
         items = lines_of(served.client.post(BATCH, content=all_of_them, headers=NDJSON))
-        assert len(items) == DEALS_AT_ONCE + 2
+        assert len(items) == AT_ONCE + 2
         assert items[-1]["prediction"]
     items = lines_of(served.client.post(BATCH, content="\n".join([*most, *["1"] * 500]), headers=NDJSON))
-    assert [item["index"] for item in items] == list(range(DEALS_AT_ONCE + 3))
+    assert [item["index"] for item in items] == list(range(AT_ONCE + 3))
     assert BatchItem.model_validate(items[-1]).problem.type == "/problems/body-too-large"
     assert "only the first 103 lines" in items[-1]["problem"]["detail"]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import pandas as pd
 import pytest
-from running_service import Served, running, settings_in
+from running_service import running, settings_in
 
 from predictkpi.core import columns as c
 from predictkpi.pipelines.open_store import open_registry, open_store
@@ -19,15 +18,7 @@ from predictkpi.registry import Registry
 from predictkpi.registry.connection import Connection
 from predictkpi.service.state import Serving
 
-PATIENCE_SECONDS = 30
 NOBODY = "http://127.0.0.1:1"
-
-
-def wait_until(is_true, service: Served):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline, f"nothing happened; trouble: {service.serving.trouble}"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -60,14 +51,14 @@ def test_service__leads_from_nothing_to_ready(settings, tmp_path):
         drop_alias(own, name)
     with running(own) as service:
         assert service.client.get("/health/live").json() == {"status": "live"}
-        wait_until(lambda: service.client.get("/health/ready").json()["type"] == "/problems/no-data", service)
+        service.until(lambda: service.client.get("/health/ready").json()["type"] == "/problems/no-data")
         refused = service.client.get("/v1/kpis")
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
         assert "predictkpi ingest" in service.client.get("/").text
 
         open_store(own).load(open_tables(settings), company=open_store(settings).company, now=open_store(settings).default_as_of())
-        wait_until(lambda: service.client.get("/v1/kpis").status_code == 200, service)
+        service.until(lambda: service.client.get("/v1/kpis").status_code == 200)
         waiting = service.client.get("/health/ready")
         assert waiting.status_code == 503
         assert waiting.json()["missing"] == [f"champion of {name}" for name in predictor_names()]
@@ -108,7 +99,7 @@ def test_champion__is_swapped_without_a_failed_request(own_settings):
         asking = threading.Thread(target=ask)
         asking.start()
         registry.promote("close_time", version)
-        wait_until(lambda: answers and answers[-1][1] == version, service)
+        service.until(lambda: answers and answers[-1][1] == version)
         stop.set()
         asking.join()
         assert {status for status, _ in answers} == {200}

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -192,10 +191,7 @@ def test_champion__is_promoted_twenty_times_under_load_without_a_failed_request(
         try:
             for version in new:
                 registry.promote("close_time", version)
-                deadline = time.monotonic() + 30
-                while not all(seen[-1:] == [version] for seen in answered.values()):
-                    assert time.monotonic() < deadline, f"{version} is not served: {service.serving.trouble}"
-                    time.sleep(0.01)
+                service.until(lambda version=version: all(seen[-1:] == [version] for seen in answered.values()))
         finally:
             stop.set()
             for thread in threads:

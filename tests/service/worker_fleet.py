@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,9 +78,10 @@ class Fleet:
         """Until it is true; fails where it does not come true, or the service ends."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_true():
-            assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log.read_text()}"
             assert time.monotonic() < deadline, f"nothing happened: {self.log.read_text()}"
-            time.sleep(0.1)
+            with suppress(subprocess.TimeoutExpired):
+                ended = self.process.wait(0.1)
+                raise AssertionError(f"ended with {ended}: {self.log.read_text()}")
 
     def wait_until_ready(self, count: int) -> None:
         """Until so many workers say that they are; none is held before the first of them is."""

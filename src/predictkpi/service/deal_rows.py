@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from predictkpi.features.event_order import in_event_order
 from predictkpi.predictors.close_time.spec import LAST_DAY, QUANTILES
 from predictkpi.protocol import worst
 from predictkpi.service.paging import Rows
+from predictkpi.service.row_schemas import DealHeadline, DealRow
 from predictkpi.service.view import Champion, View
 
 OPEN = "open"
@@ -72,3 +73,10 @@ def _predicted(champion: Champion, as_of: pd.Timestamp) -> pd.DataFrame:
     found[c.STATUS] = [worst(Status(status), floor).value for status in soon[c.STATUS].reindex(found.index)]
     found[c.REASON] = np.where(soon[c.REASON].reindex(found.index) != "", soon[c.REASON].reindex(found.index), champion.ref.reason)
     return found.rename_axis(c.DEAL_ID)
+
+
+def deal_row(row: dict[str, Any]) -> DealRow:
+    """One of `deal_rows` as it is shown."""
+    headline = {name: row[name] for name in PREDICTED}
+    shown = {name: row[name] for name in DealRow.model_fields if name != "prediction"}
+    return DealRow(**shown, prediction=None if headline["chance_90"] is None else DealHeadline(**headline))

@@ -13,11 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
 from predictkpi.errors import PredictKpiError
-from predictkpi.service.deal_batches import LONGEST_LINE, Batch
+from predictkpi.service.batches import Batch
+from predictkpi.service.deal_batches import LONGEST_LINE, deal_batch
 from predictkpi.service.dependencies import record_answers, view_for
 from predictkpi.service.error_handlers import problem_of, request_id_of, respond
 from predictkpi.service.horizons import chosen_horizons
+from predictkpi.service.payloads import PreparedDeal
 from predictkpi.service.problems import TooLargeError
+from predictkpi.service.view import View
 from predictkpi.service.wire import BatchItem, Envelope, encoded
 
 NDJSON = "application/x-ndjson"
@@ -33,43 +36,43 @@ async def answer_lines(request: Request) -> Response:
     The request is read to its end before the first item is sent: many clients do not listen while they speak.
     """
     try:
-        batch = batch_of(request, by_line=True)
+        view = view_for(request.scope)
+        batch = batch_of(request, view, by_line=True)
     except PredictKpiError as error:
         return respond(problem_of(error, instance=request.url.path, request_id=request_id_of(request)))
     file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  closed when the answer ends
     async for part in request.stream():
         await run_in_threadpool(file.write, part)
-    return StreamingResponse(_answered(file, request.scope, batch), media_type=NDJSON)
+    return StreamingResponse(_answered(file, request.scope, view, batch), media_type=NDJSON)
 
 
-def batch_of(request: Request, *, by_line: bool) -> Batch:
+def batch_of(request: Request, view: View, *, by_line: bool) -> Batch[PreparedDeal]:
     """What a request with many deals asks; raises what keeps all of them from being answered."""
-    view = view_for(request.scope)
     given = parse_qs(request.url.query, keep_blank_values=True).get("horizons")
     horizons = chosen_horizons(view.champion("close_time").predictor.spec, given[-1] if given else None)
-    return Batch(view, horizons, path=request.url.path, request_id=request_id_of(request), by_line=by_line)
+    return deal_batch(view, horizons, path=request.url.path, request_id=request_id_of(request), by_line=by_line)
 
 
-def lines_of(chunks: Iterator[list[BatchItem]], scope: Scope, batch: Batch) -> Iterator[bytes]:
+def lines_of(chunks: Iterator[list[BatchItem]], scope: Scope, view: View) -> Iterator[bytes]:
     """Chunks of items as lines, logged as they go."""
     for items in chunks:
-        record_items(items, scope, batch)
+        record_items(items, scope, view)
         yield b"".join(encoded(item) + b"\n" for item in items)
 
 
-def record_items(items: list[BatchItem], scope: Scope, batch: Batch) -> None:
+def record_items(items: list[BatchItem], scope: Scope, view: View) -> None:
     """Put the predictions among them into the log of answers."""
     answers: list[Envelope] = [item.prediction for item in items if item.prediction is not None]
-    record_answers(scope, batch.view, answers)
+    record_answers(scope, view, answers)
 
 
-def _answered(file: SpooledTemporaryFile[bytes], scope: Scope, batch: Batch) -> Iterator[bytes]:
+def _answered(file: SpooledTemporaryFile[bytes], scope: Scope, view: View, batch: Batch[PreparedDeal]) -> Iterator[bytes]:
     with file:
         file.seek(0)
-        yield from lines_of(_items(file, batch), scope, batch)
+        yield from lines_of(_items(file, batch), scope, view)
 
 
-def _items(file: SpooledTemporaryFile[bytes], batch: Batch) -> Iterator[list[BatchItem]]:
+def _items(file: SpooledTemporaryFile[bytes], batch: Batch[PreparedDeal]) -> Iterator[list[BatchItem]]:
     """Chunks of items; where there are too many lines, one more that says so."""
     index = 0
     for items in batch.chunks(line for line in islice(_lines(file), MOST_LINES) if line.strip()):

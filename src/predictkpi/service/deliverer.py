@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from predictkpi.delivery import Webhook
 from predictkpi.pipelines.webhooks import deliver_due
+from predictkpi.service.background import Rounds, outcome
 from predictkpi.store import Delivery, Store
 
 log = logging.getLogger(__name__)
@@ -24,22 +23,17 @@ class Deliverer:
         """Messages by state, as of the last look."""
         self._store = store
         self._webhook = webhook
-        self._every_seconds = every_seconds
         self._trouble = ""
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("predictkpi-webhook", self._deliver, pause=lambda: every_seconds)
 
     def start(self) -> None:
         """Begin to deliver, in the background."""
         if self._webhook is not None:
-            self._thread = threading.Thread(target=self._keep_delivering, name="predictkpi-webhook", daemon=True)
-            self._thread.start()
+            self._rounds.start()
 
     def stop(self) -> None:
         """Stop, once the message under way has its answer; those that wait are kept."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._rounds.stop()
 
     @property
     def trouble(self) -> str | None:
@@ -53,13 +47,11 @@ class Deliverer:
         assert self._webhook is not None
         self.counts = self._store.outbox.counts()
         if self.counts[Delivery.WAITING]:  # a look alone must not wait for the writer's turn
-            self._trouble = deliver_due(self._store, self._webhook, is_stopping=self._stopping.is_set).stopped
+            self._trouble = deliver_due(self._store, self._webhook, is_stopping=self._rounds.is_stopping).stopped
             self.counts = self._store.outbox.counts()
 
-    def _keep_delivering(self) -> None:
-        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-deliver") as pool:
-            while not self._stopping.wait(self._every_seconds):
-                error = pool.submit(self.look).exception()
-                if error is not None:
-                    self._trouble = "messages to the webhook wait: the outbox cannot be read; the log has the cause"
-                    log.error("the outbox cannot be read or written", exc_info=error)
+    def _deliver(self) -> None:
+        error = outcome(lambda: self.look(), "predictkpi-deliver")
+        if error is not None:
+            self._trouble = "messages to the webhook wait: the outbox cannot be read; the log has the cause"
+            log.error("the outbox cannot be read or written", exc_info=error)

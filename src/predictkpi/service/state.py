@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import gc
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.protocol import Predictor
 from predictkpi.registry import Registry
 from predictkpi.service.answer_log import AnswerLog
+from predictkpi.service.background import Rounds, outcome
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.view import Champion, Fingerprint, PredictionTable, View
 from predictkpi.snapshot import Snapshot
@@ -59,7 +60,6 @@ class Serving:
         self.registry = registry
         self.answers = answers or AnswerLog(store)
         """What was served; it is written while this is started."""
-        self.poll_seconds = poll_seconds
         self._troubles = troubles
         self._store_trouble: str | None = None
         self._registry_trouble: str | None = None
@@ -70,20 +70,16 @@ class Serving:
         self._is_migrated = False
         self._built_at = 0.0
         self._trust_read_at = -RETRY_SECONDS
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("predictkpi-view", self._look_again, pause=lambda: poll_seconds, at_once=True)
 
     def start(self) -> None:
         """Begin to look, and to log answers, in the background; returns at once."""
         self.answers.start()
-        self._thread = threading.Thread(target=self._keep_looking, name="predictkpi-view", daemon=True)
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Stop looking; waits for a view being built and for answers being logged."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._rounds.stop()
         self.answers.stop()
 
     @property
@@ -140,23 +136,19 @@ class Serving:
         """Render what is shown first; a page that fails keeps nothing else from being served, and is said to fail."""
         if self._warm is None:
             return None
-        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-warm") as pool:
-            error = pool.submit(self._warm, view).exception()
+        error = outcome(partial(self._warm, view), "predictkpi-warm")
         if error is None:
             return None
         log.error("the dashboard cannot be shown", exc_info=error)
         return f"the dashboard fails with {type(error).__name__}; the log has the cause"
 
-    def _keep_looking(self) -> None:
-        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-look") as pool:
-            while not self._stopping.is_set():
-                error = pool.submit(self.refresh).exception()
-                if error is None:
-                    self._store_trouble = None
-                else:
-                    self._store_trouble = str(error) if isinstance(error, PredictKpiError) else type(error).__name__
-                    log.error("looking for new data and champions failed", exc_info=error)
-                self._stopping.wait(self.poll_seconds)
+    def _look_again(self) -> None:
+        error = outcome(lambda: self.refresh(), "predictkpi-look")
+        if error is None:
+            self._store_trouble = None
+        else:
+            self._store_trouble = str(error) if isinstance(error, PredictKpiError) else type(error).__name__
+            log.error("looking for new data and champions failed", exc_info=error)
 
     def _look(self, as_of: pd.Timestamp) -> tuple[Fingerprint, Mapping[str, PredictKpiError]]:
         """What there is now, and which champions could not be looked up; those in service count as unchanged."""

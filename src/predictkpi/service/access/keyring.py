@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
-import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 
 import pandas as pd
@@ -19,6 +18,7 @@ from predictkpi.pipelines.keys import PREFIX, hash_of
 from predictkpi.service.access.limits import RateLimiter
 from predictkpi.service.access.oidc import Oidc
 from predictkpi.service.access.sessions import COOKIE, Sessions
+from predictkpi.service.background import Rounds, outcome
 from predictkpi.service.problems import ForbiddenError, NotReadyError, UnauthenticatedError
 from predictkpi.store import Store
 from predictkpi.store.keys import ApiKey
@@ -52,22 +52,19 @@ class Access:
         self._store = store
         self._is_local = is_loopback(host)
         self._limiter = RateLimiter(share)
-        self._poll_seconds = poll_seconds
         self._by_hash: Mapping[str, _Held] | None = None
         self._by_id: Mapping[str, _Held] = {}
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        # until they have been read once, nobody is answered
+        pause = partial(self._pause, poll_seconds)
+        self._rounds = Rounds("predictkpi-keys", self._look, pause=pause, at_once=True)
 
     def start(self) -> None:
         """Begin to read the keys, in the background."""
-        self._thread = threading.Thread(target=self._keep_reading, name="predictkpi-keys", daemon=True)
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Stop reading."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._rounds.stop()
 
     def refresh(self) -> None:
         """Read the keys once; raises what the store raises."""
@@ -132,14 +129,13 @@ class Access:
             raise UnauthenticatedError("the session is over: sign in again")
         return held.caller
 
-    def _keep_reading(self) -> None:
-        with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-keys-read") as pool:
-            while not self._stopping.is_set():
-                error = pool.submit(self.refresh).exception()
-                if error is not None:
-                    log.error("the API keys cannot be read; those read before go on holding", exc_info=error)
-                # until they have been read once, nobody is answered
-                self._stopping.wait(self._poll_seconds if self._by_hash is not None else min(self._poll_seconds, FIRST_SECONDS))
+    def _pause(self, poll_seconds: float) -> float:
+        return poll_seconds if self.has_read else min(poll_seconds, FIRST_SECONDS)
+
+    def _look(self) -> None:
+        error = outcome(lambda: self.refresh(), "predictkpi-keys-read")
+        if error is not None:
+            log.error("the API keys cannot be read; those read before go on holding", exc_info=error)
 
 
 @dataclass(frozen=True)

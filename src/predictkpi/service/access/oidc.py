@@ -40,8 +40,6 @@ class Oidc:
             import joserfc  # noqa: F401
         except ImportError as error:
             raise SettingsError("oidc_issuer needs the extra oidc: pip install 'predictkpi[oidc]'") from error
-        if not audience:
-            raise SettingsError("oidc_issuer needs oidc_audience: the name under which the identity provider knows this service")
         self.issuer = issuer
         self._audience = audience
         self._roles_claim = roles_claim

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from predictkpi.core import columns as c
 from predictkpi.errors import UnknownEntityError
-from predictkpi.service.api.deal_pages import Asked, deal_row, only, own_fields, seen, source_of
 from predictkpi.service.customer_rows import ORDERS, PREDICTED, REVENUE, customer_rows
-from predictkpi.service.deal_rows import deal_rows
+from predictkpi.service.deal_rows import deal_row, deal_rows
 from predictkpi.service.dependencies import CurrentView, problems
+from predictkpi.service.listing import Asked, only, own_fields, seen, source_of
 from predictkpi.service.paging import link_next
 from predictkpi.service.row_schemas import CustomerFacts, CustomerHeadline, CustomerPage, CustomerRow, CustomerYear, DealRow
 from predictkpi.service.view import View

@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from predictkpi.core import columns as c
 from predictkpi.errors import UnknownEntityError
 from predictkpi.features.event_order import in_event_order
-from predictkpi.service.deal_rows import OPEN, PREDICTED, STATE, deal_rows
+from predictkpi.service.deal_rows import OPEN, STATE, deal_row, deal_rows
 from predictkpi.service.dependencies import CurrentView, problems
-from predictkpi.service.envelopes import model_of, number
+from predictkpi.service.envelopes import number
+from predictkpi.service.listing import Asked, only, own_fields, seen, source_of
 from predictkpi.service.paging import Mask, Rows, link_next
-from predictkpi.service.row_schemas import DealEvent, DealFacts, DealHeadline, DealPage, DealRow
-from predictkpi.service.view import View
+from predictkpi.service.row_schemas import DealEvent, DealFacts, DealPage
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
@@ -28,20 +28,6 @@ Sort = Literal[
     "-chance_90", "-p_win", "-close_q50", "-p_slip", "-expected_value",
 ]  # fmt: skip
 _FILTERS = (c.OWNER, c.TEAM, c.REGION, c.SEGMENT, c.STAGE, c.SOURCE, c.PRODUCT, c.CUSTOMER_ID)
-
-
-def only(what: str) -> Any:
-    """A filter that may be repeated."""
-    return Field(default_factory=list, description=f"only those {what}; may be repeated; `(none)`: without one")
-
-
-class Asked(BaseModel):
-    """What every list may be asked."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(50, ge=1, le=500, description="so many rows at most")
-    cursor: str | None = Field(None, min_length=1, max_length=4000, description="`next` of the page before; the first page without it")
 
 
 class DealsAsked(Asked):
@@ -101,37 +87,6 @@ def read_deal(
         attributes=own_fields(view, "deals", deal_id),
         ordered=float(snapshot.orders.loc[snapshot.orders[c.DEAL_ID] == deal_id, c.AMOUNT].sum()),
     )
-
-
-def deal_row(row: dict[str, Any]) -> DealRow:
-    """One of `deal_rows` as it is shown."""
-    headline = {name: row[name] for name in PREDICTED}
-    shown = {name: row[name] for name in DealRow.model_fields if name != "prediction"}
-    return DealRow(**shown, prediction=None if headline["chance_90"] is None else DealHeadline(**headline))
-
-
-def seen(view: View, rows: Rows, entity: str) -> Mask:
-    """Which rows the caller may see."""
-    if view.rows is None:
-        return np.ones(len(rows.columns), bool)
-    return np.isin(rows.ids, list(view.visible[entity]))
-
-
-def source_of(view: View, predictor: str) -> dict[str, Any]:
-    """What every list says of itself."""
-    champion = view.champions.get(predictor)
-    reason = "" if champion else str(view.missing.get(predictor) or f"{predictor}: no model has been promoted")
-    told = {"as_of": view.as_of, "currency": view.company.currency, "reason": reason}
-    return told | {"model": model_of(champion.ref) if champion else None}
-
-
-def own_fields(view: View, table: str, entity_id: str) -> dict[str, Any]:
-    """The company's own fields of one record that have a value."""
-    held = view.snapshot.attributes(table)
-    if entity_id not in held.index:
-        return {}
-    values = {str(name): held.at[entity_id, name] for name in held.columns}
-    return {name: value for name, value in values.items() if not pd.isna(value)}
 
 
 def _state(rows: Rows, state: str) -> Mask:

@@ -10,8 +10,8 @@ from fastapi.responses import StreamingResponse
 from predictkpi.core.access import Permission
 from predictkpi.pipelines.changes import week_change
 from predictkpi.predictors.close_time.changes import HORIZON, Week
-from predictkpi.service import wire
 from predictkpi.service.access.permissions import allow
+from predictkpi.service.batches import counted
 from predictkpi.service.deal_schemas import ChangeParts, DealChange
 from predictkpi.service.deal_stream import NDJSON, batch_of, lines_of, record_items
 from predictkpi.service.dependencies import CurrentView, Record, ServingState, problems
@@ -109,17 +109,16 @@ def payload_close_time(
     responses=_OF_LINES | problems("malformed-json", *(slug for slug in _PROBLEMS if slug != "deal-closed")),
     openapi_extra={"requestBody": {"content": _LINES}},
 )
-def batch_close_time(batch: DealBatchIn, request: Request, horizons: Horizons = None) -> Response:
+def batch_close_time(batch: DealBatchIn, view: CurrentView, request: Request, horizons: Horizons = None) -> Response:
     """Many deals at once; each is answered by a prediction or by its own problem, in the order of the request.
 
     As `application/x-ndjson` the request holds one deal a line, and the answer one item a line; that answer can also be had for a JSON
     request, by `Accept`. Neither is held in memory as a whole. Of more than 50,000 lines the rest is not answered, and a last item says so.
     """
-    asked = batch_of(request, by_line=False)
+    asked = batch_of(request, view, by_line=False)
     chunks = asked.chunks(batch.deals)
     if NDJSON in request.headers.get("accept", ""):
-        return StreamingResponse(lines_of(chunks, request.scope, asked), media_type=NDJSON)
+        return StreamingResponse(lines_of(chunks, request.scope, view), media_type=NDJSON)
     items = [item for chunk in chunks for item in chunk]
-    record_items(items, request.scope, asked)
-    failed = sum(item.problem is not None for item in items)
-    return sent(wire.BatchOut(as_of=asked.view.as_of.isoformat(), succeeded=len(items) - failed, failed=failed, items=items))
+    record_items(items, request.scope, view)
+    return sent(counted(items, view.as_of.isoformat()))

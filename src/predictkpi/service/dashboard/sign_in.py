@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from predictkpi.core.access import ANYBODY_HERE, Caller
 from predictkpi.service.access.keyring import Access
 from predictkpi.service.access.sessions import COOKIE, SESSION_SECONDS
 from predictkpi.service.dashboard.pages import AppAssets, render
@@ -21,9 +22,9 @@ MOST_FIELDS = 10
 
 
 @router.get("/sign-in")
-def sign_in_page(assets: AppAssets, next_: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
-    """Where a person gives their key."""
-    return HTMLResponse(render("sign_in.html", assets, title="Sign in", next=_own_path(next_), refusal=""), headers=_NO_STORE)
+def sign_in_page(request: Request, assets: AppAssets, next_: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
+    """Where a person gives their key, or ends the session they have."""
+    return _page(request, assets, next_=_own_path(next_))
 
 
 @router.post("/sign-in")
@@ -35,8 +36,7 @@ async def sign_in(request: Request, assets: AppAssets) -> Response:
     try:
         caller = access.of_key(form.get("key", [""])[0].strip())
     except UnauthenticatedError as error:
-        page = render("sign_in.html", assets, title="Sign in", next=next_, refusal=str(error))
-        return HTMLResponse(page, status_code=401, headers=_NO_STORE)
+        return _page(request, assets, next_=next_, refusal=str(error), status=401)
     answer = RedirectResponse(next_, status_code=303, headers=_NO_STORE)
     is_secure = request.url.scheme == "https"
     session = access.sessions.begin(caller.id, time.time())
@@ -50,6 +50,14 @@ async def sign_out() -> Response:
     answer = RedirectResponse("/sign-in", status_code=303, headers=_NO_STORE)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
+
+
+def _page(request: Request, assets: AppAssets, *, next_: str, refusal: str = "", status: int = 200) -> HTMLResponse:
+    caller: Caller | None = request.scope["state"]["caller"]
+    is_open = caller is ANYBODY_HERE
+    who = caller.name if caller is not None and not is_open and not refusal else ""
+    page = render("sign_in.html", assets, title="Sign in", next=next_, refusal=refusal, who=who, is_open=is_open)
+    return HTMLResponse(page, status_code=status, headers=_NO_STORE)
 
 
 def _own_path(path: str) -> str:
