@@ -25,7 +25,7 @@ demo: $(STAMP)   ## sample company, ingest, train, dashboard at 127.0.0.1:8000 (
 	@$(BIN)/predictkpi demo $(ARGS)
 
 test: $(STAMP)   ## every test; browser and real-data tests skip with a reason where their means are not at hand
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, import contracts, size ceilings
 	@$(BIN)/ruff format --check .

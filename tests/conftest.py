@@ -17,12 +17,29 @@ TOGETHER = ("service", "docs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file run in one process, those of `TOGETHER` in one a folder; `make test` has several processes."""
-    here = Path(__file__).parent
-    for item in items:
-        path = item.path.relative_to(here)
-        item.add_marker(pytest.mark.xdist_group(path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()))
-    items.sort(key=lambda item: TOGETHER.index(folder) if (folder := item.path.relative_to(here).parts[0]) in TOGETHER else len(TOGETHER))
+    """The folders of `TOGETHER` come first: `make test` has several processes, and nobody should wait for the longest in the end."""
+    items.sort(key=lambda item: TOGETHER.index(found) if (found := _group(item.nodeid)) in TOGETHER else len(TOGETHER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Tests of a file run in one process, those of `TOGETHER` in one a folder: each process would make every fixture anew.
+
+    xdist's own ``loadgroup`` changes node ids for that, which pytest 9.2 does not take.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
+def _group(nodeid: str) -> str:
+    path = Path(nodeid.partition("::")[0])
+    folder = path.parts[1] if path.parts[0] == "tests" else path.parts[0]
+    return folder if folder in TOGETHER else path.as_posix()
 
 
 @pytest.fixture(scope="session")

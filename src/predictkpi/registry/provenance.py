@@ -71,7 +71,7 @@ def code_version() -> CodeVersion:
 def _git(folder: Path, *arguments: str) -> str:
     """What git answers; empty where there is no git, no repository or no commit."""
     try:
-        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False)
+        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603, S607  no shell
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""

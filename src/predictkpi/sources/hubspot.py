@@ -49,7 +49,7 @@ _ADDED = {
 class HubSpotLoginOptions(Options):
     """The way into an account, for whoever reads or writes there. ``url`` is for proxies and tests."""
 
-    token_from: str = "HUBSPOT_TOKEN"
+    token_from: str = "HUBSPOT_TOKEN"  # noqa: S105  the variable that holds it
     url: str = "https://api.hubapi.com"
 
 

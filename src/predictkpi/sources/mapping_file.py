@@ -48,7 +48,7 @@ def read_mapping(path: Path) -> Mapping:
     """The mapping in that file; raises `MappingError` that names the file, the key and what was probably meant."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        data = yaml.load(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  of texts only
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(f"{path}: the mapping cannot be read: {error}") from error
     except yaml.YAMLError as error:

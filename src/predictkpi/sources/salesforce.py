@@ -119,7 +119,7 @@ class SalesforceSource:
         has_history = name == OPPORTUNITY and self._has_history
         selected = sorted({*self._fields.get(name, ()), *(self._tracked if has_history else ()), *_ALWAYS} - {KNOWN_AT})
         conditions = ([f"{MODSTAMP} >= {_literal(since)}"] if since is not None else []) + [f"{MODSTAMP} < {_literal(until)}"]
-        soql = f"SELECT {', '.join(selected)} FROM {name} WHERE {' AND '.join(conditions)}"
+        soql = f"SELECT {', '.join(selected)} FROM {name} WHERE {' AND '.join(conditions)}"  # noqa: S608  names of the schema, instants as literals
         page = salesforce.query(f"{soql} ORDER BY {MODSTAMP}, {ID}", include_deleted=True)
         is_bulk = since is None and page["totalSize"] > self._options.bulk_above
         pages = self._by_bulk(salesforce, name, soql) if is_bulk else _by_rest(salesforce, page)
@@ -148,7 +148,7 @@ class SalesforceSource:
     def _histories(self, salesforce: Salesforce, until: pd.Timestamp, *, is_bulk: bool) -> Histories:
         """What happened before ``until``, as the opportunities themselves are read; deleted rows too, for the old ones count as deleted."""
         asked = {STAGES: stages_fields(self._tracked), CHANGES: list(CHANGES_FIELDS)}
-        soql = {name: f"SELECT {', '.join(fields)} FROM {name} WHERE {CREATED} < {_literal(until)}" for name, fields in asked.items()}
+        soql = {name: f"SELECT {', '.join(fields)} FROM {name} WHERE {CREATED} < {_literal(until)}" for name, fields in asked.items()}  # noqa: S608
         read = [STAGES, CHANGES] if self._options.field_history else [STAGES]
 
         def of_all() -> dict[str, pd.DataFrame]:

@@ -21,8 +21,8 @@ class SalesforceLoginOptions(Options):
     domain: str | None = None
     instance_url: str | None = None
     client_id_from: str = "SALESFORCE_CLIENT_ID"
-    client_secret_from: str = "SALESFORCE_CLIENT_SECRET"
-    token_from: str = "SALESFORCE_ACCESS_TOKEN"
+    client_secret_from: str = "SALESFORCE_CLIENT_SECRET"  # noqa: S105  the variable that holds it
+    token_from: str = "SALESFORCE_ACCESS_TOKEN"  # noqa: S105  likewise
     version: str = "62.0"
 
     @model_validator(mode="after")
