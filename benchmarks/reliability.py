@@ -146,14 +146,14 @@ async def disturb(stage: Stage, *, seconds: float, now) -> None:
         is_back.set()
 
     def kill_youngest() -> None:
-        os.kill(max(stage.fleet.workers), signal.SIGKILL)
+        os.kill(max(stage.fleet.workers, key=_started), signal.SIGKILL)
 
     async def kill() -> None:
         for number in range(max(round(seconds / 60), 1)):
             await at((number + 0.5) * min(60.0, seconds), "worker killed", kill_youngest)
 
     async def watch() -> None:
-        oldest = min(stage.fleet.workers)
+        oldest = min(stage.fleet.workers, key=_started)
         while now() < seconds:
             with suppress(FileNotFoundError, StopIteration):
                 lines = Path(f"/proc/{oldest}/status").read_text().splitlines()
@@ -163,6 +163,11 @@ async def disturb(stage: Stage, *, seconds: float, now) -> None:
     is_back = asyncio.Event()
     is_back.set()
     await asyncio.gather(promote(), database(), tracking(), kill(), watch())
+
+
+def _started(pid: int) -> int:
+    """When a process began, in ticks since the machine did: ids say nothing of that once they have begun anew."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 async def measured(stage: Stage, asked: list[checked.Asked], *, connections: int, seconds: float) -> tuple[checked.Found, float]:
