@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
+from browsing import CHROMIUM, FLAGS, Visit
 from guarded_service import Guarded, guarded_service
 from running_service import Served, copy_of, running, settings_in, train_all
 
@@ -100,3 +101,29 @@ def cli(settings, tmp_path, monkeypatch, capsys):
         return int(left.value.code or 0), printed.out, printed.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install it, or name it in PREDICTKPI_CHROMIUM")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, served):
+    """Open a path of the service."""
+    visits = []
+
+    def visit(path="/", **kwargs):
+        visits.append(Visit(browser, served.url + path, **kwargs))
+        return visits[-1]
+
+    yield visit
+    for made in visits:
+        made.close()

@@ -2,56 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path(os.environ.get("PREDICTKPI_CHROMIUM", "/usr/bin/chromium"))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}: install it, or name it in PREDICTKPI_CHROMIUM")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """One page, with everything it asked for and complained about."""
-
-    def __init__(self, browser, url, *, width, scheme="light"):
-        self.requests, self.complaints = [], []
-        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
-        self.answer = self.page.goto(url)
-
-    def wait_for_charts(self):
-        self.page.wait_for_selector("figure[data-drawn] svg .mark-area path", timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def visit(browser, served):
-    visits = []
-
-    def visit(path="/", **kwargs):
-        visits.append(Visit(browser, served.url + path, **kwargs))
-        return visits[-1]
-
-    yield visit
-    for made in visits:
-        made.page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from page_text import overview_text
+
 from predictkpi.core import columns as c
 from predictkpi.errors import NoChampionError
-from predictkpi.service.dashboard import charts, pages
+from predictkpi.service.dashboard import charts
 from predictkpi.service.dashboard import formats as f
-from predictkpi.service.dashboard.contexts import overview
-from predictkpi.service.dashboard.pages import code_marks
+from predictkpi.service.dashboard.overview import overview
+from predictkpi.service.dashboard.render import code_marks
 from predictkpi.service.view import View
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
@@ -106,7 +108,7 @@ def test_number__without_deals_and_targets_says_so_in_a_sentence(served, company
     absent = {name: NoChampionError(name) for name in ("clv", "close_time")}
     champions = {"revenue": there.champions["revenue"]}
     view = View(Snapshot(MemoryFacts(tables, company.company), there.as_of), champions, absent, there.fingerprint)
-    text = pages._dashboard(view, served.app.state.assets)
+    text = overview_text(view)
     assert "Will we make the number?" in text
     assert "No target has been set for it." in text
     assert "Open deals are not predicted" in text
@@ -117,7 +119,7 @@ def test_number__without_deals_and_targets_says_so_in_a_sentence(served, company
 def test_number__without_a_forecast_is_a_sentence(served):
     there = served.serving.view
     absent = {name: NoChampionError(name) for name in ("revenue", "clv", "close_time")}
-    text = pages._dashboard(View(there.snapshot, {}, absent, there.fingerprint), served.app.state.assets)
+    text = overview_text(View(there.snapshot, {}, absent, there.fingerprint))
     assert '<p class="none muted">revenue</p>' in text, "the refusal's own words"
     assert "goal-1" not in text
 

@@ -16,8 +16,7 @@ from predictkpi.pipelines.score import score
 from predictkpi.predictors import predictor_names
 from predictkpi.service.api.scoreboard import read_scoreboard
 from predictkpi.service.app import Assets
-from predictkpi.service.dashboard.contexts import overview
-from predictkpi.service.dashboard.pages import _dashboard
+from predictkpi.service.dashboard.overview import overview
 from predictkpi.service.state import Serving
 
 
@@ -87,7 +86,7 @@ def test_scoreboard__is_printed_kept_served_and_shown(own, own_cli):
     assert "wait for their outcome" in shown.waiting
     assert shown.rows[0].crm.saved != "–"
     assert not shown.has_shadow
-    text = _dashboard(view, Assets())
+    text = overview_text(view)
     assert shown.rows[2].held in text
     assert "How the predictions held up" in text
 

@@ -23,10 +23,10 @@ from predictkpi.service.access.oidc import Oidc
 from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.conditional import ConditionalMiddleware
+from predictkpi.service.dashboard import ROUTERS as PAGES
 from predictkpi.service.dashboard.assets import Assets
-from predictkpi.service.dashboard.pages import router as pages
-from predictkpi.service.dashboard.pages import warm
-from predictkpi.service.dashboard.sign_in import router as sign_in
+from predictkpi.service.dashboard.overview import warm
+from predictkpi.service.dashboard.site import problem_page
 from predictkpi.service.deliverer import Deliverer
 from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.fast_payloads import warm_up
@@ -67,7 +67,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
 
         def warm_all(view: View) -> None:
             warm_up(view)
-            warm(view, state.assets)
+            warm(view)
 
         state.serving = Serving(
             store,
@@ -106,6 +106,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     )
     app.router.redirect_slashes = False
     app.state.assets = Assets()
+    app.state.problem_page = problem_page
     app.state.metrics = Metrics()
     app.state.access = _access(settings, store, poll_seconds)
     app.state.accesses = AccessLog(own_door)
@@ -113,8 +114,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     openapi.install(app)
     for router, permission in ROUTERS:
         app.include_router(router, dependencies=[allow(permission)] if permission else [])
-    app.include_router(sign_in)
-    app.include_router(pages)
+    for page in PAGES:
+        app.include_router(page)
     _stand_guard(app, settings, door_of_keys)
     return app
 

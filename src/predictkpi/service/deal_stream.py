@@ -16,7 +16,7 @@ from predictkpi.errors import PredictKpiError
 from predictkpi.service.batches import Batch
 from predictkpi.service.deal_batches import LONGEST_LINE, deal_batch
 from predictkpi.service.dependencies import record_answers, view_for
-from predictkpi.service.error_handlers import problem_of, request_id_of, respond
+from predictkpi.service.error_handlers import request_id_of, respond_to
 from predictkpi.service.horizons import chosen_horizons
 from predictkpi.service.payloads import PreparedDeal
 from predictkpi.service.problems import TooLargeError
@@ -39,7 +39,7 @@ async def answer_lines(request: Request) -> Response:
         view = view_for(request.scope)
         batch = batch_of(request, view, by_line=True)
     except PredictKpiError as error:
-        return respond(problem_of(error, instance=request.url.path, request_id=request_id_of(request)))
+        return respond_to(error, request.scope)
     file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  closed when the answer ends
     async for part in request.stream():
         await run_in_threadpool(file.write, part)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
@@ -37,6 +37,8 @@ from predictkpi.service.schemas import Problem, ProblemItem
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+MACHINES = ("/v1/", "/health/", "/metrics", "/openapi.json", "/static/")
+"""Where errors are JSON, whatever the caller accepts."""
 
 # Every error class stands here by name; a test holds the table complete. A class without its own line would fall to its parent's.
 ERROR_TYPES: dict[type[e.PredictKpiError], str] = {
@@ -141,23 +143,30 @@ def json_pointer(location: Sequence[str | int]) -> str:
     return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
-def respond(problem: Problem, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A problem as a response."""
+def respond(problem: Problem, scope: Scope, *, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem as a response: JSON for programs, a page for a person whose browser asks for a page of this service."""
     all_headers = dict(headers or {}) | {REQUEST_ID_HEADER: problem.request_id}
     if problem.status == 503:
         all_headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    if _is_for_people(scope):
+        page = scope["app"].state.problem_page(problem, scope)
+        return HTMLResponse(page, status_code=problem.status, headers=all_headers | {"Cache-Control": "no-store"})
     body = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(body, status_code=problem.status, media_type=PROBLEM_JSON, headers=all_headers)
 
 
-def respond_to(error: e.PredictKpiError, scope: Scope) -> JSONResponse:
+def _is_for_people(scope: Scope) -> bool:
+    return b"text/html" in dict(scope["headers"]).get(b"accept", b"") and not scope["path"].startswith(MACHINES)
+
+
+def respond_to(error: e.PredictKpiError, scope: Scope) -> Response:
     """An error as a response, for who handles a request outside of the routes."""
     headers = {}
     if isinstance(error, BusyError):
         headers["Retry-After"] = str(error.seconds)
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="predictkpi"'
-    return respond(problem_of(error, instance=URL(scope=scope).path, request_id=scope["state"]["request_id"]), headers=headers)
+    return respond(problem_of(error, instance=URL(scope=scope).path, request_id=scope["state"]["request_id"]), scope, headers=headers)
 
 
 def request_id_of(request: Request) -> str:
@@ -173,13 +182,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _domain_error(request: Request, error: Exception) -> JSONResponse:
+async def _domain_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, e.PredictKpiError):
         raise error
     return respond_to(error, request.scope)
 
 
-async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+async def _invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     fields = fields_of(error)
@@ -187,10 +196,10 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     detail = f"{len(fields)} value{'s' if len(fields) != 1 else ''} of the request cannot be used: see errors"
     kind = PROBLEM_TYPES[slug]
     problem = build_problem(kind, detail=detail, instance=request.url.path, request_id=request_id_of(request), fields=fields)
-    return respond(problem)
+    return respond(problem, request.scope)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     slug = _HTTP_STATUS_TYPES.get(error.status_code)
@@ -206,15 +215,16 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             errors=None,
             missing=None,
         )
-        return respond(problem, headers=error.headers)
+        return respond(problem, request.scope, headers=error.headers)
     kind = PROBLEM_TYPES[slug]
     detail = f"{request.method} {request.url.path}: {kind.title[0].lower()}{kind.title[1:]}. {kind.way_out}"
     problem = build_problem(kind, detail=detail, instance=request.url.path, request_id=request_id_of(request))
-    return respond(problem, headers=error.headers)
+    return respond(problem, request.scope, headers=error.headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request)
     log.error("request %s failed: %s %s", request_id, request.method, request.url.path, exc_info=error)
     kind = PROBLEM_TYPES["internal-error"]
-    return respond(build_problem(kind, detail=kind.way_out, instance=request.url.path, request_id=request_id))
+    problem = build_problem(kind, detail=kind.way_out, instance=request.url.path, request_id=request_id)
+    return respond(problem, request.scope)

@@ -1,1 +1,14 @@
-"""The dashboard: one server-rendered page, its charts and its assets. No build step, no address outside this service at run time."""
+"""The dashboard: server-rendered pages, their charts and their assets. No build step, no address outside this service at run time.
+
+A page is a folder: its router and its context (what is shown, as dataclasses of finished texts). `templates` writes contexts out, `site` is
+what all pages share, `languages` and `formats` say it in the reader's language.
+"""
+
+from __future__ import annotations
+
+from predictkpi.service.dashboard import overview, reference, sign_in
+
+__all__ = ["ROUTERS"]
+
+ROUTERS = (overview.router, sign_in.router, reference.router)
+"""What the app mounts; each route says itself whom it answers."""

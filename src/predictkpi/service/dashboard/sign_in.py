@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from predictkpi.core.access import ANYBODY_HERE, Caller
 from predictkpi.service.access.keyring import Access
 from predictkpi.service.access.sessions import COOKIE, SESSION_SECONDS
-from predictkpi.service.dashboard.pages import AppAssets, render
+from predictkpi.service.dashboard.languages import marked
+from predictkpi.service.dashboard.site import show_plain
 from predictkpi.service.problems import UnauthenticatedError
 
 router = APIRouter(include_in_schema=False)
@@ -22,13 +23,13 @@ MOST_FIELDS = 10
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, assets: AppAssets, next_: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
+def sign_in_page(request: Request, next_: Annotated[str, Query(alias="next")] = "/") -> HTMLResponse:
     """Where a person gives their key, or ends the session they have."""
-    return _page(request, assets, next_=_own_path(next_))
+    return _page(request, next_=_own_path(next_))
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request, assets: AppAssets) -> Response:
+async def sign_in(request: Request) -> Response:
     """A session for whoever has a key; the page again, with the reason, for who has not."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
     next_ = _own_path(form.get("next", ["/"])[0])
@@ -36,7 +37,7 @@ async def sign_in(request: Request, assets: AppAssets) -> Response:
     try:
         caller = access.of_key(form.get("key", [""])[0].strip())
     except UnauthenticatedError as error:
-        return _page(request, assets, next_=next_, refusal=str(error), status=401)
+        return _page(request, next_=next_, refusal=str(error), status=401)
     answer = RedirectResponse(next_, status_code=303, headers=_NO_STORE)
     is_secure = request.url.scheme == "https"
     session = access.sessions.begin(caller.id, time.time())
@@ -52,12 +53,12 @@ async def sign_out() -> Response:
     return answer
 
 
-def _page(request: Request, assets: AppAssets, *, next_: str, refusal: str = "", status: int = 200) -> HTMLResponse:
+def _page(request: Request, *, next_: str, refusal: str = "", status: int = 200) -> HTMLResponse:
     caller: Caller | None = request.scope["state"]["caller"]
     is_open = caller is ANYBODY_HERE
     who = caller.name if caller is not None and not is_open and not refusal else ""
-    page = render("sign_in.html", assets, title="Sign in", next=next_, refusal=refusal, who=who, is_open=is_open)
-    return HTMLResponse(page, status_code=status, headers=_NO_STORE)
+    told = {"next": next_, "refusal": refusal, "who": who, "is_open": is_open}
+    return show_plain(request, "sign_in.html", title=marked("Sign in"), status=status, headers=_NO_STORE, **told)
 
 
 def _own_path(path: str) -> str:

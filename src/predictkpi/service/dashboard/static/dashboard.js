@@ -1,14 +1,17 @@
-// Draws every <figure data-chart="name"> from the Vega-Lite document in <script id="chart-name">, in the colours of the reader's theme.
+// Draws the charts, and makes forms that filter or steer a page answer while they are used. Without it every form still works by its button.
 "use strict";
 (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const themes = read("chart-themes");
 
   // `ast` makes Vega interpret its expressions instead of compiling them, so the page needs no 'unsafe-eval'.
   async function draw(figure) {
     const theme = dark.matches ? "dark" : "light";
-    const options = { renderer: "svg", actions: false, ast: true, config: themes[theme], tooltip: { theme: "page" } };
+    const locale = read("chart-locale");
+    const options = {
+      renderer: "svg", actions: false, ast: true, config: read("chart-themes")[theme], tooltip: { theme: "page" },
+      formatLocale: locale.number, timeFormatLocale: locale.time,
+    };
     if (figure.finalize) figure.finalize();
     const drawn = await window.vegaEmbed(figure.querySelector(".chart-in"), read(`chart-${figure.dataset.chart}`), options);
     figure.finalize = () => drawn.finalize();
@@ -18,4 +21,49 @@
   const drawAll = () => document.querySelectorAll("figure[data-chart]").forEach(draw);
   dark.addEventListener("change", drawAll);
   drawAll();
+
+  // <form data-live="id id ...">: each change asks for the form's page and puts the named parts of the answer in place of those shown.
+  let asked = 0;
+  async function renew(form) {
+    const mine = ++asked;
+    const filled = [...new FormData(form)].filter(([, value]) => value !== "");
+    const address = `${form.getAttribute("action")}?${new URLSearchParams(filled)}`;
+    form.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(address, { headers: { Accept: "text/html" } });
+      if (mine !== asked) return;
+      if (!answer.ok) return window.location.assign(address);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const id of form.dataset.live.split(" ")) {
+        const part = page.getElementById(id);
+        const shown = document.getElementById(id);
+        if (!part || !shown) continue;
+        shown.querySelectorAll("figure[data-chart]").forEach((figure) => figure.finalize && figure.finalize());
+        shown.replaceWith(part);
+        part.querySelectorAll("figure[data-chart]").forEach(draw);
+      }
+      window.history.replaceState(null, "", address);
+    } catch {
+      window.location.assign(address);
+    } finally {
+      if (mine === asked) form.removeAttribute("aria-busy");
+    }
+  }
+
+  let waiting;
+  const soon = (form) => { clearTimeout(waiting); waiting = setTimeout(renew, 150, form); };
+  document.querySelectorAll("form[data-live]").forEach((form) => {
+    form.classList.add("is-live");
+    form.addEventListener("input", () => soon(form));
+    form.addEventListener("submit", (event) => { event.preventDefault(); renew(form); });
+  });
+  document.addEventListener("input", (event) => {
+    const told = event.target.closest("label")?.querySelector("output");
+    if (told) told.value = (told.dataset.form || "{}").replace("{}", event.target.value);
+  });
+
+  // <form data-confirm="...">: asks before it is sent.
+  document.querySelectorAll("form[data-confirm]").forEach((form) => {
+    form.addEventListener("submit", (event) => { if (!window.confirm(form.dataset.confirm)) event.preventDefault(); });
+  });
 })();

@@ -10,8 +10,8 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.periods import future_periods
 from predictkpi.service.dashboard import formats as f
-from predictkpi.service.dashboard.cards import monthly, target_of
 from predictkpi.service.dashboard.charts import fan_chart, interval_bar, records
+from predictkpi.service.dashboard.overview.cards import monthly, target_of
 from predictkpi.service.view import View
 
 HISTORY_MONTHS = 24

@@ -1,0 +1,21 @@
+"""Charts: Vega-Lite documents as plain dicts, and small pictures as SVG. Pure; colours come from the page's theme (see `THEMES`)."""
+
+from __future__ import annotations
+
+from predictkpi.service.dashboard.charts.fan import fan_chart
+from predictkpi.service.dashboard.charts.small import interval_bar, sparkline
+from predictkpi.service.dashboard.charts.themes import THEMES, finite, local, money_axis, records, vega_lite
+from predictkpi.service.dashboard.charts.waterfall import waterfall
+
+__all__ = [
+    "THEMES",
+    "fan_chart",
+    "finite",
+    "interval_bar",
+    "local",
+    "money_axis",
+    "records",
+    "sparkline",
+    "vega_lite",
+    "waterfall",
+]

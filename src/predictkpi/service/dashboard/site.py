@@ -1,0 +1,220 @@
+"""What all pages share: where one can go, who reads in which language, what is served, and how a page is answered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pandas as pd
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import Scope
+
+from predictkpi.core.access import ANYBODY_HERE, Caller, Permission
+from predictkpi.errors import InsufficientDataError
+from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.service.dashboard import formats as f
+from predictkpi.service.dashboard.languages import LANGUAGES, ask_for, gettext, in_words, marked, speaking
+from predictkpi.service.dashboard.render import render
+from predictkpi.service.dashboard.vega_locale import vega_locale
+from predictkpi.service.dependencies import view_for
+from predictkpi.service.problems import NotReadyError
+from predictkpi.service.schemas import Problem
+from predictkpi.service.view import View
+
+log = logging.getLogger(__name__)
+
+LANGUAGE_COOKIE = "predictkpi_language"
+A_YEAR = 365 * 24 * 3600
+_HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One entry of the navigation, for who has the permission."""
+
+    path: str
+    title: str
+    permission: Permission
+
+
+PLACES = (
+    Place("/", marked("Overview"), Permission.NUMBERS),
+    Place("/forecast", marked("Forecast"), Permission.NUMBERS),
+    Place("/pipeline", marked("Pipeline"), Permission.ROWS),
+    Place("/customers", marked("Customers"), Permission.ROWS),
+    Place("/kpis", marked("KPIs"), Permission.NUMBERS),
+    Place("/trust", marked("Trust"), Permission.TRUST),
+    Place("/models", marked("Models"), Permission.TRUST),
+)
+_BELOW = {"/deals": "/pipeline"}
+"""Pages of single things stand below the list of all of them."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One entry as it is shown."""
+
+    href: str
+    title: str
+    is_current: bool
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class ModelChip:
+    """Which version of a predictor is served. ``kind``: model, baseline, missing (not trained) or impossible (too little data)."""
+
+    predictor: str
+    title: str
+    version: str
+    kind: str
+    reason: str
+
+    @property
+    def told(self) -> str:
+        """The kind in words."""
+        words = {
+            "model": gettext("model"),
+            "baseline": gettext("baseline"),
+            "missing": gettext("not trained"),
+            "impossible": gettext("too little data"),
+        }
+        return words[self.kind]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a page. Without a view there is no company, no date and no model."""
+
+    places: list[Link]
+    languages: list[Link]
+    reader: str
+    chart_locale: Mapping[str, Any]
+    company: str = ""
+    currency: str = ""
+    as_of: str = ""
+    last_day: str = ""
+    models: list[ModelChip] = field(default_factory=list)
+    trouble: str = ""
+    rows: str = ""
+
+    @property
+    def notices(self) -> list[ModelChip]:
+        """Models whose state the reader must know of."""
+        return [chip for chip in self.models if chip.kind != "model"]
+
+    def chip(self, predictor: str) -> ModelChip:
+        """The chip of one predictor."""
+        return next(chip for chip in self.models if chip.predictor == predictor)
+
+
+def show(
+    request: Request, template: str, build: Callable[[View], object], *, title: str | Callable[[Any], str], kept: str = ""
+) -> HTMLResponse:
+    """A page of the view of this moment: ``build`` makes its context, ``template`` writes it out.
+
+    Parameters: ``title`` is a text of the catalogues, or made of the context; ``kept`` names a context that depends on nothing but view,
+    rows and language, and is therefore built once. While there is no view, the page says what to do.
+    """
+    code = language_of(request.scope)
+    with speaking(code):
+        try:
+            view = view_for(request.scope)
+        except NotReadyError as waiting:
+            return _waiting(request, waiting)
+        page = view.page(f"{kept} {code} {view.rows}", build) if kept else build(view)
+        heading = gettext(title) if isinstance(title, str) else title(page)
+        text = render(template, request.app.state.assets, frame=frame_of(request.scope, view), title=heading, page=page)
+    return keep_language(request.scope, HTMLResponse(text, headers=_HEADERS))
+
+
+def show_plain(
+    request: Request, template: str, *, title: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+) -> HTMLResponse:
+    """A page that needs no view; ``context`` by name."""
+    with speaking(language_of(request.scope)):
+        text = render(template, request.app.state.assets, frame=frame_of(request.scope), title=gettext(title), **context)
+    return keep_language(request.scope, HTMLResponse(text, status_code=status, headers=dict(headers or _HEADERS)))
+
+
+def problem_page(problem: Problem, scope: Scope) -> str:
+    """An error as a page, for people."""
+    with speaking(language_of(scope)):
+        return render("error.html", scope["app"].state.assets, frame=frame_of(scope), title=gettext(problem.title), problem=problem)
+
+
+def language_of(scope: Scope) -> str:
+    """The language that the reader asked for, has chosen before, or whose browser prefers it."""
+    headers = Headers(scope=scope)
+    asked = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("lang", "")
+    kept = cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE, "")
+    return ask_for(wanted=asked, kept=kept, accepted=headers.get("accept-language", ""))
+
+
+def keep_language(scope: Scope, answer: HTMLResponse) -> HTMLResponse:
+    """Remember the language of an address that asks for one."""
+    asked = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("lang", "")
+    if asked in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, asked, max_age=A_YEAR, samesite="lax", httponly=True, secure=scope["scheme"] == "https")
+    return answer
+
+
+def frame_of(scope: Scope, view: View | None = None) -> Frame:
+    """What stands around a page for this caller."""
+    caller: Caller | None = scope["state"].get("caller")
+    path = scope["path"]
+    at = next((above for below, above in _BELOW.items() if path.startswith(below)), path)
+    current = language_of(scope)
+    places = [
+        Link(place.path, gettext(place.title), at == place.path or (place.path != "/" and at.startswith(place.path + "/")))
+        for place in PLACES
+        if caller is not None and caller.may(place.permission)
+    ]
+    languages = [Link(_in_language(scope, code), name, code == current, code) for code, name in LANGUAGES.items()]
+    reader = caller.name if caller is not None and caller is not ANYBODY_HERE else ""
+    if view is None:
+        return Frame(places, languages, reader, vega_locale())
+    return Frame(
+        places=places,
+        languages=languages,
+        reader=reader,
+        chart_locale=vega_locale(),
+        company=view.company.name,
+        currency=view.company.currency,
+        as_of=f.date(view.as_of),
+        last_day=f.date(view.as_of - pd.Timedelta(days=1)),
+        models=[model_chip(view, name) for name in predictor_names()],
+        trouble=scope["app"].state.serving.trouble or "",
+        rows=str(view.rows) if view.rows is not None else "",
+    )
+
+
+def model_chip(view: View, name: str) -> ModelChip:
+    """How one predictor is served."""
+    title = in_words(predictor_class(name).spec.title)
+    champion = view.champions.get(name)
+    if champion is None:
+        error = view.missing[name]
+        return ModelChip(name, title, "", "impossible" if isinstance(error, InsufficientDataError) else "missing", str(error))
+    return ModelChip(name, title, champion.ref.version, champion.ref.kind, champion.ref.reason)
+
+
+def _in_language(scope: Scope, code: str) -> str:
+    """The same address in another language; a page that only answers a form leads back to the overview."""
+    if scope["method"] != "GET":
+        return f"/?lang={code}"
+    asked = [(name, value) for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name != "lang"]
+    return f"?{urlencode([*asked, ('lang', code)])}"
+
+
+def _waiting(request: Request, waiting: NotReadyError) -> HTMLResponse:
+    is_warming = waiting.slug == "not-ready"
+    title = marked("Getting ready") if is_warming else marked("Welcome")
+    no_store = {"Cache-Control": "no-store"}
+    return show_plain(request, "waiting.html", title=title, headers=no_store, waiting=waiting, is_warming=is_warming)
