@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-
 from page_text import overview_text
 
 from predictkpi.core import columns as c

@@ -8,6 +8,7 @@ import sqlite3
 
 import pandas as pd
 import pytest
+from page_text import overview_text
 from running_service import settings_in
 
 from predictkpi.core import columns as c
@@ -15,7 +16,6 @@ from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.score import score
 from predictkpi.predictors import predictor_names
 from predictkpi.service.api.scoreboard import read_scoreboard
-from predictkpi.service.app import Assets
 from predictkpi.service.dashboard.overview import overview
 from predictkpi.service.state import Serving
 
