@@ -7,12 +7,11 @@ language is that of the context (`speaking`), so that what builds a page need no
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from babel import Locale
@@ -22,6 +21,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
+from predictkpi.service.dashboard.sentences import Sentences
+
 __all__ = ["LANGUAGES", "ask_for", "current", "gettext", "in_words", "marked", "ngettext", "speaking"]
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
@@ -29,17 +30,18 @@ LANGUAGES = {"en": "English", "de": "Deutsch"}
 DEFAULT = "en"
 _LOCALES = {"en": "en_GB", "de": "de_DE"}
 SENTENCES = "sentences.po"
-"""What comes from below the service: reasons, warnings, verdicts. Places for values stand in braces."""
+"""What comes from below the service: reasons, warnings, verdicts, errors; see `sentences`."""
+_MOST_KEPT = 8192
 
 
 @dataclass(frozen=True)
 class Language:
-    """One language: its texts, its locale, and the sentences that come with values in them as patterns."""
+    """One language: its texts, its locale, and the sentences from below the service; none where they are in this language already."""
 
     code: str
     locale: Locale
     texts: NullTranslations
-    sentences: tuple[tuple[re.Pattern[str], str], ...]
+    sentences: Sentences | None
 
 
 _current: ContextVar[str] = ContextVar("language", default=DEFAULT)
@@ -91,31 +93,32 @@ def in_words(titles: Mapping[str, str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """A sentence from below the service, by the pattern it was made of; as it is where no pattern fits."""
-    language = current()
-    known = language.texts.gettext(text) if text else ""
-    if known != text:
-        return str(known)
-    for pattern, words in language.sentences:
-        found = pattern.fullmatch(text)
-        if found:
-            return words.format(**{name: sentence(value) for name, value in found.groupdict().items()})
-    return text
+    """A sentence from below the service in the language of the context; as it is where no pattern fits."""
+    return _sentence(_current.get(), text)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _sentence(code: str, text: str) -> str:
+    sentences = _language(code).sentences
+    return text if sentences is None or not text else sentences.told(text)
 
 
 @cache
 def _language(code: str) -> Language:
     locale = Locale.parse(_LOCALES[code])
     if code == DEFAULT:
-        return Language(code, locale, NullTranslations(), ())
+        return Language(code, locale, NullTranslations(), None)
     folder = resources.files("predictkpi.service.dashboard") / "locales" / code
-    texts, sentences = Catalog(locale=locale), Catalog(locale=locale)
+    texts, sentences = Catalog(locale=locale), {}
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         catalogue = read_po(io.StringIO(entry.read_text(encoding="utf-8")), locale=locale, abort_invalid=True)
         for message in catalogue:
-            if message.id:
-                (sentences if entry.name == SENTENCES else texts).add(message.id, message.string)
-    return Language(code, locale, _compiled(texts), tuple(sorted(_patterns(sentences), key=lambda pair: -len(pair[0].pattern))))
+            if message.id and entry.name == SENTENCES:
+                sentences[str(message.id)] = str(message.string)
+            elif message.id:
+                texts.add(message.id, message.string)
+    compiled = _compiled(texts)
+    return Language(code, locale, compiled, Sentences.of(sentences.items(), locale, compiled.gettext))
 
 
 def _compiled(catalogue: Catalog) -> Translations:
@@ -123,20 +126,6 @@ def _compiled(catalogue: Catalog) -> Translations:
     write_mo(buffer, catalogue)
     buffer.seek(0)
     return Translations(buffer)
-
-
-def _patterns(sentences: Catalog) -> Iterator[tuple[re.Pattern[str], str]]:
-    """Sentences with their places as groups; a place that comes twice has to hold the same."""
-    for message in sentences:
-        if not message.id:
-            continue
-        seen: set[str] = set()
-        parts = []
-        for index, part in enumerate(re.split(r"\{(\w+)\}", str(message.id))):
-            parts.append(re.escape(part) if index % 2 == 0 else f"(?P={part})" if part in seen else f"(?P<{part}>.+?)")
-            if index % 2:
-                seen.add(part)
-        yield re.compile("".join(parts), re.DOTALL), str(message.string)
 
 
 def _accepted(header: str) -> Iterator[tuple[str, float]]:

@@ -1,0 +1,315 @@
+"""What comes from below the service is told in the reader's language: nothing that can be shown stays English."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import string
+import time
+from itertools import permutations
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from babel import Locale
+from babel.messages.pofile import read_po
+from test_languages import FOLDER, OTHERS
+
+import predictkpi
+from predictkpi.backtest.checks import GateRule
+from predictkpi.backtest.cutoffs import FoldRule
+from predictkpi.core.types import Status
+from predictkpi.hygiene import DealBooks, check_names, get_check
+from predictkpi.kpis import get_kpi, kpi_names
+from predictkpi.kpis.trends import trends
+from predictkpi.pipelines.alerts import AlertRule, outlooks
+from predictkpi.pipelines.findings import MonitorRule
+from predictkpi.pipelines.readiness import readiness
+from predictkpi.pipelines.watch_fields import watch_fields
+from predictkpi.pipelines.watch_sources import watch_sources
+from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.service.dashboard.languages import SENTENCES, current, sentence, speaking
+from predictkpi.service.dashboard.sentences import Sentences
+from predictkpi.service.problems import PROBLEM_TYPES
+
+NOWHERE = Path("no-models-folder")
+ENGLISH = re.compile(r"\b(the|is|are|and|or|of|than|from|with|it|for|not|no|needs?|there|only|by)\b")
+"""Words that no German sentence has; commands between backticks may."""
+AGES = (20, 60, 120, 240, 420, 800, 1400)
+"""Days after its first order at which the sample company is looked at: every rung, from nothing to all."""
+
+
+def english(texts, code="de"):
+    """Those of the texts that a reader of another language would find English words in."""
+    with speaking(code):
+        sentences = current().sentences
+        return sorted({text for text in texts if text and (sentences.known(text) is None or _has_english(sentence(text)))})
+
+
+def _has_english(words):
+    return ENGLISH.search(re.sub(r"`[^`]*`", "", words)) is not None
+
+
+def told(texts, text, locale="de_DE"):
+    """One text by sentences of the test's own."""
+    return Sentences.of(texts.items(), Locale.parse(locale), lambda text: text).told(text)
+
+
+def test_places__keep_their_values_and_numbers_are_written_as_the_language_does():
+    texts = {
+        "deal {id} rests on {n:n} of {need:n} orders since {day:d}": "Deal {id}: {n} von {need} Bestellungen seit {day}",
+        "saves {share:n} ({low:n})": "spart {share} ({low})",
+        "up to {month:d}, at {moment:d}": "bis {month}, um {moment}",
+    }
+    assert (
+        told(texts, "deal 1,234.5 rests on 1,234.5 of 20 orders since 2025-03-31")
+        == "Deal 1,234.5: 1.234,5 von 20 Bestellungen seit 31.03.2025"
+    )
+    assert told(texts, "saves +4.2% (-0.5)") == "spart +4,2\u202f% (\u22120,5)"
+    assert told(texts, "saves nan% (nan)") == "spart – (–)"
+    assert told(texts, "up to 2025-03, at 2025-03-31T14:05:00") == "bis März 2025, um 31.03.2025, 14:05"
+    assert told(texts, "saves much (little)") == "saves much (little)"
+
+
+def test_place_that_comes_twice__holds_the_same_twice():
+    texts = {"beyond {days:n} days: counted up to day {days:n}": "über {days} Tage: gezählt bis Tag {days}"}
+    assert told(texts, "beyond 180 days: counted up to day 180") == "über 180 Tage: gezählt bis Tag 180"
+    assert told(texts, "beyond 180 days: counted up to day 90") == "beyond 180 days: counted up to day 90"
+
+
+def test_place_of_words__is_told_in_turn_and_every_other_stays():
+    texts = {
+        "no change: {reason:t}": "keine Änderung: {reason}",
+        "no change of {name}": "keine Änderung von {name}",
+        "too few": "zu wenige",
+    }
+    assert told(texts, "no change: too few") == "keine Änderung: zu wenige"
+    assert told(texts, "no change: who knows") == "keine Änderung: who knows"
+    assert told(texts, "no change of too few") == "keine Änderung von too few"
+
+
+def test_sentences_in_a_row__are_told_one_by_one_where_no_pattern_has_them_together():
+    texts = {"{name} is missing": "{name} fehlt", "few; {n:n} are needed": "wenige; {n} sind nötig", "Wait for it.": "Warten Sie."}
+    assert told(texts, "amount is missing; owner is missing") == "amount fehlt; owner fehlt"
+    assert told(texts, "few; 40 are needed. Wait for it.") == "wenige; 40 sind nötig. Warten Sie."
+    assert told(texts, "few; 40 are needed") == "wenige; 40 sind nötig"
+    assert told(texts, "who knows; owner is missing. Why?") == "who knows; owner fehlt. Why?"
+    assert told(texts, "A. B; C GmbH is missing") == "A. B; C GmbH fehlt"
+
+
+def test_patterns__come_in_any_order():
+    texts = {"{name} is missing": "{name} fehlt", "amount is missing": "der Betrag fehlt", "{a} is {b}": "{a} ist {b}"}
+    for order in permutations(texts.items()):
+        assert told(dict(order), "amount is missing") == "der Betrag fehlt"
+        assert told(dict(order), "owner is missing") == "owner fehlt"
+        assert told(dict(order), "owner is here") == "owner ist here"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_catalogue__has_words_for_each_pattern_and_only_kinds_of_places_that_there_are(code):
+    catalogue = read_po(io.BytesIO((FOLDER / "locales" / code / SENTENCES).read_bytes()), abort_invalid=True)
+    for message in catalogue:
+        kinds = {kind for _, name, kind, _ in string.Formatter().parse(str(message.id)) if name is not None}
+        assert kinds <= {"", "n", "d", "t"}, message.id
+        assert all(not kind for _, name, kind, _ in string.Formatter().parse(str(message.string)) if name is not None), message.id
+        assert bool(message.string) or not message.id, message.id
+        assert not message.fuzzy, message.id
+
+
+def test_sentence__is_told_fast():
+    with speaking("de"):
+        sentences = current().sentences
+        texts = ["untouched for 45 days", "no deal 'D-1' is known as of 2026-01-01T00:00:00", "nothing of the kind has ever been said"]
+        began = time.perf_counter()
+        for _ in range(300):
+            for text in texts:
+                sentences.told(text)
+    assert (time.perf_counter() - began) / 900 < 500e-6  # ten times what it takes: other processes share the cores
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_catalogues_of_the_code__are_known_whole(code):
+    texts = [text for name in kpi_names() for text in (get_kpi(name).formula, get_kpi(name).grain)]
+    texts += [text for kind in PROBLEM_TYPES.values() for text in (kind.explanation, kind.way_out)]
+    texts += [text for name in check_names() for text in (get_check(name).looks_at, get_check(name).at_stake, get_check(name).way_out)]
+    texts += [statistic.description for name in predictor_names() for statistic in predictor_class(name).spec.statistics]
+    texts += [field.description for rule in (GateRule, FoldRule, MonitorRule, AlertRule) for field in rule.model_fields.values()]
+    for name in predictor_names():
+        texts += [predictor_class(name)().purpose, *predictor_class(name)().limits]
+    assert english(texts, code) == []
+    titles = [get_kpi(name).title for name in kpi_names()] + [get_check(name).title for name in check_names()]
+    titles += [predictor_class(name).spec.title for name in predictor_names()]
+    assert all(title.get(code) for title in titles)
+
+
+@pytest.fixture(scope="module")
+def young(company):
+    """The sample company as it was at several ages."""
+    first = company.tables["orders"]["ds"].min().normalize()
+    return [company.snapshot(first + pd.Timedelta(days=age)) for age in AGES]
+
+
+def test_rungs_of_a_young_company__are_told(young):
+    found = pd.concat([readiness(snapshot, models_dir=NOWHERE) for snapshot in young])
+    assert len(set(found["status"])) >= 4
+    assert english([*found["reason"], *found["lift"]]) == []
+
+
+def test_predictions_of_a_young_company__are_told(young):
+    reasons = set()
+    for snapshot in young[1:4]:
+        for name in predictor_names():
+            baseline = predictor_class(name)().baseline()
+            if baseline.readiness(snapshot).status is not Status.INSUFFICIENT_DATA:
+                predicted = baseline.fit(baseline.training_table(snapshot)).predict(snapshot)
+                reasons |= set(predicted["reason"].dropna())
+    assert len(reasons) > 5
+    assert english(reasons) == []
+
+
+def test_kpis_of_a_young_company__are_told(young):
+    reasons = {reason for snapshot in young[::2] for reason in trends(snapshot)["reason"]}
+    rule = AlertRule(draws=50, origins=1)
+    for snapshot in young[1:4:2]:
+        reasons |= {
+            outlook.reason for name in kpi_names() for outlook in outlooks(snapshot, get_kpi(name), rule, with_quarter=True).values()
+        }
+    assert len(reasons) > 5
+    assert english(reasons) == []
+
+
+def test_books_of_a_young_company__are_told(young):
+    texts = set()
+    for snapshot in young[::3]:
+        for name in check_names():
+            result = get_check(name).run(DealBooks(snapshot))
+            texts |= {result.threshold, *result.findings["detail"]}
+    assert english(texts) == []
+
+
+def test_findings_of_a_young_company__are_told(young):
+    rule, texts = MonitorRule(), set()
+    for snapshot in young:
+        for now in (snapshot.as_of, snapshot.as_of + pd.Timedelta(days=60)):
+            found = [*watch_sources(snapshot, now=now, rule=rule), *watch_fields(snapshot, rule=rule)]
+            texts |= {text for finding in found for text in (finding.reason, finding.way_out)}
+    assert english(texts) == []
+
+
+TOLD = {"reason", "notes", "formula", "verdict", "decision", "purpose", "limits", "lift", "fields_barred", "impossible", "exclusions"}
+"""Members of answers that hold sentences, or whose members do."""
+CODES = {"better", "worse", "none"}
+
+
+def sentences_in(answer, is_told=False):
+    """Every sentence of an answer."""
+    if isinstance(answer, str):
+        return {answer} - CODES if is_told else set()
+    if isinstance(answer, list):
+        return set().union(*(sentences_in(item, is_told) for item in answer))
+    if isinstance(answer, dict):
+        return set().union(*(sentences_in(item, is_told or name in TOLD) for name, item in answer.items()))
+    return set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/readiness",
+        "/v1/kpis",
+        "/v1/models",
+        *(f"/v1/models/{name}" for name in predictor_names()),
+        "/v1/scoreboard",
+        "/v1/outlook",
+        "/v1/portfolio",
+        "/v1/deals",
+        "/v1/customers",
+        "/v1/customers/value",
+        "/v1/channels/value",
+        "/v1/kpis/revenue/trend",
+        "/v1/kpis/revenue/forecast",
+        "/v1/kpis/revenue/alerts",
+        "/v1/targets",
+    ],
+)
+def test_answers_of_the_service__hold_no_sentence_that_only_english_readers_know(get, path):
+    assert english(sentences_in(get(path))) == []
+
+
+SRC = Path(predictkpi.__file__).parent
+SAID_BY = {
+    "BusyError",
+    "DealClosedError",
+    "Decision",
+    "Finding",
+    "ForbiddenError",
+    "FutureAccessError",
+    "InFlightError",
+    "InsufficientDataError",
+    "KeyReusedError",
+    "NoChampionError",
+    "NotReadyError",
+    "OverloadedError",
+    "RateLimitedError",
+    "Readiness",
+    "TooLargeError",
+    "TooLongError",
+    "Trust.none",
+    "UnauthenticatedError",
+    "UnknownEntityError",
+    "_Standing",
+    "cls.none",
+}
+"""What carries a sentence to the reader."""
+NOT_SHOWN = ("backtest/run.py", "cli/", "pipelines/evaluate.py", "pipelines/search_days.py", "pipelines/write_back.py")
+NOT_SHOWN += ("snapshot.py", "sources/", "store/erasure.py", "synthetic/")
+WORDS = {
+    "counts": "7 customers bought more than once, in 7 days",
+    "entity": "deal",
+    "held.key.state(utc_now())": "revoked",
+    "kind": "model",
+    "predictor.spec.name": "revenue",
+    "serves": "baseline",
+    "since": "since the last training's data, up to 2025-03-31",
+    "stage": "won",
+    "way_out": "run `predictkpi ingest`, or `predictkpi demo` for a sample company",
+}
+"""What stands in a place that holds one of a few words, by the expression."""
+
+
+def said_in(path):
+    """Sentences that a module hands to one of `SAID_BY` as they stand; each value in them is a number, a day, or another such thing."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in SAID_BY:
+            for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+                text = _as_said(argument)
+                if text.count(" ") >= 2:
+                    yield f"{path.relative_to(SRC).as_posix()}: {text}", text
+
+
+def _as_said(argument):
+    if isinstance(argument, ast.Constant):
+        return str(argument.value)
+    if not isinstance(argument, ast.JoinedStr):
+        return ""
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else _value(part) for part in argument.values)
+
+
+def _value(place):
+    how = ast.unparse(place)
+    if "%Y-%m" in how or "isoformat" in how:
+        return "2025-03-31"
+    return "7%" if "%" in how else WORDS.get(ast.unparse(place.value), "7")
+
+
+def test_sentences_of_the_code__are_known():
+    """A new one needs words in every language."""
+    said = [
+        one for path in sorted(SRC.rglob("*.py")) if not path.relative_to(SRC).as_posix().startswith(NOT_SHOWN) for one in said_in(path)
+    ]
+    assert len(said) > 50
+    for code in OTHERS:
+        with speaking(code):
+            sentences = current().sentences
+        assert [where for where, text in said if sentences.known(text) is None] == []
