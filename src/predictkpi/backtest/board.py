@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from predictkpi.backtest.judged import PENDING
-from predictkpi.backtest.scoreboard import FIGURES
+from predictkpi.backtest.scoreboard import FIGURES, POINTS
 from predictkpi.core import columns as c
 
 FIGURE_COLUMNS = [c.ROLE, c.MODEL_VERSION, *FIGURES]
 PENDING_COLUMNS = [c.ROLE, c.MODEL_VERSION, *PENDING]
+CALIBRATION_COLUMNS = [c.ROLE, c.MODEL_VERSION, *POINTS]
 _INSTANTS = ("since", "until", "due")
+_NUMBERS = ({*FIGURES[2:]} - {*_INSTANTS}) | {*POINTS}
 
 
 @dataclass(frozen=True)
 class Board:
     """One predictor's: ``figures`` (`FIGURE_COLUMNS`) of what came true by ``as_of``, ``pending`` (`PENDING_COLUMNS`) of what did not.
 
-    ``notes`` say what was left out on the whole, one sentence each.
+    ``notes`` say what was left out on the whole, one sentence each; ``calibration`` (`CALIBRATION_COLUMNS`) is promised against came true.
     """
 
     predictor: str
@@ -30,6 +32,7 @@ class Board:
     figures: pd.DataFrame
     pending: pd.DataFrame
     notes: tuple[str, ...] = ()
+    calibration: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CALIBRATION_COLUMNS))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: instants as ISO 8601, missing numbers as null."""
@@ -40,6 +43,7 @@ class Board:
             "notes": list(self.notes),
             "figures": _plain(self.figures),
             "pending": _plain(self.pending),
+            "calibration": _plain(self.calibration),
         }
 
     def text(self) -> str:
@@ -51,13 +55,15 @@ class Board:
         """Inverse of `text`."""
         held = json.loads(text)
         figures, pending = pd.DataFrame(held["figures"], columns=FIGURE_COLUMNS), pd.DataFrame(held["pending"], columns=PENDING_COLUMNS)
+        # a board that was kept before there was this part has none
+        calibration = pd.DataFrame(held.get("calibration", []), columns=CALIBRATION_COLUMNS)
         as_of, made_at = (pd.Timestamp(held[name]) for name in ("as_of", "made_at"))
-        return cls(held["predictor"], as_of, made_at, _typed(figures), _typed(pending), tuple(held["notes"]))
+        return cls(held["predictor"], as_of, made_at, _typed(figures), _typed(pending), tuple(held["notes"]), _typed(calibration))
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     instants = {name: pd.to_datetime(frame[name]).astype("datetime64[us]") for name in _INSTANTS if name in frame}
-    numbers = {name: pd.to_numeric(frame[name]) for name in frame if name in FIGURES[2:] and name not in _INSTANTS}
+    numbers = {name: pd.to_numeric(frame[name]) for name in frame if name in _NUMBERS}
     return frame.assign(**instants, **numbers)
 
 

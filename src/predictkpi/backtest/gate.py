@@ -56,6 +56,11 @@ class GateDecision:
         """For the registry and the audit log."""
         return asdict(self) | {"checks": [asdict(check) | {"figures": dict(check.figures)} for check in self.checks]}
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> GateDecision:
+        """Inverse of `as_dict`."""
+        return cls(**{**told, "checks": tuple(Check(**check) for check in told["checks"])})
+
 
 def decide(
     result: BacktestResult,

@@ -16,7 +16,7 @@ from predictkpi.backtest.run import CANDIDATE, scale_of, wide
 from predictkpi.backtest.scores import QUANTILES, Scored, score
 from predictkpi.core import columns as c
 from predictkpi.core.types import Spec
-from predictkpi.metrics.calibration import calibration_noise_floor, expected_calibration_error
+from predictkpi.metrics.calibration import calibration_noise_floor, calibration_table, expected_calibration_error
 from predictkpi.metrics.point import wape
 from predictkpi.metrics.quantile import coverage
 from predictkpi.metrics.ranking import total_bias
@@ -29,6 +29,8 @@ ALL = 0
 MEASURES = ("loss", "error", "bias", "calibration", "calibration_floor", "coverage80", "coverage95")
 SAVED = ("saved", "saved_low", "saved_high")
 FIGURES = [CANDIDATE, c.HORIZON, c.N, "days", "since", "until", *MEASURES, *SAVED]
+PROMISED, CAME_TRUE = "promised", "came_true"
+POINTS = [PROMISED, CAME_TRUE, c.N]
 DRAWS = 500
 BINS = 10
 FLOOR_SIMULATIONS = 50
@@ -44,14 +46,40 @@ def compare(
     rival's loss that the version does not have, on the same pairs, with its 95 % interval over all horizons. Empty where nothing can be
     judged.
     """
-    actual, own = wide(outcomes[outcomes[c.IS_MATURE].astype(bool)]), wide(said)
-    pairs = _with_headline(spec, own).intersection(_with_headline(spec, actual)).sort_values()
+    own, actual, pairs = _matched(spec, said, outcomes)
     rows = _Judge(spec, actual, scales).rows(MODEL, own, pairs)
     for name, frame in rivals.items():
         other = wide(frame)
         common = pairs.intersection(_with_headline(spec, other)).sort_values()
         rows += _Judge(spec, actual, scales).rows(name, other, common, against=own)
     return pd.DataFrame(rows, columns=FIGURES)
+
+
+def calibration_points(spec: Spec, said: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """`POINTS` of a plot of what a version promised against what came true, over all that it can be judged by; ``n`` pairs stand behind one.
+
+    They are what ``calibration`` sums up. Of deals: bins of like chances, their mean chance and the share that was won. Of revenue: the
+    level of each quantile, and the share of outcomes at or below it. Of customers: tenths by what was predicted, its mean and the true one.
+    """
+    own, actual, pairs = _matched(spec, said, outcomes)
+    if not len(pairs):
+        return pd.DataFrame(columns=POINTS)
+    found, y = own.reindex(pairs), actual.reindex(pairs)[spec.headline].to_numpy(float)
+    point = found[spec.headline].to_numpy(float)
+    if spec.score == "cumulative_incidence":
+        table = calibration_table(y, point, bins=BINS)
+        return table.rename(columns={"predicted": PROMISED, "observed": CAME_TRUE})[POINTS]
+    if spec.score == "quantiles":
+        rows = [(level, float((y <= found[name].to_numpy(float)).mean()), len(y)) for name, level in QUANTILES.items() if name in found]
+        return pd.DataFrame(rows, columns=POINTS)
+    tenths = pd.DataFrame({PROMISED: point, CAME_TRUE: y}).groupby(_tenths(point))
+    return tenths.mean().assign(**{c.N: tenths.size()}).reset_index(drop=True)[POINTS]
+
+
+def _matched(spec: Spec, said: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.MultiIndex]:
+    """What was said and what came true, wide, and the pairs of which both are known."""
+    actual, own = wide(outcomes[outcomes[c.IS_MATURE].astype(bool)]), wide(said)
+    return own, actual, _with_headline(spec, own).intersection(_with_headline(spec, actual)).sort_values()
 
 
 class _Judge:
@@ -174,5 +202,9 @@ def _decile_calibration(y: Floats, point: Floats) -> float:
     total = float(y.sum())
     if total <= 0:
         return float("nan")
-    tenth = (pd.Series(point).rank(method="first").to_numpy(int) - 1) * BINS // len(point)
-    return float(np.abs(np.bincount(tenth, weights=point - y)).sum()) / total
+    return float(np.abs(np.bincount(_tenths(point), weights=point - y)).sum()) / total
+
+
+def _tenths(point: Floats) -> npt.NDArray[np.int64]:
+    """From the lowest predictions (0) to the highest (9)."""
+    return (pd.Series(point).rank(method="first").to_numpy(int) - 1) * BINS // len(point)

@@ -29,7 +29,8 @@ def monitor(
     """Watch sources and champions: missing rows, changed fields, inputs, predictions and errors; old champions.
 
     Limits fit each company's own past (models/monitor.yaml). A webhook is sent `monitor.alarm` if something is wrong, `data.stale` for each
-    table without new rows, and `kpi.alert`; each once, and nothing with --as-of.
+    table without new rows, and `kpi.alert`; each once, and nothing with --as-of. What was found is kept for the
+    dashboard, but for --as-of.
 
     Exit code 0: all is well. 1: something is wrong, or could not be looked at. 4: something is wrong, and the webhook has not taken it yet.
 
@@ -37,6 +38,7 @@ def monitor(
     json[/bold]
     """
     from predictkpi.cli.render import progress
+    from predictkpi.pipelines.monitor import keep
     from predictkpi.pipelines.monitor import monitor as run
     from predictkpi.pipelines.open_store import open_filled_store, open_registry
     from predictkpi.pipelines.webhooks import open_webhook
@@ -59,6 +61,8 @@ def monitor(
 
         now = local_now(store) if day is None else day
         found = run(store, registry, predictors=names, as_of=day, now=now, models_dir=settings.models_dir, on_progress=show)
+    if as_of is None:
+        keep(store, found, now=now)
     _show(found, everything, format_)
     is_told = tell(webhook, store, registry, settings, lambda notifier: notifier.after_monitor(found))
     if found.wrong:

@@ -49,6 +49,11 @@ class Finding:
             "threshold": self.threshold,
         }
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Finding:
+        """Inverse of `as_dict`."""
+        return cls(**{**told, "severity": Severity(told["severity"])})
+
 
 class MonitorRule(BaseModel):
     """When `predictkpi monitor` speaks up, and when `predictkpi retrain` trains. The defaults are measured in benchmarks/drift.py."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,29 @@ class MonitorReport:
         # The age of a table grows by the hour; the data that the alarm speaks of stay.
         identity = {"company": self.company, "as_of": self.as_of.isoformat(), "wrong": [[one.check, one.subject] for one in self.wrong]}
         return Message.about(MONITOR_ALARM, data, timestamp=now, identity=identity)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the newest watch of one subject found, worst first, on what was known before ``as_of``; ``made_at`` is local to the company."""
+
+    as_of: pd.Timestamp
+    made_at: pd.Timestamp
+    findings: tuple[Finding, ...]
+
+
+def keep(store: Store, report: MonitorReport, *, now: pd.Timestamp) -> None:
+    """Write a report to the store, for the service to show; ``now`` is the company's local time."""
+    subjects: dict[str, list[dict[str, Any]]] = {}
+    for finding in report.findings:
+        subjects.setdefault(finding.subject, []).append(finding.as_dict())
+    store.watched.write({subject: json.dumps(found) for subject, found in subjects.items()}, as_of=report.as_of, now=now)
+
+
+def kept_watches(store: Store) -> dict[str, Watch]:
+    """The newest watch of each predictor and table that was ever watched."""
+    rows = store.watched.read().itertuples(index=False)
+    return {str(row.subject): Watch(row.as_of, row.made_at, tuple(map(Finding.of, json.loads(str(row.content))))) for row in rows}
 
 
 def monitor(

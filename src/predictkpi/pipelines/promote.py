@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from predictkpi.core.types import ModelRef
-from predictkpi.errors import LockedError, NoChampionError, NotFoundError
+from predictkpi.errors import ConflictError, LockedError, NoChampionError, NotFoundError
 from predictkpi.predictors import predictor_class
 from predictkpi.registry import Registry
 
@@ -22,26 +22,34 @@ _SECONDS_TO_WAIT = 10.0
 """For another process that is moving an alias, or registering a training."""
 
 
-def promote(store: Store, registry: Registry, predictor: str, version: str, *, now: pd.Timestamp, actor: str = "") -> ModelRef:
+def promote(
+    store: Store, registry: Registry, predictor: str, version: str, *, now: pd.Timestamp, actor: str = "", beside: str | None = None
+) -> ModelRef:
     """Move the alias ``champion`` to that version; the one that held it is remembered for `rollback`.
 
-    Raises `UnknownNameError` for a predictor, `NotFoundError` for a version that does not exist.
+    ``beside``: the version that serves as far as whoever decides knows (empty for none). Raises `UnknownNameError` for a predictor,
+    `NotFoundError` for a version that does not exist, `ConflictError` where another one has come to serve than ``beside``.
     """
     predictor_class(predictor)
     with alone(store, predictor, "promote"):
         known = [row["version"] for row in registry.versions(predictor)]
         if version not in known:
             raise NotFoundError(f"{predictor} has no version {version!r}; there are: {', '.join(known) or 'none'}")
-        store.write_audit(now, "promote", predictor, {"from": _serving(registry, predictor), "to": version}, actor=actor)
+        store.write_audit(now, "promote", predictor, {"from": _serving(registry, predictor, beside), "to": version}, actor=actor)
         return registry.promote(predictor, version)
 
 
-def rollback(store: Store, registry: Registry, predictor: str, *, now: pd.Timestamp, actor: str = "") -> ModelRef:
-    """Give the alias back to the version that held it before, one step for each call; raises `NotFoundError` where there is none."""
+def rollback(
+    store: Store, registry: Registry, predictor: str, *, now: pd.Timestamp, actor: str = "", beside: str | None = None
+) -> ModelRef:
+    """Give the alias back to the version that held it before, one step for each call; raises `NotFoundError` where there is none.
+
+    ``beside``: see `promote`.
+    """
     predictor_class(predictor)
     with alone(store, predictor, "rollback"):
         target = registry.rollback_target(predictor)
-        store.write_audit(now, "rollback", predictor, {"from": _serving(registry, predictor), "to": target}, actor=actor)
+        store.write_audit(now, "rollback", predictor, {"from": _serving(registry, predictor, beside), "to": target}, actor=actor)
         return registry.rollback(predictor)
 
 
@@ -65,8 +73,13 @@ def alone(store: Store, predictor: str, action: str) -> Iterator[None]:
         yield
 
 
-def _serving(registry: Registry, predictor: str) -> str:
+def _serving(registry: Registry, predictor: str, beside: str | None) -> str:
+    """The version that serves, empty for none; raises `ConflictError` where it is not ``beside``."""
     try:
-        return registry.champion_version(predictor)
+        found = registry.champion_version(predictor)
     except NoChampionError:
-        return ""
+        found = ""
+    if beside is not None and found != beside:
+        named = [f"version {version}" if version else "no version" for version in (found, beside)]
+        raise ConflictError(f"{predictor}: {named[0]} serves by now, not {named[1]}; look again, and decide anew")
+    return found

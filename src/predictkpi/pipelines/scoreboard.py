@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from predictkpi.backtest.board import FIGURE_COLUMNS, PENDING_COLUMNS, Board
+from predictkpi.backtest.board import CALIBRATION_COLUMNS, FIGURE_COLUMNS, PENDING_COLUMNS, Board
 from predictkpi.backtest.judged import IN_WORDS, choose_days, left_out, pending
 from predictkpi.backtest.run import CANDIDATE, series_scale
-from predictkpi.backtest.scoreboard import ALL, MEASURES, SAVED, compare
+from predictkpi.backtest.scoreboard import ALL, MEASURES, SAVED, calibration_points, compare
 from predictkpi.backtest.scores import QUANTILES
 from predictkpi.core import columns as c
 from predictkpi.core.answers import unpacked
@@ -121,7 +121,7 @@ def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp
         on_progress(spec.name, done, len(dates))
         _gather(gathered, store, model, snapshot, days[days[c.AS_OF] == as_of])
     on_progress(spec.name, len(dates), len(dates))
-    figures, waiting = [], []
+    figures, waiting, calibration = [], [], []
     outcomes = pd.concat(gathered.outcomes, ignore_index=True) if gathered.outcomes else pd.DataFrame(columns=c.OUTCOME_COLUMNS)
     for (role, version), parts in sorted(gathered.said.items()):
         said, who = pd.concat(parts, ignore_index=True), {c.ROLE: role, c.MODEL_VERSION: version}
@@ -130,6 +130,7 @@ def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp
             waits.loc[len(waits)] = [_SUPERSEDED, ALL, gathered.superseded[role, version], pd.NaT]
         waiting.append(waits.assign(**who))
         figures.append(compare(spec, said, _rivals(gathered, role), outcomes, gathered.scales).assign(**who))
+        calibration.append(calibration_points(spec, said, outcomes).assign(**who))
     return Board(
         spec.name,
         snapshot.as_of,
@@ -137,6 +138,7 @@ def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp
         _stacked(figures, FIGURE_COLUMNS),
         _stacked(waiting, PENDING_COLUMNS),
         _notes(left_out, IN_WORDS[spec.time_unit], int((~is_forecast).sum()), gathered),
+        _stacked(calibration, CALIBRATION_COLUMNS),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -29,7 +31,7 @@ def watch_sources(snapshot: Snapshot, *, now: pd.Timestamp, rule: MonitorRule) -
     tables = {name: rows for name, schema in TABLES.items() if len(rows := arrivals(snapshot, schema))}
     found = []
     for name, rows in tables.items():
-        fresh = freshness(name, rows, now, rule)
+        fresh = freshness(name, Rhythm.of(rows), now, rule)
         found.append(fresh)
         if not fresh.is_wrong:  # what has stopped altogether is told once
             found.append(volume(name, rows, snapshot.as_of, rule, level=rule.volume_level / len(tables)))
@@ -45,14 +47,34 @@ def arrivals(snapshot: Snapshot, schema: TableSchema) -> pd.DataFrame:
     return rows[rows[HAPPENED] < snapshot.as_of]
 
 
-def freshness(name: str, rows: pd.DataFrame, now: pd.Timestamp, rule: MonitorRule) -> Finding:
+@dataclass(frozen=True)
+class Rhythm:
+    """When the newest row of a table happened and became known, and the longest of its waits for a row within a year, in days."""
+
+    newest: pd.Timestamp
+    known_at: pd.Timestamp
+    waits: int
+    longest: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Rhythm:
+        """Of `arrivals` that hold a row."""
+        newest = rows[HAPPENED].max()
+        waits = longest_waits(rows, newest)
+        return cls(newest, rows[KNOWN].max(), len(waits), float(waits.max()) if len(waits) else 0.0)
+
+
+def rhythms(snapshot: Snapshot) -> dict[str, Rhythm]:
+    """Of every table that holds what happened; a table without a row is passed over."""
+    return {name: Rhythm.of(rows) for name, schema in TABLES.items() if len(rows := arrivals(snapshot, schema))}
+
+
+def freshness(name: str, rhythm: Rhythm, now: pd.Timestamp, rule: MonitorRule) -> Finding:
     """Is the newest row older than its table was ever found to be within a year?"""
-    newest = rows[HAPPENED].max()
+    newest, usual = rhythm.newest, rhythm.longest
     age = (now - newest) / _DAY
-    gaps = longest_waits(rows, newest)
-    if len(gaps) < _FEWEST_GAPS:
-        return Finding(FRESHNESS, name, Severity.NOTE, f"rows of {len(gaps) + 1} days in the last year: too few to tell a usual gap")
-    usual = float(gaps.max())
+    if rhythm.waits < _FEWEST_GAPS:
+        return Finding(FRESHNESS, name, Severity.NOTE, f"rows of {rhythm.waits + 1} days in the last year: too few to tell a usual gap")
     limit = max(usual * rule.freshness_slack, 1.0)
     figures: dict[str, float | str] = {"days": age, "longest_usual_gap": usual, "newest": newest.isoformat()}
     if age <= limit:

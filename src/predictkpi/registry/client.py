@@ -17,7 +17,7 @@ from predictkpi.errors import NoChampionError, NotFoundError
 from predictkpi.features.attributes import OF_CUSTOMERS, OF_DEALS
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
-from predictkpi.registry.connection import Connection
+from predictkpi.registry.connection import Connection, public
 from predictkpi.registry.erasure import Erasing, erase_below, erase_in_models
 from predictkpi.registry.last_good import LastGood
 from predictkpi.registry.provenance import requirements
@@ -51,6 +51,21 @@ class Registry:
         self._connection = Connection(tracking_uri)
         self.last_good = LastGood(artifact_root.parent / "served" / hashlib.sha256(tracking_uri.encode()).hexdigest()[:12])
         self._loaded: dict[tuple[str, str], tuple[Predictor, ModelRef]] = {}
+
+    @property
+    def address(self) -> str:
+        """Where MLflow is, without user name and password."""
+        return public(self.tracking_uri)
+
+    @property
+    def page(self) -> str:
+        """The address of MLflow's own pages; empty where no server shows them."""
+        return self.address.rstrip("/") if self._connection.is_server else ""
+
+    @property
+    def page_command(self) -> str:
+        """What shows them where there is no server."""
+        return f"mlflow server --backend-store-uri={self.address} --artifacts-destination={self._artifact_root}"
 
     @property
     def kept_root(self) -> Path:
@@ -175,16 +190,25 @@ class Registry:
                 raise NotFoundError(f"no run {run_id!r}; `predictkpi models --format json` lists the runs of the versions") from error
         return RunRecord(run_id, experiment.removeprefix(EXPERIMENT), dict(found.data.params), _own_tags(found))
 
-    def read_text(self, run_id: str, path: str) -> str | None:
-        """A text file of a run; None where it has none of that name."""
+    def files(self, run_id: str, folder: str = "") -> list[str]:
+        """Paths of a run's files in that folder, or at its top; none where there is no such folder."""
+        with self._connection.speaking(f"list files of run {run_id}") as client:
+            return [file.path for file in client.list_artifacts(run_id, folder or None) if not file.is_dir]
+
+    def read_file(self, run_id: str, path: str) -> bytes | None:
+        """A file of a run; None where it has none of that name."""
+        if path not in self.files(run_id, path.rpartition("/")[0]):
+            return None
         with (
             tempfile.TemporaryDirectory(prefix="predictkpi-") as folder,
             self._connection.speaking(f"read {path} of run {run_id}") as client,
         ):
-            names = [file.path for file in client.list_artifacts(run_id, str(Path(path).parent) if "/" in path else None)]
-            if path not in names:
-                return None
-            return Path(client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+            return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
+
+    def read_text(self, run_id: str, path: str) -> str | None:
+        """The same as text."""
+        found = self.read_file(run_id, path)
+        return None if found is None else found.decode()
 
     def rollback(self, predictor: str) -> ModelRef:
         """Give the alias back to the version that held it before; `NotFoundError` where none did."""

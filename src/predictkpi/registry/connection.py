@@ -111,7 +111,7 @@ class Connection:
             try:
                 yield self.client
             except self._failures() as error:
-                raise RegistryError(f"cannot {action} in MLflow at {_public(self.uri)}: {_first_line(error)}") from error
+                raise RegistryError(f"cannot {action} in MLflow at {public(self.uri)}: {_first_line(error)}") from error
 
     def _failures(self) -> tuple[type[BaseException], ...]:
         mlflow = self.mlflow
@@ -134,7 +134,7 @@ class Connection:
                 pass
 
 
-def _public(uri: str) -> str:
+def public(uri: str) -> str:
     """The URI without user name and password."""
     parts = urlsplit(uri)
     return uri.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else uri

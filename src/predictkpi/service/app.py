@@ -36,6 +36,7 @@ from predictkpi.service.logs import set_up
 from predictkpi.service.metrics import Metrics, shared_folder
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.peers import among_peers
+from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.state import POLL_SECONDS, Serving
 from predictkpi.service.view import View
 from predictkpi.settings import Settings, read_settings
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
+        state.registry_memory = RegistryMemory(state.serving.registry)
         state.deliverer = Deliverer(own_door, webhook, every_seconds=poll_seconds)
         # Stopped in reverse: the logs are written out before the deliverer waits for a receiver.
         parts = (state.deliverer, state.access, state.accesses, state.serving)

@@ -26,6 +26,11 @@ class Deliverer:
         self._trouble = ""
         self._rounds = Rounds("predictkpi-webhook", self._deliver, pause=lambda: every_seconds)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is somebody to be told."""
+        return self._webhook is not None
+
     def start(self) -> None:
         """Begin to deliver, in the background."""
         if self._webhook is not None:

@@ -69,6 +69,20 @@ class ScorePending(Answer):
     due: datetime | None = Field(description="when the first of them will be judged; null where waiting does not help")
 
 
+class CalibrationPoint(Answer):
+    """One point of a plot of what was promised against what came true: the nearer both are, the better."""
+
+    role: Roles = Field(examples=["champion"])
+    model_version: str = Field(examples=["3"])
+    promised: float = Field(
+        description="of deals the mean chance to be won in a bin of like chances, of revenue the level of a quantile, of customers the "
+        "mean value predicted in a tenth of them",
+        examples=[0.42],
+    )
+    came_true: float = Field(description="the share that was won; the share at or below the quantile; the mean value", examples=[0.39])
+    n: int = Field(description="predictions judged", examples=[71])
+
+
 class Scoreboard(Answer):
     """One predictor's."""
 
@@ -82,6 +96,7 @@ class Scoreboard(Answer):
     )
     figures: list[ScoreFigures]
     pending: list[ScorePending]
+    calibration: list[CalibrationPoint] = Field(description="none from a board made before there was this part")
 
 
 class ScoreboardList(Answer):

@@ -12,6 +12,8 @@ from predictkpi.store.erasure import renamed_record
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
 from predictkpi.store.schema import LOAD_ID, RECORD, REJECT_FIELDS, REJECT_ID, REJECTS, REPLAYED_IN
 
+REJECT_GROUPS = ["file", "table", "field", "reason", "n", LOAD_ID, "example"]
+
 
 def write_rejects(connection: sa.Connection, rejects: pd.DataFrame, *, load_id: int) -> None:
     """Keep these rejects of that load: `REJECT_FIELDS` and, where there is one, `RECORD`."""
@@ -47,6 +49,14 @@ def read_rejects(
         load, reject = REJECTS.c[LOAD_ID], REJECTS.c[REJECT_ID]
         statement = statement.where(sa.or_(load < after[0], sa.and_(load == after[0], reject > after[1])))
     return read_frame(connection, statement.order_by(REJECTS.c[LOAD_ID].desc(), REJECTS.c[REJECT_ID]).limit(limit))
+
+
+def read_reject_groups(connection: sa.Connection, *, limit: int) -> pd.DataFrame:
+    """Rejects that no replay has settled, by what is wrong: `REJECT_GROUPS`, the most frequent first; ``example`` is a value of them."""
+    named = [REJECTS.c[name] for name in ("file", "table", "field", "reason")]
+    told = [sa.func.count().label("n"), sa.func.max(REJECTS.c[LOAD_ID]).label(LOAD_ID), sa.func.min(REJECTS.c["value"]).label("example")]
+    found = _waiting(sa.select(*named, *told)).group_by(*named)
+    return read_frame(connection, found.order_by(sa.func.count().desc(), *named).limit(limit))
 
 
 def count_rejects(connection: sa.Connection) -> int:

@@ -193,6 +193,15 @@ SCOREBOARDS = sa.Table(
     sa.Column("content", sa.Text, nullable=False),
 )
 
+WATCHED = sa.Table(
+    "watched",
+    METADATA,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column(c.AS_OF, Instant(), nullable=False),
+    sa.Column("made_at", Instant(), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+)
+
 AUDIT = sa.Table(
     "audit_log",
     METADATA,

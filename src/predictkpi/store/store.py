@@ -36,11 +36,12 @@ from predictkpi.store.predictions import (
     read_predictions,
     write_predictions,
 )
-from predictkpi.store.rejects import count_rejects, read_rejects
+from predictkpi.store.rejects import REJECT_GROUPS, count_rejects, read_reject_groups, read_rejects
 from predictkpi.store.repeatable import Repeatables
 from predictkpi.store.retention import delete_older
 from predictkpi.store.schema import FACT_TABLES, LOAD_ID, LOADS, NEWEST_KNOWN_AT, RECORD, REJECT_FIELDS, REJECT_ID, SCOREBOARDS
 from predictkpi.store.versions import OUTCOME, REJECTED, Learning
+from predictkpi.store.watched import Watched
 from predictkpi.store.written import Written
 from predictkpi.tables import table_schema
 
@@ -64,6 +65,7 @@ class Store:
         self.outbox = Outbox(self._engine)
         self.written = Written(self._engine)
         self.erasures = Erasures(self._engine)
+        self.watched = Watched(self._engine)
 
     def __repr__(self) -> str:
         return f"Store({self.url.render_as_string(hide_password=True)!r})"
@@ -134,6 +136,11 @@ class Store:
             if connection is None:
                 return pd.DataFrame(columns=columns)
             return read_rejects(connection, columns, load_id=load_id, table=table, file=file, limit=limit, after=after)
+
+    def reject_groups(self, limit: int = 50) -> pd.DataFrame:
+        """The same by file, table, field and reason, most frequent first: `rejects.REJECT_GROUPS`; ``example`` is one of the values."""
+        with self._reading() as connection:
+            return pd.DataFrame(columns=REJECT_GROUPS) if connection is None else read_reject_groups(connection, limit=limit)
 
     def newest_loads(self, table: str) -> pd.DataFrame:
         """Key columns of every row of a fact table, and ``load_id``: the load that brought its newest version."""

@@ -7,14 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from predictkpi.errors import NotFoundError
-from predictkpi.pipelines.card import ModelCard
-from predictkpi.pipelines.training_record import CARD_DATA
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.registry import CHAMPION
 from predictkpi.service.dependencies import ServingState, problems
 from predictkpi.service.envelopes import model_of
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.schemas import ModelCardOut, ModelList, ModelVersion, PredictorModels
+from predictkpi.service.version_records import read_card
 from predictkpi.service.view import View
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -47,9 +46,7 @@ def model_card(
     rows = {row["version"]: row for row in registry.versions(predictor)}
     if wanted not in rows:
         raise NotFoundError(f"{predictor} has no version {wanted!r}; there are: {', '.join(rows) or 'none'}")
-    written = registry.read_text(rows[wanted]["run_id"], CARD_DATA) if rows[wanted]["run_id"] else None
-    card = ModelCard.model_validate_json(written) if written else None
-    return ModelCardOut(predictor=predictor, version=_version(rows[wanted]), card=card)
+    return ModelCardOut(predictor=predictor, version=_version(rows[wanted]), card=read_card(registry, rows[wanted]["run_id"]))
 
 
 def _version(row: dict[str, object]) -> ModelVersion:

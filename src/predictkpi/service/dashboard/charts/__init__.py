@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from predictkpi.service.dashboard.charts.calibration import calibration_chart
+from predictkpi.service.dashboard.charts.cutoffs import cutoffs_chart
 from predictkpi.service.dashboard.charts.fan import fan_chart
 from predictkpi.service.dashboard.charts.small import interval_bar, sparkline
 from predictkpi.service.dashboard.charts.themes import THEMES, finite, local, money_axis, records, vega_lite
@@ -9,6 +11,8 @@ from predictkpi.service.dashboard.charts.waterfall import waterfall
 
 __all__ = [
     "THEMES",
+    "calibration_chart",
+    "cutoffs_chart",
     "fan_chart",
     "finite",
     "interval_bar",

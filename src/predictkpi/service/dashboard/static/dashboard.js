@@ -62,8 +62,11 @@
     if (told) told.value = (told.dataset.form || "{}").replace("{}", event.target.value);
   });
 
-  // <form data-confirm="...">: asks before it is sent.
+  // <form data-confirm="...">: asks before it is sent, and says so in its field `confirmed`; without it the server asks on a page.
   document.querySelectorAll("form[data-confirm]").forEach((form) => {
-    form.addEventListener("submit", (event) => { if (!window.confirm(form.dataset.confirm)) event.preventDefault(); });
+    form.addEventListener("submit", (event) => {
+      if (!window.confirm(form.dataset.confirm)) event.preventDefault();
+      else if (form.elements.confirmed) form.elements.confirmed.value = "yes";
+    });
   });
 })();

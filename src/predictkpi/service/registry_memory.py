@@ -1,0 +1,109 @@
+"""What pages show of the registry, kept for some seconds: MLflow may be slow or away, and the page has to answer all the same.
+
+A page waits for the first answer for a moment only. Later it shows what was read last, with its age, while newer is read in the background.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
+
+from predictkpi.errors import PredictKpiError
+from predictkpi.registry import Registry
+from predictkpi.service.version_records import Standing, VersionRecord, read_record, read_standing
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Key = tuple[str, str]
+
+FRESH_SECONDS = 5.0
+PATIENCE_SECONDS, GLANCE_SECONDS = 2.0, 0.05
+"""How long a page waits where it has nothing to show, and where it has something older."""
+MOST_RECORDS = 300
+
+
+@dataclass(frozen=True)
+class Known(Generic[T]):
+    """What was read last: None before the first answer. ``trouble`` says why it is not newer; empty where all is well."""
+
+    value: T | None
+    read_at: float
+    trouble: str = ""
+    tried_at: float = 0.0
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was read."""
+        return time.monotonic() - self.read_at
+
+
+class RegistryMemory:
+    """See the module; shared by all requests of a process."""
+
+    def __init__(self, registry: Registry, *, fresh_seconds: float = FRESH_SECONDS, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.registry = registry
+        self._fresh_seconds, self._patience_seconds = fresh_seconds, patience_seconds
+        self._kept: dict[Key, Known[Any]] = {}
+        self._asked: dict[Key, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def standing(self, predictor: str) -> Known[Standing]:
+        """A predictor's versions and aliases, `FRESH_SECONDS` old at most while the registry answers quickly."""
+        return cast(Known[Standing], self._known(("standing", predictor), partial(read_standing, self.registry, predictor)))
+
+    def record(self, run_id: str) -> Known[VersionRecord]:
+        """What a training has left: it never changes, so it is read once."""
+        return cast(Known[VersionRecord], self._known(("record", run_id), partial(read_record, self.registry, run_id), lasting=True))
+
+    def forget(self, predictor: str) -> None:
+        """The versions of a predictor are to be read anew, as an alias has moved."""
+        with self._lock:
+            self._kept.pop(("standing", predictor), None)
+            self._asked.pop(("standing", predictor), None)
+
+    def _known(self, key: Key, read: Callable[[], object], *, lasting: bool = False) -> Known[Any]:
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and self._is_fresh(kept, lasting=lasting):
+                return kept
+            answered = self._asked.get(key) or self._ask(key, read)
+        has_something = kept is not None and kept.value is not None
+        if answered.wait(GLANCE_SECONDS if has_something else self._patience_seconds):
+            with self._lock:
+                return self._kept.get(key) or Known(None, time.monotonic(), "the model registry was asked again")
+        slow = f"the model registry has not answered within {self._patience_seconds:g} seconds; this page asks again when it is reloaded"
+        return kept if kept is not None and has_something else Known(None, time.monotonic(), slow)
+
+    def _is_fresh(self, kept: Known[Any], *, lasting: bool) -> bool:
+        return (lasting and not kept.trouble) or time.monotonic() - kept.tried_at < self._fresh_seconds
+
+    def _ask(self, key: Key, read: Callable[[], object]) -> threading.Event:
+        answered = self._asked[key] = threading.Event()
+        threading.Thread(target=self._read, args=(key, read, answered), name="predictkpi-registry", daemon=True).start()
+        return answered
+
+    def _read(self, key: Key, read: Callable[[], object], answered: threading.Event) -> None:
+        value, trouble = None, ""
+        try:
+            value = read()
+        except PredictKpiError as error:
+            trouble = str(error)
+        except Exception as error:  # whatever it is, the page must say so instead of waiting for ever
+            log.exception("what the registry holds of %s cannot be read", key[1])
+            trouble = f"what the registry holds cannot be read: {type(error).__name__}; the log has the cause"
+        now = time.monotonic()
+        with self._lock:
+            if self._asked.get(key) is answered:  # else it was forgotten meanwhile: what was read may be older than that
+                before = self._kept.get(key)
+                found = replace(before, trouble=trouble, tried_at=now) if trouble and before else Known(value, now, trouble, now)
+                while len(self._kept) >= MOST_RECORDS:
+                    self._kept.pop(next(iter(self._kept)))
+                self._kept[key] = found
+                del self._asked[key]
+        answered.set()
