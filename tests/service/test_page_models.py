@@ -216,7 +216,7 @@ def test_memory__waits_for_a_moment_and_shows_what_it_had():
     assert first.value is None
     assert "has not answered within" in first.trouble
     slow.may_answer.set()
-    patient = RegistryMemory(slow, fresh_seconds=0.0, patience_seconds=30)
+    patient = RegistryMemory(slow, fresh_seconds=0.0, patience_seconds=30, glance_seconds=30)
     assert patient.standing("clv").value.rows == ()
     slow.error = RegistryError("cannot list versions of clv")
     failed = patient.standing("clv")

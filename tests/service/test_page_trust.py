@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from guarded_service import NOW, guarded_service
 from page_text import page_text
+from running_service import copy_of
 
 from predictkpi.backtest.board import CALIBRATION_COLUMNS, FIGURE_COLUMNS, PENDING_COLUMNS, Board
 from predictkpi.backtest.judged import NOT_OVER
@@ -22,6 +24,7 @@ from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.languages import speaking
 from predictkpi.service.dashboard.trust.context import records_of_champions, trust
 from predictkpi.service.dashboard.trust.judged import judged, waiting
+from predictkpi.store.loading import Counts
 
 DAY = pd.Timestamp("2025-05-01")
 
@@ -153,18 +156,22 @@ def test_page__with_the_registry_away_says_so_and_answers(served):
 
 
 @pytest.fixture(scope="module")
-def rejected(guarded):
-    """Rows that were kept aside by a load of the guarded company."""
+def rejected(settings, tmp_path_factory):
+    """A service behind keys over a copy of the store, with rows that were kept aside."""
     rows = [
         ("orders.csv", number, "orders", "amount", f"{number},50 EUR", "is no number", json.dumps({"id": f"O-{number}", "who": "Jane Roe"}))
         for number in range(1, 26)
     ]
     columns = ["file", "row", "table", "field", "value", "reason", "record"]
-    store = open_store(guarded.service.settings)
-    with store.begin_load(company=store.company, now=pd.Timestamp("2026-01-02")) as load:
+    own = copy_of(settings, tmp_path_factory.mktemp("rejected"))
+    store = open_store(own)
+    store.migrate()
+    with store.begin_load(company=store.company, now=NOW, source="rejects") as load:
         load.write_rejects(pd.DataFrame(rows, columns=columns))
+        load.finish(Counts(rejected=len(rows)))
     store.close()
-    return guarded
+    with guarded_service(own, "nobody") as guarded:
+        yield guarded
 
 
 def test_rejects__are_for_who_may_see_them(rejected):

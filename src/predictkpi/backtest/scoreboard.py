@@ -56,7 +56,7 @@ def compare(
 
 
 def calibration_points(spec: Spec, said: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """`POINTS` of a plot of what a version promised against what came true, over all that it can be judged by; ``n`` pairs stand behind one.
+    """`POINTS` of a plot of what a version promised against what came true, over all that it can be judged by; ``n`` pairs are behind one.
 
     They are what ``calibration`` sums up. Of deals: bins of like chances, their mean chance and the share that was won. Of revenue: the
     level of each quantile, and the share of outcomes at or below it. Of customers: tenths by what was predicted, its mean and the true one.

@@ -46,9 +46,16 @@ class Known(Generic[T]):
 class RegistryMemory:
     """See the module; shared by all requests of a process."""
 
-    def __init__(self, registry: Registry, *, fresh_seconds: float = FRESH_SECONDS, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        fresh_seconds: float = FRESH_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+        glance_seconds: float = GLANCE_SECONDS,
+    ) -> None:
         self.registry = registry
-        self._fresh_seconds, self._patience_seconds = fresh_seconds, patience_seconds
+        self._fresh_seconds, self._patience_seconds, self._glance_seconds = fresh_seconds, patience_seconds, glance_seconds
         self._kept: dict[Key, Known[Any]] = {}
         self._asked: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
@@ -74,7 +81,7 @@ class RegistryMemory:
                 return kept
             answered = self._asked.get(key) or self._ask(key, read)
         has_something = kept is not None and kept.value is not None
-        if answered.wait(GLANCE_SECONDS if has_something else self._patience_seconds):
+        if answered.wait(self._glance_seconds if has_something else self._patience_seconds):
             with self._lock:
                 return self._kept.get(key) or Known(None, time.monotonic(), "the model registry was asked again")
         slow = f"the model registry has not answered within {self._patience_seconds:g} seconds; this page asks again when it is reloaded"
