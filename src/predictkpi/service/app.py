@@ -25,8 +25,9 @@ from predictkpi.service.api import ROUTERS
 from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard import ROUTERS as PAGES
 from predictkpi.service.dashboard.assets import Assets
-from predictkpi.service.dashboard.overview import warm
+from predictkpi.service.dashboard.overview import warm as warm_overview
 from predictkpi.service.dashboard.site import problem_page
+from predictkpi.service.dashboard.trust import warm as warm_trust
 from predictkpi.service.deliverer import Deliverer
 from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.fast_payloads import warm_up
@@ -68,7 +69,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
 
         def warm_all(view: View) -> None:
             warm_up(view)
-            warm(view)
+            warm_overview(view)
+            warm_trust(view, settings.models_dir)
 
         state.serving = Serving(
             store,

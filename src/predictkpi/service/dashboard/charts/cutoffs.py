@@ -28,14 +28,14 @@ def cutoffs_chart(candidates: Mapping[str, pd.Series], *, measure: str, digits: 
             for day, value in values.items()
         ]
         data = {"values": [row for row in rows if row["y"] is not None]}
-        encoding = {"tooltip": {"field": "told", "type": "nominal"}}
+        tooltip = {"tooltip": {"field": "told", "type": "nominal"}}
         layers += [
             {"data": data, "mark": {"type": "line", "style": style, "aria": False}},
-            {"data": data, "mark": {"type": "point", "style": f"{style}-point", "filled": True}, "encoding": encoding},
+            {"data": data, "mark": {"type": "point", "style": f"{style}-point", "filled": True}, "encoding": tooltip},
         ]
     x_axis = {"title": None, "grid": False, "tickCount": 5, "labelOverlap": True, "format": "%b %Y"}
     y_axis = {"title": measure, "titleFontWeight": 400, "tickCount": 5, "domain": False, "ticks": False}
-    encoding = {
+    encoding: dict[str, Any] = {
         "x": {"field": "ds", "type": "temporal", "axis": x_axis, "scale": {"nice": False, "padding": 20}},
         "y": {"field": "y", "type": "quantitative", "axis": y_axis, "scale": {"zero": True, "nice": True}},
     }

@@ -63,22 +63,25 @@ def comparison(one: Version, record: VersionRecord, other: Version, other_record
 
 
 def _facts(one: Version, record: VersionRecord, other: Version, other_record: VersionRecord) -> list[Line]:
-    saved = []
-    for each in (record, other_record):
-        found = backtest(each)
-        saved.append(f"{found.saving.saved} ({found.saving.within})" if found is not None else f.MISSING)
-    passed = [_passed(each) for each in (record, other_record)]
-    outcomes = [f.number(each.card.outcomes) if each.card is not None else f.MISSING for each in (record, other_record)]
-    cutoffs = [f.number(len(each.card.cutoffs)) if each.card is not None else f.MISSING for each in (record, other_record)]
+    both = (record, other_record)
+    saved = [_saved(each) for each in both]
+    passed = [_passed(each) for each in both]
+    outcomes = [f.number(each.card.outcomes) if each.card is not None else f.MISSING for each in both]
+    cutoffs = [f.number(len(each.card.cutoffs)) if each.card is not None else f.MISSING for each in both]
     return [
         Line(_("Serves as"), one.kind, other.kind),
         Line(_("Learnt until"), one.learnt_until, other.learnt_until),
         Line(_("Trained"), one.trained, other.trained),
-        Line(_("Gate"), *passed),
-        Line(_("Error saved against the baseline"), *saved),
-        Line(_("Outcomes judged"), *outcomes),
-        Line(_("Past cutoffs"), *cutoffs),
+        Line(_("Gate"), passed[0], passed[1]),
+        Line(_("Error saved against the baseline"), saved[0], saved[1]),
+        Line(_("Outcomes judged"), outcomes[0], outcomes[1]),
+        Line(_("Past cutoffs"), cutoffs[0], cutoffs[1]),
     ]
+
+
+def _saved(record: VersionRecord) -> str:
+    found = backtest(record)
+    return f"{found.saving.saved} ({found.saving.within})" if found is not None else f.MISSING
 
 
 def _passed(record: VersionRecord) -> str:

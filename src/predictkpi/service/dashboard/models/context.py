@@ -19,7 +19,7 @@ from predictkpi.service.dashboard.models.moves import PROMOTE, ROLLBACK, questio
 from predictkpi.service.dashboard.models.tested import Tested, tested
 from predictkpi.service.dashboard.models.versions import Version, age_of, version_of
 from predictkpi.service.dashboard.models.watch import Watched, watched
-from predictkpi.service.dashboard.trust.judged import Judged, judged
+from predictkpi.service.dashboard.trust.judged import Judged, judged_of
 from predictkpi.service.registry_memory import Known, RegistryMemory
 from predictkpi.service.version_records import Standing, VersionRecord
 from predictkpi.service.view import View
@@ -148,9 +148,8 @@ def detail(
 def _line(view: View, name: str, known: Known[Standing], watch: Watch | None) -> Line:
     served, standing = _served(view, name), known.value or Standing((), "")
     versions = [version_of(row, served=served) for row in standing.rows]
-    board, champion = view.boards.get(name), view.champions.get(name)
-    spec = predictor_class(name).spec
-    found = judged(board, spec, currency=view.company.currency) if board is not None else []
+    champion, spec = view.champions.get(name), predictor_class(name).spec
+    found = judged_of(view, name)
     in_service = next((one for one in versions if one.is_served), None)
     if in_service is None and champion is not None:
         in_service = _of_ref(champion.ref)
@@ -200,11 +199,7 @@ def _questions(title: str, versions: list[Version], standing: Standing) -> Mappi
 
 def _judged(view: View, name: str, shown: Version | None) -> Judged | None:
     """How the version's own predictions have held up, where it is the newest that could be judged."""
-    board = view.boards.get(name)
-    if board is None or shown is None:
-        return None
-    found = judged(board, predictor_class(name).spec, currency=view.company.currency)
-    return next((one for one in found if one.version == shown.version), None)
+    return next((one for one in judged_of(view, name) if shown is not None and one.version == shown.version), None)
 
 
 def _comparison(

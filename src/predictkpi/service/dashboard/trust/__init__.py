@@ -12,14 +12,14 @@ from predictkpi.service.access.permissions import CurrentCaller, allow
 from predictkpi.service.api.account import NO_NUL, Cursor
 from predictkpi.service.dashboard.languages import marked
 from predictkpi.service.dashboard.site import show
-from predictkpi.service.dashboard.trust.context import Trust, records_of_champions, trust
+from predictkpi.service.dashboard.trust.context import Trust, records_of_champions, trust, warm
 from predictkpi.service.dashboard.trust.data import Rejects, rejects
 from predictkpi.service.data_state import reject_page
 from predictkpi.service.dependencies import ServingState
 from predictkpi.service.view import View
 from predictkpi.store import Store
 
-__all__ = ["Trust", "router", "trust"]
+__all__ = ["Trust", "router", "trust", "warm"]
 
 router = APIRouter(include_in_schema=False)
 

@@ -24,8 +24,8 @@ from predictkpi.service.dashboard.trust.data import (
     hygiene,
     newest_load,
 )
-from predictkpi.service.dashboard.trust.judged import Judged, judged, waiting
-from predictkpi.service.data_state import freshness_of, readiness_of
+from predictkpi.service.dashboard.trust.judged import Judged, judged_of, waiting
+from predictkpi.service.data_state import diagnosis_of, freshness_of, readiness_of
 from predictkpi.service.registry_memory import Known, RegistryMemory
 from predictkpi.service.version_records import VersionRecord
 from predictkpi.service.view import View
@@ -94,10 +94,17 @@ def trust(
     )
 
 
+def warm(view: View, models_dir: Path) -> None:
+    """Work out of a new view what takes long and depends on nothing else, before anybody asks for it."""
+    diagnosis_of(view)
+    freshness_of(view, models_dir)
+    readiness_of(view, models_dir)
+
+
 def subject(view: View, name: str, record: Known[VersionRecord] | None) -> Subject:
     """One predictor; a board may be there without a model in service, and the other way round."""
     spec, board, champion = predictor_class(name).spec, view.boards.get(name), view.champions.get(name)
-    found = judged(board, spec, currency=view.company.currency) if board is not None else []
+    found = judged_of(view, name)
     tested = backtest(record.value) if record is not None and record.value is not None else None
     trouble = record.trouble if record is not None and record.value is None else ""
     verdict = found[0].verdict if found else ""

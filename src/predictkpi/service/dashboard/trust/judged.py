@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -13,12 +13,14 @@ from predictkpi.backtest.run import CANDIDATE
 from predictkpi.backtest.scoreboard import ALL, CAME_TRUE, PROMISED
 from predictkpi.core import columns as c
 from predictkpi.core.types import Role, Spec
+from predictkpi.predictors import predictor_class
 from predictkpi.protocol import BASELINE, MODEL
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import calibration_chart
+from predictkpi.service.dashboard.languages import current, marked, ngettext, sentence
 from predictkpi.service.dashboard.languages import gettext as _
-from predictkpi.service.dashboard.languages import marked, ngettext, sentence
 from predictkpi.service.dashboard.rivals import Saving, rival_title, saving, saving_in_words
+from predictkpi.service.view import View
 
 ROLES = {
     Role.CHAMPION: marked("what everybody was shown"),
@@ -80,6 +82,16 @@ class Judged:
     rivals: list[Rival]
     lead_times: list[LeadTime]
     calibration: Calibration | None
+
+
+def judged_of(view: View, name: str) -> list[Judged]:
+    """Of a predictor of a view, worked out once for each language; none where nothing was judged."""
+    board = view.boards.get(name)
+    if board is None:
+        return []
+    spec = predictor_class(name).spec
+    kept = view.page(f"judged {name} {current().code}", lambda view: judged(board, spec, currency=view.company.currency))
+    return cast(list[Judged], kept)
 
 
 def judged(board: Board, spec: Spec, *, currency: str) -> list[Judged]:
