@@ -26,6 +26,7 @@ from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard import ROUTERS as PAGES
 from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.overview import warm as warm_overview
+from predictkpi.service.dashboard.pipeline import warm as warm_pipeline
 from predictkpi.service.dashboard.site import problem_page
 from predictkpi.service.dashboard.trust import warm as warm_trust
 from predictkpi.service.deliverer import Deliverer
@@ -71,6 +72,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             warm_up(view)
             warm_overview(view)
             warm_trust(view, settings.models_dir)
+            warm_pipeline(view, state.serving)
 
         state.serving = Serving(
             store,

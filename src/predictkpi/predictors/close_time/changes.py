@@ -82,6 +82,14 @@ def change_of(entity_id: str, week: Week, *, current: Predictor, previous: Predi
     return Change(entity_id, since, as_of, now, before, informed - aged, aged - before, now - informed, notes)
 
 
+def chances(predictor: Predictor, snapshot: Snapshot) -> pd.Series:
+    """P(won within 90 days) of every deal open at the snapshot's as_of; index deal_id."""
+    return _headlines(predictor.predict(snapshot, horizons=[HORIZON]))
+
+
 def _chance(predictor: Predictor, snapshot: Snapshot, entity_id: str) -> float:
-    found = predictor.predict(snapshot, entity_ids=[entity_id], horizons=[HORIZON])
-    return float(found.loc[found[c.STATISTIC] == SPEC.headline, c.VALUE].iloc[0])
+    return float(_headlines(predictor.predict(snapshot, entity_ids=[entity_id], horizons=[HORIZON])).iloc[0])
+
+
+def _headlines(predictions: pd.DataFrame) -> pd.Series:
+    return predictions[predictions[c.STATISTIC] == SPEC.headline].set_index(c.ENTITY_ID)[c.VALUE]

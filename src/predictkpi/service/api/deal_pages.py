@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from predictkpi.core import columns as c
-from predictkpi.errors import UnknownEntityError
-from predictkpi.features.event_order import in_event_order
+from predictkpi.service.deal_facts import facts_of
 from predictkpi.service.deal_rows import OPEN, STATE, deal_row, deal_rows
 from predictkpi.service.dependencies import CurrentView, problems
-from predictkpi.service.envelopes import number
-from predictkpi.service.listing import Asked, only, own_fields, seen, source_of
+from predictkpi.service.listing import Asked, only, seen, source_of
 from predictkpi.service.paging import Mask, Rows, link_next
-from predictkpi.service.row_schemas import DealEvent, DealFacts, DealPage
+from predictkpi.service.row_schemas import DealFacts, DealPage
 
 router = APIRouter(prefix="/v1/deals", tags=["deals"])
 
@@ -70,36 +67,9 @@ def read_deal(
     deal_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["D-0001"])], view: CurrentView
 ) -> DealFacts:
     """A deal, open or closed, as it is known as of the view: its stages, amounts and owners so far, and the prediction in short."""
-    rows = deal_rows(view)
-    place = rows.place(deal_id)
-    if place is None or not view.sees("deal", deal_id):
-        raise UnknownEntityError(f"no deal {deal_id!r} is known as of {view.as_of.isoformat()}")
-    snapshot = view.snapshot
-    events = in_event_order(snapshot.deal_events[snapshot.deal_events[c.DEAL_ID] == deal_id])
-    activities = snapshot.activities[snapshot.activities[c.DEAL_ID] == deal_id]
-    told = source_of(view, "close_time")
-    del told["reason"]
-    return DealFacts(
-        **dict(deal_row(rows.dicts(np.array([place]))[0])),
-        **told,
-        events=[_event(event) for event in events.to_dict("records")],
-        activities={str(kind): int(count) for kind, count in activities[c.KIND].value_counts().sort_index().items()},
-        attributes=own_fields(view, "deals", deal_id),
-        ordered=float(snapshot.orders.loc[snapshot.orders[c.DEAL_ID] == deal_id, c.AMOUNT].sum()),
-    )
+    return facts_of(view, deal_id)
 
 
 def _state(rows: Rows, state: str) -> Mask:
     is_open = rows.columns[STATE] == OPEN
     return np.asarray({"open": is_open, "closed": ~is_open, "all": np.ones(len(is_open), bool)}[state], dtype=bool)
-
-
-def _event(event: dict[Any, Any]) -> DealEvent:
-    expected, owner = event[c.EXPECTED_CLOSE_ON], event[c.OWNER]
-    return DealEvent(
-        at=event[c.DS],
-        stage=event[c.STAGE],
-        amount=number(event[c.AMOUNT]),
-        expected_close_on=None if pd.isna(expected) else expected,
-        owner=owner if isinstance(owner, str) else None,
-    )

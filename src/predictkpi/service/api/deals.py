@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from predictkpi.core.access import Permission
-from predictkpi.pipelines.changes import week_change
-from predictkpi.predictors.close_time.changes import HORIZON, Week
 from predictkpi.service.access.permissions import allow
 from predictkpi.service.batches import counted
-from predictkpi.service.deal_schemas import ChangeParts, DealChange
+from predictkpi.service.deal_changes import change_of_week
+from predictkpi.service.deal_schemas import DealChange
 from predictkpi.service.deal_stream import NDJSON, batch_of, lines_of, record_items
 from predictkpi.service.dependencies import CurrentView, Record, ServingState, problems
-from predictkpi.service.envelopes import model_of
 from predictkpi.service.horizons import Horizons, WithCurve, chosen_horizons
 from predictkpi.service.payloads import predict, prepare
 from predictkpi.service.reasons import Language, WithReasons, with_reasons
@@ -55,28 +53,7 @@ def deal_close_time(
 @router.get("/{deal_id:path}/close-time/changes", dependencies=[allow(Permission.ROWS)], responses=problems("unknown-entity", *_PROBLEMS))
 def deal_changes(deal_id: DealId, view: CurrentView, serving: ServingState) -> DealChange:
     """What has moved an open deal's chance to be won within 90 days since a week ago: its data, time passing, a new model version."""
-    champion = view.champion("close_time")
-    view.demand("deal", deal_id)
-    week = cast(Week, view.page("week", lambda view: Week.before(view.snapshot)))
-    found = week_change(serving.store, serving.registry, deal_id, week, predictor=champion.predictor, ref=champion.ref)
-    change = found.change
-    parts = None
-    if change.before is not None and change.data is not None and change.time is not None and change.model is not None:
-        parts = ChangeParts(data=change.data, time=change.time, model=change.model)
-    return DealChange(
-        entity_id=deal_id,
-        label=view.label("deal", deal_id),
-        as_of=change.as_of,
-        since=change.since,
-        horizon=HORIZON,
-        now=change.now,
-        before=change.before,
-        change=None if change.before is None else change.now - change.before,
-        parts=parts,
-        model=model_of(champion.ref),
-        version_before=found.version_before,
-        notes=list(found.notes),
-    )
+    return change_of_week(view, serving, deal_id)
 
 
 @router.post(

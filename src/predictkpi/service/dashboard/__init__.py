@@ -6,9 +6,9 @@ what all pages share, `languages` and `formats` say it in the reader's language.
 
 from __future__ import annotations
 
-from predictkpi.service.dashboard import models, overview, reference, sign_in, trust
+from predictkpi.service.dashboard import deal, models, overview, pipeline, reference, sign_in, trust
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (overview.router, trust.router, models.router, sign_in.router, reference.router)
+ROUTERS = (overview.router, pipeline.router, deal.router, trust.router, models.router, sign_in.router, reference.router)
 """What the app mounts; each route says itself whom it answers."""
