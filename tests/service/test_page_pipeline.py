@@ -149,7 +149,7 @@ def test_funnel__says_how_the_company_moves_on_as_the_kpis_do(build, get):
     page = build()
     conversion = {series["member"]: series["points"][-1] for series in get("/v1/kpis/stage_conversion", by="stage", freq="Q")["series"]}
     stays = {series["member"]: series["points"][-1] for series in get("/v1/kpis/time_in_stage", by="stage")["series"]}
-    assert [stage.name for stage in page.funnel.stages] == ["Lead", "Qualified", "Proposal", "Negotiation"]
+    assert [stage.name for stage in page.funnel.stages] == ["Qualification", "Discovery", "Proposal", "Negotiation"]
     for stage in page.funnel.stages:
         assert stage.onward == f.percent(conversion[stage.name]["value"])
         assert stage.stay == f.days(stays[stage.name]["value"])

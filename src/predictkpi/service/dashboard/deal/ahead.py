@@ -49,7 +49,7 @@ class Ahead:
     rep_verdict: str
     rep_words: str
     rep_chance: str
-    rep_chance_percent: float
+    rep_closed: str
     rep_sentence: str
     chart: dict[str, Any]
     description: str
@@ -86,7 +86,7 @@ def ahead(view: View, facts: DealFacts, answer: Envelope) -> Ahead:
         rep_verdict=verdict,
         rep_words=rep_dates.in_words(verdict),
         rep_chance=f.percent(chance),
-        rep_chance_percent=round((chance or 0.0) * 100, 1),
+        rep_closed=_closed_by(answer, rep),
         rep_sentence=_of_rep(verdict, has_date=rep is not None),
         chart=_chart(view, answer, rep, description),
         description=description,
@@ -97,6 +97,17 @@ def ahead(view: View, facts: DealFacts, answer: Envelope) -> Ahead:
         version=answer.model.version,
         prediction_id=answer.prediction_id,
     )
+
+
+def _closed_by(answer: Envelope, rep: pd.Timestamp | None) -> str:
+    """The chance to be won or lost by the end of the rep's day; empty where that has passed or lies beyond the curve."""
+    if rep is None or answer.curve is None:
+        return ""
+    days = round((rep + pd.Timedelta(days=1) - pd.Timestamp(answer.as_of)) / pd.Timedelta(days=1))
+    if days not in answer.curve.horizons:
+        return ""
+    place = answer.curve.horizons.index(days)
+    return f.percent(sum(answer.curve.values[name][place] or 0.0 for name in ("cif_won", "cif_lost")))
 
 
 def _of_rep(verdict: str, *, has_date: bool) -> str:

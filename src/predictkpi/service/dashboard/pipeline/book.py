@@ -98,7 +98,8 @@ def _known(view: View) -> dict[str, list[str]]:
     found = {}
     for name in FILTERS:
         values = pd.Series(rows.columns[name][mask], dtype=object)
-        named = sorted(str(value) for value in values.dropna().unique() if value not in c.CLOSED_STAGES)
+        no_choice = c.CLOSED_STAGES if name == c.STAGE else ()
+        named = sorted(str(value) for value in values.dropna().unique() if value not in no_choice)
         found[name] = named + ([NONE] if values.isna().any() else [])
     place = {stage: at for at, stage in enumerate(stages_in_order(view))}
     found[c.STAGE].sort(key=lambda stage: place.get(stage, len(place)))
