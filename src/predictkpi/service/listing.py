@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ def source_of(view: View, predictor: str) -> dict[str, Any]:
 
 def own_fields(view: View, table: str, entity_id: str) -> dict[str, Any]:
     """The company's own fields of one record that have a value."""
-    held = view.snapshot.attributes(table)
+    held = cast(pd.DataFrame, view.page(f"attributes of {table}", lambda view: view.snapshot.attributes(table)))
     if entity_id not in held.index:
         return {}
     values = {str(name): held.at[entity_id, name] for name in held.columns}

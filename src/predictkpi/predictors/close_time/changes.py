@@ -84,12 +84,10 @@ def change_of(entity_id: str, week: Week, *, current: Predictor, previous: Predi
 
 def chances(predictor: Predictor, snapshot: Snapshot) -> pd.Series:
     """P(won within 90 days) of every deal open at the snapshot's as_of; index deal_id."""
-    return _headlines(predictor.predict(snapshot, horizons=[HORIZON]))
+    found = predictor.predict(snapshot, horizons=[HORIZON])
+    return found[found[c.STATISTIC] == SPEC.headline].set_index(c.ENTITY_ID)[c.VALUE]
 
 
 def _chance(predictor: Predictor, snapshot: Snapshot, entity_id: str) -> float:
-    return float(_headlines(predictor.predict(snapshot, entity_ids=[entity_id], horizons=[HORIZON])).iloc[0])
-
-
-def _headlines(predictions: pd.DataFrame) -> pd.Series:
-    return predictions[predictions[c.STATISTIC] == SPEC.headline].set_index(c.ENTITY_ID)[c.VALUE]
+    (answer,) = predictor.answer_for(snapshot, entity_ids=[entity_id], horizons=[HORIZON])
+    return next(row.value for row in answer.rows if row.statistic == SPEC.headline)

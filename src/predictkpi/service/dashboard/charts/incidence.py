@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from predictkpi.service.dashboard.charts.themes import local, vega_lite
-from predictkpi.service.dashboard.formats import date, percent, percent_sign
+from predictkpi.service.dashboard.charts.themes import local, records, vega_lite
+from predictkpi.service.dashboard.formats import percent_sign
 from predictkpi.service.dashboard.languages import gettext as _
 
 
@@ -20,27 +20,26 @@ def incidence_chart(
     *,
     rep_date: pd.Timestamp | None,
     description: str,
-    height: int = 300,
+    height: int = 336,
 ) -> dict[str, Any]:
     """Cumulative chances of a win and of a loss ``days`` after as_of, ascending; the rest is still open.
 
     Won grows from the bottom, lost hangs from the top. ``rep_date`` is drawn as a rule where it lies within the time shown.
     """
-    rows = [_row(as_of, day, *chances) for day, *chances in zip((0, *days), (0.0, *won), (0.0, *lost), strict=True)]
+    rows = _rows(as_of, days, won, lost)
     layers = [_area("rise", "won", "floor"), _area("fall", "ceiling", "not_lost"), *_rule(as_of, days, rep_date), *_hover()]
     return vega_lite(description, height, data={"values": rows}, encoding={"x": _dates()}, layer=layers)
 
 
-def _row(as_of: pd.Timestamp, day: int, won: float, lost: float) -> dict[str, Any]:
-    at, half = as_of + pd.Timedelta(days=day), pd.Timedelta(hours=12)
-    told = {
-        _("Until"): date(at),
-        _("Won"): percent(won, digits=1),
-        _("Still open"): percent(1 - won - lost, digits=1),
-        _("Lost"): percent(lost, digits=1),
-    }
-    place = {"ds": local(at), "begins": local(at - half if day else at), "ends": local(at + half)}
-    return place | {"won": won, "not_lost": 1 - lost, "floor": 0, "ceiling": 1, "told": told}
+def _rows(as_of: pd.Timestamp, days: Sequence[int], won: Sequence[float], lost: Sequence[float]) -> list[dict[str, Any]]:
+    """From as_of on, where all is open; each with the strip of the chart that is nearer to it than to its neighbours."""
+    at = as_of + pd.to_timedelta([0, *days], unit="D")
+    half = pd.Timedelta(hours=12)
+    places = [[local(instant) for instant in instants] for instants in (at, at - half, at + half)]
+    chances = pd.DataFrame({"won": [0.0, *won], "lost": [0.0, *lost]}).assign(floor=0, ceiling=1)
+    chances["not_lost"] = 1 - chances["lost"]
+    chances["open"] = chances["not_lost"] - chances["won"]
+    return records(chances.assign(ds=places[0], begins=places[1], ends=places[2]))
 
 
 def _dates() -> dict[str, Any]:
@@ -86,11 +85,15 @@ def _hover() -> list[dict[str, Any]]:
     """A rule at the day under the pointer, with that day's chances."""
     select = {"type": "point", "fields": ["ds"], "on": "pointerover", "clear": "pointerout"}
     is_near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
+    told = {"won": _("Won"), "open": _("Still open"), "lost": _("Lost")}
     area = {"type": "rect", "fillOpacity": 0, "y": 0, "y2": "height", "aria": False}
     strip = {
         "x": {"field": "begins", "type": "temporal"},
         "x2": {"field": "ends"},
-        "tooltip": {"field": "told", "type": "nominal"},
+        "tooltip": [
+            {"field": "ds", "type": "temporal", "format": "%x", "title": _("Until")},
+            *({"field": name, "type": "quantitative", "format": ".1%", "title": title} for name, title in told.items()),
+        ],
     }
     return [
         {"mark": {"type": "rule", "style": "hover", "aria": False}, "encoding": {"opacity": is_near}},

@@ -17,6 +17,9 @@ from predictkpi.service.row_schemas import DealFacts
 from predictkpi.service.view import View
 from predictkpi.service.wire import Envelope
 
+SHOWN = ("p_win", "close_q10", "close_q50", "close_q90", "p_slip", "expected_value")
+"""Of whose notes a reader must know."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -93,7 +96,7 @@ def ahead(view: View, facts: DealFacts, answer: Envelope) -> Ahead:
         steps=_steps(view, answer),
         status=answer.status.value,
         reason=answer.reason,
-        notes=list(dict.fromkeys(note for each in answer.predictions for note in each.notes.values())),
+        notes=list(dict.fromkeys(note for name, note in whole.notes.items() if name in SHOWN)),
         version=answer.model.version,
         prediction_id=answer.prediction_id,
     )

@@ -14,7 +14,7 @@ from predictkpi.service.dashboard.pipeline.context import Pipeline, pipeline
 from predictkpi.service.dashboard.pipeline.export import as_csv
 from predictkpi.service.dashboard.pipeline.funnel import of_company
 from predictkpi.service.dashboard.site import show
-from predictkpi.service.deal_changes import week_before
+from predictkpi.service.deal_changes import change_of_week, week_before
 from predictkpi.service.dependencies import CurrentView, ServingState
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
@@ -50,6 +50,9 @@ def pipeline_csv(asked: PipelineAsked, view: CurrentView, serving: ServingState)
 
 def warm(view: View, serving: Serving) -> None:
     """Work out, before anybody asks, what all readers of a new view share."""
-    open_book(view, week_before(view, serving))
+    before = week_before(view, serving)
+    book = open_book(view, before)
+    if before.by and len(book):
+        change_of_week(view, serving, str(book.index[0]))  # the facts of a week ago, looked at as of now: indexed once for all deals
     known_filters(view)
     of_company(view)

@@ -117,19 +117,14 @@ def address(path: str, parameters: dict[str, str]) -> str:
 
 def _filters(view: View, book: pd.DataFrame, asked: Asked) -> list[Filter]:
     """Owner, team, stage and region of the open deals; a value without one stays in its list while it is asked for."""
-    titles = {
-        c.OWNER: (_("Owner"), _("All owners")),
-        c.TEAM: (_("Team"), _("All teams")),
-        c.STAGE: (_("Stage"), _("All stages")),
-        c.REGION: (_("Region"), _("All regions")),
-    }
+    titles = {c.OWNER: _("Owner"), c.TEAM: _("Team"), c.STAGE: _("Stage"), c.REGION: _("Region")}
     nothing = {c.OWNER: _("without owner"), c.TEAM: _("without team"), c.STAGE: _("without stage"), c.REGION: _("without region")}
     known, found = known_filters(view), []
     for name in FILTERS:
         wanted, there = getattr(asked, name), set(book[name].unique())
         values = [value for value in known[name] if value in there or value == wanted]
         choices = [Choice(value, nothing[name] if value == NONE else value, value == wanted) for value in values]
-        found.append(Filter(name, *titles[name], choices))
+        found.append(Filter(name, titles[name], _("All"), choices))
     sorts = [Choice(name, _(title), name == asked.sort) for name, (_column, _ascending, title) in SORTS.items()]
     return [*found, Filter("sort", _("Sort by"), "", sorts)]
 

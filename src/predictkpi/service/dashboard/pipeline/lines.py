@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
@@ -107,7 +106,7 @@ def _line(view: View, row: dict[Any, Any], longest: float, found: tuple[DealWarn
         stage=_text(row[c.STAGE]),
         amount=f.amount(row[c.AMOUNT]),
         p_win=f.percent(row["p_win"]),
-        p_win_percent=round(float(np.nan_to_num(row["p_win"])) * 100, 1),
+        p_win_percent=round(row["p_win"] * 100, 1) if f.is_number(row["p_win"]) else 0.0,
         change=change,
         change_tone=change_tone,
         is_new=has_week and not change and f.is_number(row["p_win"]),
