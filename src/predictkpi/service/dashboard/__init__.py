@@ -11,4 +11,14 @@ from predictkpi.service.dashboard import deal, models, overview, pipeline, refer
 __all__ = ["ROUTERS"]
 
 ROUTERS = (overview.router, pipeline.router, deal.router, trust.router, models.router, sign_in.router, reference.router)
+
+__all__ = ["ROUTERS", "warm"]
+
+ROUTERS = (overview.router, pipeline.router, deal.router, trust.router, models.router, sign_in.router, reference.router)
 """What the app mounts; each route says itself whom it answers."""
+
+
+def warm(view: View, serving: Serving) -> None:
+    """Work out what the readers of a new view share before anybody asks for it."""
+    overview.warm(view)
+    pipeline.warm(view, serving)

@@ -9,7 +9,7 @@ import pandas as pd
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.languages import gettext as _
 
-Day = pd.Timestamp | datetime | date | None
+Day = datetime | date | None
 
 
 def verdict(rep: Day, low: Day, high: Day, as_of: pd.Timestamp) -> str:

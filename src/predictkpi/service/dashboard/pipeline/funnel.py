@@ -16,7 +16,8 @@ from predictkpi.service.dashboard.pipeline.book import Asked
 from predictkpi.service.paging import NONE
 from predictkpi.service.view import View
 
-CONVERSION, CONVERSION_FREQ, STAY, CYCLE = "stage_conversion", "Q", "time_in_stage", "sales_cycle_median"
+CONVERSION, STAY, CYCLE = "stage_conversion", "time_in_stage", "sales_cycle_median"
+CONVERSION_FREQ: Freq = "Q"
 
 
 @dataclass(frozen=True)
