@@ -267,6 +267,7 @@ def test_filter__changes_rows_and_address_without_a_new_page(visit, build):
     assert page.locator("#deals tbody tr").count() == min(50, int(stage.count))
     assert {text.strip() for text in page.locator("#deals td.held .stage").all_inner_texts()} == {stage.name}
     assert page.evaluate("window.isSamePage"), "nothing was loaded anew"
+    assert page.locator("nav.languages a[hreflang=de]").get_attribute("href").endswith(f"?stage={stage.name}&sort=expected&lang=de")
     page.reload()
     assert page.input_value("select[name=stage]") == stage.name
     assert re.search(r"stage=", page.get_attribute("a.export", "href"))

@@ -70,7 +70,10 @@ def open_book(view: View, before: WeekBefore) -> pd.DataFrame:
 
 
 def chosen(view: View, book: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """The rows that are asked for and that the caller may see, sorted; raises `InvalidRequestError` for a value that there is not."""
+    """The rows that are asked for and that the caller may see, sorted, of equals the most valuable first.
+
+    Raises `InvalidRequestError` for a value that there is not.
+    """
     _check(view, asked)
     column, ascending, _ = SORTS[asked.sort]
     kept = in_sight(view, book)
@@ -79,7 +82,8 @@ def chosen(view: View, book: pd.DataFrame, asked: Asked) -> pd.DataFrame:
             kept = kept[kept[name] == value]
     if asked.warnings:
         kept = kept[kept[WARNED]]
-    return kept.sort_values(column, ascending=ascending, na_position="last", kind="stable")
+    by = {column: ascending, "expected_value": False} if column != "expected_value" else {column: ascending}
+    return kept.sort_values(list(by), ascending=list(by.values()), na_position="last", kind="stable")
 
 
 def in_sight(view: View, book: pd.DataFrame) -> pd.DataFrame:

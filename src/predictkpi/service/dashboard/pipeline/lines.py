@@ -21,8 +21,6 @@ from predictkpi.service.paging import NONE
 from predictkpi.service.view import View
 
 SHORTEST_AXIS_DAYS = 30.0
-RISKY = 0.75
-"""A slip risk from here on stands out."""
 Tone = Literal["good", "bad", "plain"]
 
 
@@ -58,7 +56,6 @@ class Line:
     rep_verdict: str
     rep_words: str
     slip: str
-    slip_tone: Tone
     expected: str
     status: str
     warnings: list[Warned]
@@ -119,7 +116,6 @@ def _line(view: View, row: dict[Any, Any], longest: float, found: tuple[DealWarn
         rep_verdict=verdict,
         rep_words=rep_dates.in_words(verdict),
         slip=f.percent(row["p_slip"]),
-        slip_tone="bad" if row["p_slip"] >= RISKY else "plain",
         expected=f.amount(row["expected_value"]),
         status=_text(row[c.STATUS]),
         warnings=warned(found),

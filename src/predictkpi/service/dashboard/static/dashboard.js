@@ -43,6 +43,7 @@
         part.querySelectorAll("figure[data-chart]").forEach(draw);
       }
       window.history.replaceState(null, "", address);
+      document.querySelectorAll("nav.languages a").forEach((link) => { link.search = new URLSearchParams([...filled, ["lang", link.hreflang]]); });
     } catch {
       window.location.assign(address);
     } finally {
