@@ -6,6 +6,8 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -80,7 +82,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             store,
             open_registry(settings),
             poll_seconds=poll_seconds,
-            warm=warm_all,
+            warm=partial(_warm, settings.models_dir),
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
@@ -126,6 +128,13 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         app.include_router(page)
     _stand_guard(app, settings, door_of_keys)
     return app
+
+
+def _warm(models_dir: Path, view: View) -> None:
+    """Work out of a new view what the first readers would wait for."""
+    warm_up(view)
+    warm_overview(view)
+    warm_trust(view, models_dir)
 
 
 def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:

@@ -37,12 +37,13 @@ class Version:
 
 def version_of(row: Mapping[str, Any], *, served: str) -> Version:
     """From a row of `Registry.versions`."""
+    kind = str(row["kind"])
     return Version(
         version=row["version"],
         aliases=[_(ALIASES[alias]) if alias in ALIASES else alias for alias in row["aliases"]],
         is_champion=CHAMPION in row["aliases"],
         is_served=row["version"] == served,
-        kind=_(_KINDS[row["kind"]]) if row["kind"] in _KINDS else row["kind"],
+        kind=_(_KINDS[kind]) if kind in _KINDS else kind,
         trained=f.moment(row["created_at"]),
         learnt_until=f.date(pd.Timestamp(row["as_of"])) if row["as_of"] else f.MISSING,
         status=row["status"],
