@@ -10,6 +10,7 @@ import threading
 
 import httpx
 import pytest
+from browsing import Visit
 from guarded_service import NOW
 from page_text import page_text
 from running_service import running, settings_in
@@ -233,3 +234,44 @@ def test_memory__asks_once_for_what_is_fresh():
     memory.forget("clv")
     memory.standing("clv")
     assert slow.asked == 2
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme", "code"), [(1440, "light", "en-GB"), (390, "dark", "de-DE")])
+def test_page__in_a_browser_draws_and_does_not_complain(browser, own, width, scheme, code):
+    service, keys, *_, before, again = own
+    path = f"{service.url}/models/clv?version={before}&with={again}"
+    seen = Visit(browser, path, width=width, scheme=scheme, language=code, headers={"Authorization": f"Bearer {keys['scientist']}"})
+    seen.wait_for_charts()
+    assert seen.complaints == []
+    assert not seen.scrolls_sideways()
+    assert seen.hindrances() == []
+    seen.close()
+
+
+@pytest.mark.browser
+def test_promote__in_a_browser_asks_first_with_and_without_script(browser, own):
+    service, keys, _, registry, before, again = own
+    headers = {"Authorization": f"Bearer {keys['scientist']}"}
+    seen = Visit(browser, f"{service.url}/models/clv", headers=headers)
+    asked = []
+    seen.page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    seen.page.get_by_role("button", name="Let it serve").click()
+    assert asked == [f"Customer lifetime value: let version {again} serve instead of version {before}?"]
+    assert registry.champion_version("clv") == before
+    seen.page.once("dialog", lambda dialog: dialog.accept())
+    seen.page.get_by_role("button", name="Let it serve").click()
+    seen.page.get_by_role("status").filter(has_text=f"version {again} is the champion now").wait_for()
+    assert registry.champion_version("clv") == again
+    seen.close()
+
+    context = browser.new_context(java_script_enabled=False, extra_http_headers=headers)
+    page = context.new_page()
+    page.goto(f"{service.url}/models/clv")
+    assert page.get_by_role("button", name="Roll back").count() == 0
+    page.get_by_role("link", name=f"Roll back to version {before}").click()
+    assert "What will change" in page.content()
+    page.get_by_role("button", name=f"Let version {before} serve").click()
+    assert f"version {before} is the champion now" in page.content()
+    assert registry.champion_version("clv") == before
+    context.close()

@@ -59,7 +59,7 @@ def board() -> Board:
 def test_judged__says_in_a_sentence_how_the_forecasts_did(board):
     with speaking("en"):
         (one,) = judged(board, predictor_class("close_time").spec, currency="EUR")
-    assert one.verdict == (
+    assert one.verdict.replace("\u00a0", " ") == (
         "Of the deals that were won, 8 of 10 closed within the 80 % range of their date; 21% less error than the baseline, "
         "about as much error as the rep's own date."
     )

@@ -78,15 +78,16 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             warm_pipeline(view, state.serving)
             warm(view, state.serving)
 
+        registry = open_registry(settings)
+        state.registry_memory = RegistryMemory(registry)
         state.serving = Serving(
             store,
-            open_registry(settings),
+            registry,
             poll_seconds=poll_seconds,
-            warm=partial(_warm, settings.models_dir),
+            warm=partial(_warm, settings.models_dir, state.registry_memory),
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
-        state.registry_memory = RegistryMemory(state.serving.registry)
         state.deliverer = Deliverer(own_door, webhook, every_seconds=poll_seconds)
         # Stopped in reverse: the logs are written out before the deliverer waits for a receiver.
         parts = (state.deliverer, state.access, state.accesses, state.serving)
@@ -130,11 +131,11 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     return app
 
 
-def _warm(models_dir: Path, view: View) -> None:
+def _warm(models_dir: Path, memory: RegistryMemory, view: View) -> None:
     """Work out of a new view what the first readers would wait for."""
     warm_up(view)
     warm_overview(view)
-    warm_trust(view, models_dir)
+    warm_trust(view, models_dir, memory)
 
 
 def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:

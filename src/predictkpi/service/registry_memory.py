@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -62,17 +62,30 @@ class RegistryMemory:
 
     def standing(self, predictor: str) -> Known[Standing]:
         """A predictor's versions and aliases, `FRESH_SECONDS` old at most while the registry answers quickly."""
-        return cast(Known[Standing], self._known(("standing", predictor), partial(read_standing, self.registry, predictor)))
+        return cast(Known[Standing], self._known(*self._of_standing(predictor)))
 
     def record(self, run_id: str) -> Known[VersionRecord]:
         """What a training has left: it never changes, so it is read once."""
-        return cast(Known[VersionRecord], self._known(("record", run_id), partial(read_record, self.registry, run_id), lasting=True))
+        return cast(Known[VersionRecord], self._known(*self._of_record(run_id), lasting=True))
+
+    def begin(self, *, predictors: Iterable[str], run_ids: Iterable[str]) -> None:
+        """Begin to read what pages will ask for; waits for nothing."""
+        with self._lock:
+            for key, read in (*map(self._of_standing, predictors), *map(self._of_record, run_ids)):
+                if key not in self._kept and key not in self._asked:
+                    self._ask(key, read)
 
     def forget(self, predictor: str) -> None:
         """The versions of a predictor are to be read anew, as an alias has moved."""
         with self._lock:
             self._kept.pop(("standing", predictor), None)
             self._asked.pop(("standing", predictor), None)
+
+    def _of_standing(self, predictor: str) -> tuple[Key, Callable[[], object]]:
+        return ("standing", predictor), partial(read_standing, self.registry, predictor)
+
+    def _of_record(self, run_id: str) -> tuple[Key, Callable[[], object]]:
+        return ("record", run_id), partial(read_record, self.registry, run_id)
 
     def _known(self, key: Key, read: Callable[[], object], *, lasting: bool = False) -> Known[Any]:
         with self._lock:

@@ -12,7 +12,7 @@ from predictkpi.protocol import BASELINE, MODEL
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.languages import ngettext
-from predictkpi.service.dashboard.rivals import Saving, in_sentence, saving, saving_in_words
+from predictkpi.service.dashboard.rivals import Saving, in_sentence, one_sentence, saving, saving_in_words
 from predictkpi.service.version_records import VersionRecord
 
 CALIBRATION, SEGMENT = "calibration: ", "segment: "
@@ -60,11 +60,10 @@ def backtest(record: VersionRecord) -> Backtest | None:
         saving_in_words(*ends, rival=BASELINE),
         _("{share} of the outcomes were within the 80 % range").format(share=f.percent(held)) if f.is_number(held) else "",
     ]
-    text = "; ".join(filter(None, parts))
     outcomes = ngettext("{count} outcome", "{count} outcomes", card.outcomes).format(count=f.number(card.outcomes))
     cutoffs = ngettext("{count} past cutoff", "{count} past cutoffs", len(card.cutoffs)).format(count=f.number(len(card.cutoffs)))
     return Backtest(
-        verdict=f"{text[:1].upper()}{text[1:]}.",
+        verdict=one_sentence(parts),
         saving=saving(*ends, span=_span([*ends])),
         basis=_("{outcomes} after {cutoffs}").format(outcomes=outcomes, cutoffs=cutoffs),
         segments=segments(card),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,3 +79,9 @@ def saving_in_words(saved: float, low: float, high: float, *, rival: str) -> str
     if saved >= 0:
         return _("{share} less error than {rival}").format(share=share, rival=in_sentence(rival))
     return _("{share} more error than {rival}").format(share=share, rival=in_sentence(rival))
+
+
+def one_sentence(parts: Sequence[str]) -> str:
+    """Parts of a sentence as one, beginning with a capital."""
+    text = "; ".join(part for part in parts if part).replace(" %", "\u00a0%")  # a sign alone at the start of a line reads badly
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

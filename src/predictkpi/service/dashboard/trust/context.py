@@ -94,8 +94,10 @@ def trust(
     )
 
 
-def warm(view: View, models_dir: Path) -> None:
-    """Work out of a new view what takes long and depends on nothing else, before anybody asks for it."""
+def warm(view: View, models_dir: Path, memory: RegistryMemory) -> None:
+    """Work out of a new view what takes long and depends on nothing else, before anybody asks for it; the registry is not waited for."""
+    run_ids = [champion.ref.run_id for champion in view.champions.values() if champion.ref.run_id]
+    memory.begin(predictors=predictor_names(), run_ids=run_ids)
     diagnosis_of(view)
     freshness_of(view, models_dir)
     readiness_of(view, models_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +18,7 @@ from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import calibration_chart
 from predictkpi.service.dashboard.languages import current, marked, ngettext, sentence
 from predictkpi.service.dashboard.languages import gettext as _
-from predictkpi.service.dashboard.rivals import Saving, rival_title, saving, saving_in_words
+from predictkpi.service.dashboard.rivals import Saving, one_sentence, rival_title, saving, saving_in_words
 from predictkpi.service.view import View
 
 ROLES = {
@@ -130,12 +129,6 @@ def held_in_words(share: float, *, of_dates: bool) -> str:
         else _("{tenths} of 10 outcomes fell into the 80 % range")
     )
     return text.format(tenths=f.number(share * 10))
-
-
-def one_sentence(parts: Sequence[str]) -> str:
-    """Parts of a sentence as one, beginning with a capital."""
-    text = "; ".join(part for part in parts if part)
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 class _Told:
