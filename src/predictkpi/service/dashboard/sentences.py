@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 from babel import Locale
@@ -53,9 +53,9 @@ class Sentences:
 
     locale: Locale
     fixed: Mapping[str, str]
-    patterns: tuple[Pattern, ...]
+    by_opening: Mapping[str, tuple[Pattern, ...]]
+    """Those that a text of these first letters may fit, the one that leaves least to its places first."""
     other: Callable[[str], str]
-    _by_opening: dict[str, tuple[Pattern, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, texts: Iterable[tuple[str, str]], locale: Locale, other: Callable[[str], str]) -> Sentences:
@@ -66,11 +66,10 @@ class Sentences:
                 patterns.append(_pattern(_bare(text), _bare(words)))
             else:
                 fixed[_bare(text)] = _bare(words)
-        # the one that leaves least to its places comes first
-        ordered = tuple(sorted(patterns, key=lambda pattern: (-pattern.size, pattern.fits.pattern)))
+        ordered = sorted(patterns, key=lambda pattern: (-pattern.size, pattern.fits.pattern))
         heads = {pattern.opening for pattern in ordered}
         by_opening = {head: tuple(pattern for pattern in ordered if pattern.opening in ("", head)) for head in heads | {""}}
-        return cls(locale, fixed, ordered, other, by_opening)
+        return cls(locale, fixed, by_opening, other)
 
     def told(self, text: str) -> str:
         """The text in the language, as far as it is known."""
@@ -103,7 +102,7 @@ class Sentences:
         return other if other != text else None
 
     def _by_pattern(self, text: str) -> str | None:
-        for pattern in self._by_opening.get(text[:_OPENING], self._by_opening[""]):
+        for pattern in self.by_opening.get(text[:_OPENING], self.by_opening[""]):
             if pattern.literal in text:
                 found = pattern.fits.fullmatch(text)
                 if found:
@@ -124,7 +123,9 @@ def _bare(text: str) -> str:
 
 
 def _pattern(text: str, words: str) -> Pattern:
-    parts, kinds, fixed = [], {}, []
+    parts: list[str] = []
+    fixed: list[str] = []
+    kinds: dict[str, str] = {}
     for literal, name, kind, _ in string.Formatter().parse(text):
         fixed.append(literal)
         parts.append(re.escape(literal))
@@ -143,8 +144,7 @@ def _number(value: str, locale: Locale) -> str:
     digits = value.removesuffix("%").rstrip()
     if not digits.lstrip("+-")[:1].isdigit():
         return "–"
-    marks = {",": get_group_symbol(locale), ".": get_decimal_symbol(locale), "-": "\u2212"}
-    written = digits.translate(str.maketrans(marks))
+    written = digits.translate(str.maketrans(",.-", f"{get_group_symbol(locale)}{get_decimal_symbol(locale)}\u2212"))
     return f"{written}\u202f%" if value.endswith("%") else written
 
 
