@@ -26,6 +26,7 @@ from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard import ROUTERS as PAGES
+from predictkpi.service.dashboard import customers, overview
 from predictkpi.service.dashboard import warm
 from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.overview import warm as warm_overview
@@ -77,6 +78,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             warm_trust(view, settings.models_dir)
             warm_pipeline(view, state.serving)
             warm(view, state.serving)
+            overview.warm(view)
+            customers.warm(view)
 
         registry = open_registry(settings)
         state.registry_memory = RegistryMemory(registry)

@@ -21,14 +21,34 @@ FIRST, LAST, ORDERS, REVENUE, OPEN_DEALS = "first_order_at", "last_order_at", "o
 FACTS = (c.SEGMENT, c.REGION, c.INDUSTRY, c.CHANNEL, c.CREATED_AT)
 VALUES = (MEAN, *QUANTILES, P_ALIVE, EXPECTED_PURCHASES)
 PREDICTED = (*VALUES, RANK, DECILE, c.STATUS, c.REASON)
+AT_RISK = "at_risk"
+"""What hangs on a customer of whom it is not sure that they still are one: mean x (1 - p_alive). Missing before the first order."""
+STILL_ACTIVE = "still_active"
+"""p_alive of those who have bought: of the others it says something else."""
 
 
-def customer_rows(view: View) -> Rows:
-    """Every customer known as of the view, whoever asks: ``view.sees`` says what of it may be shown."""
-    return cast(Rows, view.page("customer-rows", _build))
+def customer_rows(view: View, horizon: int = RANKED_BY) -> Rows:
+    """Every customer known as of the view, whoever asks: ``view.sees`` says what of it may be shown.
+
+    Values are those over ``horizon`` months; rank and decile are always by `RANKED_BY`.
+    """
+    return cast(Rows, view.page(f"customer-rows {horizon}", lambda view: _rows(view, horizon)))
 
 
-def _build(view: View) -> Rows:
+def _rows(view: View, horizon: int) -> Rows:
+    facts = cast(pd.DataFrame, view.page("customer-facts", _facts))
+    champion = view.champions.get("clv")
+    predicted = pd.DataFrame(columns=list(PREDICTED), dtype=float) if champion is None else _predicted(champion, horizon)
+    predicted = predicted.reindex(facts.index)
+    texts = predicted[[c.STATUS, c.REASON]].astype("str")
+    numbers = predicted.drop(columns=[c.STATUS, c.REASON])
+    numbers[STILL_ACTIVE] = numbers[P_ALIVE].where(facts[ORDERS] > 0)
+    numbers[AT_RISK] = numbers[MEAN] * (1.0 - numbers[STILL_ACTIVE])
+    return Rows.of(facts.join(numbers.join(texts)).reset_index(), c.CUSTOMER_ID)
+
+
+def _facts(view: View) -> pd.DataFrame:
+    """What is known of each customer; index ``customer_id``."""
     accounts, orders = view.snapshot.customers.set_index(c.CUSTOMER_ID), view.snapshot.orders
     bought = orders.groupby(c.CUSTOMER_ID).agg(
         **{FIRST: (c.DS, "min"), LAST: (c.DS, "max"), ORDERS: (c.AMOUNT, "size"), REVENUE: (c.AMOUNT, "sum")}
@@ -41,19 +61,14 @@ def _build(view: View) -> Rows:
     deals = deal_rows(view).columns
     is_open = deals[STATE] == OPEN
     table[OPEN_DEALS] = pd.Series(deals[c.CUSTOMER_ID][is_open]).value_counts().reindex(table.index).fillna(0.0).to_numpy(float)
-    champion = view.champions.get("clv")
-    predicted = pd.DataFrame(columns=list(PREDICTED), dtype=float) if champion is None else _predicted(champion)
-    predicted = predicted.reindex(table.index)
-    texts = predicted[[c.STATUS, c.REASON]].astype("str")
-    rows = table.join(predicted.drop(columns=[c.STATUS, c.REASON]).join(texts)).reset_index()
-    return Rows.of(rows, c.CUSTOMER_ID)
+    return table
 
 
-def _predicted(champion: Champion) -> pd.DataFrame:
-    """`PREDICTED` by customer_id, over `RANKED_BY` months; status and reason are those of the mean."""
+def _predicted(champion: Champion, horizon: int) -> pd.DataFrame:
+    """`PREDICTED` by customer_id, over ``horizon`` months; status and reason are those of the mean."""
     frame = champion.table.frame
-    mean = frame[(frame[c.HORIZON] == RANKED_BY) & (frame[c.STATISTIC] == MEAN)].set_index(c.ENTITY_ID)
-    found = champion.table.wide(RANKED_BY).reindex(columns=list(VALUES)).join(ranks(frame))
+    mean = frame[(frame[c.HORIZON] == horizon) & (frame[c.STATISTIC] == MEAN)].set_index(c.ENTITY_ID)
+    found = champion.table.wide(horizon).reindex(columns=list(VALUES)).join(ranks(frame))
     floor = Status.BASELINE if champion.ref.kind == "baseline" else Status.FULL
     found[c.STATUS] = [worst(Status(status), floor).value for status in mean[c.STATUS].reindex(found.index)]
     found[c.REASON] = np.where(mean[c.REASON].reindex(found.index) != "", mean[c.REASON].reindex(found.index), champion.ref.reason)

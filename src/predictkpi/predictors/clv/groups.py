@@ -111,6 +111,13 @@ class CustomerBase:
                 if value not in set(found):
                     raise UnknownNameError.among(f"customer with the {dimension}", value, known=set(found))
             kept &= found.isin(list(values)).to_numpy(bool)
+        return self._kept(kept)
+
+    def only(self, customer_ids: Collection[str]) -> CustomerBase:
+        """Those of these ids."""
+        return self._kept(self.inputs[c.ENTITY_ID].isin(list(customer_ids)).to_numpy(bool))
+
+    def _kept(self, kept: npt.NDArray[np.bool_]) -> CustomerBase:
         return replace(
             self,
             inputs=self.inputs[kept].reset_index(drop=True),
@@ -130,9 +137,13 @@ class CustomerBase:
 
     def draw(self, *, by: str | None = None) -> GroupDraws:
         """Joint draws of net revenue by group. Each customer's have the mean that is predicted, unless not one of them brings anything."""
-        draws = self.draws
         codes, groups = pd.factorize(self.members(by), sort=True)
-        found = np.zeros((len(groups), len(SPEC.horizons), draws))
+        return GroupDraws([str(group) for group in groups], self.draw_by_code(codes, len(groups)))
+
+    def draw_by_code(self, codes: npt.NDArray[np.intp], n_groups: int) -> Floats:
+        """The same ``(n_groups, n_horizons, n_draws)`` for the groups that ``codes`` (n,) name."""
+        draws = self.draws
+        found = np.zeros((n_groups, len(SPEC.horizons), draws))
         if len(self.inputs):
             days = horizon_days(self.inputs[c.AS_OF].iloc[0])
             ids, mean = self.inputs[c.ENTITY_ID].to_numpy(object), self.predicted[MEAN]
@@ -141,7 +152,7 @@ class CustomerBase:
                 scale = np.divide(mean[rows], simulated, out=np.ones_like(simulated), where=simulated > 0)
                 add_by_code(found, codes[rows], shuffled(drawn, ids[rows]) * scale[..., None])
             found *= np.stack([shocks(spread, draws) for spread in self.predictor.level_spreads(days)])
-        return GroupDraws([str(group) for group in groups], found)
+        return found
 
     def totals(self, *, by: str | None = None) -> pd.DataFrame:
         """One row per group and horizon, groups sorted and last the total; columns `TOTAL_COLUMNS`. Empty without customers.
@@ -159,15 +170,20 @@ class CustomerBase:
             sums = [np.vstack([values, values.sum(axis=0)]) for values in sums]
             quantiles.append(drawn.revenue.sum(axis=0, keepdims=True))
             names = [*names, c.TOTAL]
-        levels = np.quantile(np.concatenate(quantiles), list(QUANTILES.values()), axis=-1, method="inverted_cdf")
-        # a level that is surer of the longer horizon must not make more time bring less
-        levels = np.maximum.accumulate(levels, axis=-1)
+        levels = quantiles_of(np.concatenate(quantiles))
         each = len(SPEC.horizons)
         columns = {GROUP: np.repeat(np.array(names, object), each), c.HORIZON: np.tile(SPEC.horizons, len(names))}
         columns |= {name: np.repeat(sums[0][:, at].astype(int), each) for at, name in enumerate(("customers", "without_order"))}
         columns |= {name: values.reshape(-1) for name, values in zip(SUMMED, sums[1:], strict=True)}
         columns |= {name: level.reshape(-1) for name, level in zip(QUANTILES, levels, strict=True)}
         return pd.DataFrame(columns)[TOTAL_COLUMNS]
+
+
+def quantiles_of(draws: Floats) -> Floats:
+    """`QUANTILES` of totals: ``(n_quantiles, ..., n_horizons)`` of ``(..., n_horizons, n_draws)``."""
+    levels = np.quantile(draws, list(QUANTILES.values()), axis=-1, method="inverted_cdf")
+    # a level that is surer of the longer horizon must not make more time bring less
+    return np.asarray(np.maximum.accumulate(levels, axis=-1))
 
 
 def draws_of(customers: int) -> int:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
-import pandas as pd
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from predictkpi.core import columns as c
-from predictkpi.errors import UnknownEntityError
-from predictkpi.service.customer_rows import ORDERS, PREDICTED, REVENUE, customer_rows
-from predictkpi.service.deal_rows import deal_row, deal_rows
+from predictkpi.service.customer_facts import customer_facts, customer_row
+from predictkpi.service.customer_rows import REVENUE, customer_rows
 from predictkpi.service.dependencies import CurrentView, problems
-from predictkpi.service.listing import Asked, only, own_fields, seen, source_of
+from predictkpi.service.listing import Asked, only, seen, source_of
 from predictkpi.service.paging import link_next
-from predictkpi.service.row_schemas import CustomerFacts, CustomerHeadline, CustomerPage, CustomerRow, CustomerYear, DealRow
-from predictkpi.service.view import View
+from predictkpi.service.row_schemas import CustomerFacts, CustomerPage
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
-MOST_DEALS = 100
 Sort = Literal[
     "customer_id", "label", "owner", "created_at", "first_order_at", "last_order_at", "orders", "revenue", "open_deals",
     "mean", "p_alive", "rank",
@@ -58,7 +53,7 @@ def list_customers(asked: Annotated[CustomersAsked, Query()], view: CurrentView,
     kept &= rows.between("mean", asked.min_value, asked.max_value) & rows.between(REVENUE, asked.min_revenue, asked.max_revenue)
     found = rows.page(kept & seen(view, rows, "customer"), sort=asked.sort, cursor=asked.cursor, limit=asked.limit)
     link_next(request, response, found.next)
-    items = [_row(row) for row in rows.dicts(found.positions)]
+    items = [customer_row(row) for row in rows.dicts(found.positions)]
     return CustomerPage(**source_of(view, "clv"), total=found.total, next=found.next, items=items)
 
 
@@ -67,41 +62,4 @@ def read_customer(
     customer_id: Annotated[str, Path(description="the company's own id", max_length=200, examples=["C-0001"])], view: CurrentView
 ) -> CustomerFacts:
     """A customer as it is known as of the view: its orders by year, its deals, and the prediction in short."""
-    rows = customer_rows(view)
-    place = rows.place(customer_id)
-    if place is None or not view.sees("customer", customer_id):
-        raise UnknownEntityError(f"no customer {customer_id!r} is known as of {view.as_of.isoformat()}")
-    told = source_of(view, "clv")
-    del told["reason"]
-    return CustomerFacts(
-        **dict(_row(rows.dicts(np.array([place]))[0])),
-        **told,
-        years=_years(view, customer_id),
-        deals=_deals(view, customer_id),
-        attributes=own_fields(view, "customers", customer_id),
-    )
-
-
-def _row(row: dict[str, Any]) -> CustomerRow:
-    headline = {name: row[name] for name in PREDICTED}
-    shown = {name: row[name] for name in CustomerRow.model_fields if name != "prediction"}
-    return CustomerRow(**shown, prediction=None if headline["mean"] is None else CustomerHeadline(**headline))
-
-
-def _years(view: View, customer_id: str) -> list[CustomerYear]:
-    orders = view.snapshot.orders
-    own = orders.loc[orders[c.CUSTOMER_ID] == customer_id, [c.DS, c.AMOUNT]]
-    back = pd.Series(np.fmax(-own[c.AMOUNT], 0.0), index=own.index)
-    years = (
-        own.assign(refunded=back)
-        .groupby(own[c.DS].dt.year)
-        .agg(**{ORDERS: (c.AMOUNT, "size"), REVENUE: (c.AMOUNT, "sum"), "refunded": ("refunded", "sum")})
-    )
-    return [CustomerYear(year=int(year), **row) for year, row in years.to_dict("index").items()]
-
-
-def _deals(view: View, customer_id: str) -> list[DealRow]:
-    rows = deal_rows(view)
-    own = rows.among({c.CUSTOMER_ID: [customer_id]}) & seen(view, rows, "deal")
-    found = rows.page(own, sort="-created_at", cursor=None, limit=MOST_DEALS)
-    return [deal_row(row) for row in rows.dicts(found.positions)]
+    return customer_facts(view, customer_id)

@@ -12,22 +12,21 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end
 from predictkpi.core.types import Status
 from predictkpi.errors import UnknownNameError
-from predictkpi.predictors.clv.channels import PAYBACK, RATIOS, VALUES, ChannelReturns, channel_returns
 from predictkpi.predictors.clv.groups import DIMENSIONS, GROUP, CustomerBase
-from predictkpi.predictors.clv.spec import DISCOUNTED, EXPECTED_PURCHASES, MEAN, SPEC
+from predictkpi.predictors.clv.spec import DISCOUNTED, EXPECTED_PURCHASES, SPEC
 from predictkpi.protocol import worst
+from predictkpi.service.channel_returns import returns_of_channels
 from predictkpi.service.customer_schemas import (
     ChannelsValue,
-    ChannelValue,
     CustomerGroup,
     CustomersValue,
     GroupValue,
     HorizonVerdict,
-    Payback,
 )
+from predictkpi.service.customer_totals import base_of
 from predictkpi.service.deal_schemas import Spread
 from predictkpi.service.dependencies import CurrentView, problems
-from predictkpi.service.envelopes import model_of, number
+from predictkpi.service.envelopes import model_of
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.view import Champion, View
 
@@ -62,7 +61,7 @@ def customers_value(
     if horizon is not None and horizon not in SPEC.horizons:
         raise InvalidRequestError.parameter("horizon", f"no horizon {horizon}: {SPEC.horizons_in_words}")
     horizons = SPEC.horizons if horizon is None else (horizon,)
-    base = _base(view, champion)
+    base = base_of(view)
     chosen = {name: values for name, values in zip(DIMENSIONS, (segment, region, industry, channel, owner), strict=True) if values}
     for name, values in chosen.items():
         try:
@@ -90,23 +89,7 @@ def channels_value(view: CurrentView) -> ChannelsValue:
 
     The part that has come counts as it came, the rest is drawn jointly; payback is the month in which that sum reaches the CAC.
     """
-    champion = view.champion(SPEC.name)
-    found = cast(ChannelReturns, view.page("channel-returns", lambda view: channel_returns(champion.predictor, view.snapshot)))
-    *channels, total = [_channel(row, champion) for row in found.table.to_dict("records")]
-    return ChannelsValue(
-        as_of=view.as_of,
-        since=found.since,
-        until=found.until,
-        lag_days=found.lag,
-        currency=view.company.currency,
-        model=model_of(champion.ref),
-        total=total,
-        channels=channels,
-    )
-
-
-def _base(view: View, champion: Champion) -> CustomerBase:
-    return cast(CustomerBase, view.page("customer-base", lambda v: CustomerBase.of(champion.predictor, v.snapshot, champion.table.frame)))
+    return returns_of_channels(view)
 
 
 def _verdict(view: View, champion: Champion, customers: CustomerBase, horizon: int) -> HorizonVerdict:
@@ -140,23 +123,3 @@ def _nobody(horizons: tuple[int, ...]) -> CustomerGroup:
     zero = Spread(mean=0.0, q10=0.0, q50=0.0, q90=0.0)
     values = [GroupValue(horizon=horizon, revenue=zero, discounted=0.0, expected_purchases=0.0) for horizon in horizons]
     return CustomerGroup(group=c.TOTAL, customers=0, without_order=0, values=values)
-
-
-def _channel(row: dict[str, Any], champion: Champion) -> ChannelValue:
-    def spread(what: str) -> Spread | None:
-        parts = {part: number(row[f"{what}_{part}"]) for part in Spread.model_fields}
-        return Spread(**cast(dict[str, float], parts)) if parts[MEAN] is not None else None
-
-    floor = Status.BASELINE if champion.ref.kind == "baseline" else Status.FULL
-    spreads = {what: spread(what) for what in (*VALUES.values(), *RATIOS.values())}
-    payback = {"expected" if part == MEAN else part: number(row[name]) for part, name in PAYBACK.items()}
-    plain = {name: number(row[name]) for name in ("realised", c.COST, "cac")}
-    return ChannelValue(
-        channel=row[c.CHANNEL],
-        customers=row["customers"],
-        **plain,
-        **spreads,
-        payback=Payback(**payback) if plain["cac"] is not None else None,
-        status=worst(Status(row[c.STATUS]), floor),
-        reason=row[c.REASON],
-    )
