@@ -13,13 +13,14 @@ from predictkpi.errors import UnknownNameError
 from predictkpi.features import rfm
 from predictkpi.predictors import predictor_class
 from predictkpi.predictors.clv.btyd import Btyd
+from predictkpi.predictors.clv.cells import CellDraws
 from predictkpi.predictors.clv.gamma_gamma import GammaGamma
 from predictkpi.predictors.clv.groups import DIMENSIONS, NONE, TOTAL_COLUMNS, CustomerBase, draws_of, joint, owners, shocks, shuffled
 from predictkpi.predictors.clv.level import DEFAULT_SPREAD
 from predictkpi.predictors.clv.model import ClvPredictor
 from predictkpi.predictors.clv.ranks import ranks
 from predictkpi.predictors.clv.simulate import SharedDraws
-from predictkpi.predictors.clv.spec import SPEC
+from predictkpi.predictors.clv.spec import QUANTILES, SPEC
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
 
@@ -302,3 +303,36 @@ def test_ranks__cover_the_cohort(predictions, base):
     year = predictions[(predictions[c.HORIZON] == 12) & (predictions[c.STATISTIC] == "mean")].set_index(c.ENTITY_ID)[c.VALUE]
     assert year[best] == year.max()
     assert found["decile"].value_counts().max() <= np.ceil(len(found) / 10) + 1
+
+
+def test_cells__give_the_range_of_whoever_a_filter_leaves_and_of_nobody_else(either):
+    cells = CellDraws.of(either, ("segment", "channel"))
+    segment, channel = (either.members(name) for name in ("segment", "channel"))
+    everybody = np.ones(len(either.inputs), bool)
+    of_both = ((segment == segment.iloc[0]) & (channel == channel.iloc[0])).to_numpy()
+    for kept, wanted in (
+        (everybody, {}),
+        ((segment == segment.iloc[0]).to_numpy(), {"segment": [segment.iloc[0]]}),
+        (of_both, {"segment": [segment.iloc[0]], "channel": [channel.iloc[0]]}),
+    ):
+        total = either.where(wanted).totals().set_index(c.HORIZON)
+        for horizon in SPEC.horizons:
+            assert cells.quantiles(kept, horizon) == pytest.approx(total.loc[horizon, list(QUANTILES)].to_dict())
+    few = everybody.copy()
+    few[0] = False
+    assert cells.quantiles(few, 12) is None, "no filter leaves these"
+    assert cells.quantiles(np.zeros_like(everybody), 12) is None
+
+
+def test_cells__too_many_are_one(either, monkeypatch):
+    monkeypatch.setattr("predictkpi.predictors.clv.cells.MOST_CELLS", 3)
+    cells = CellDraws.of(either, ("segment", "channel"))
+    everybody = np.ones(len(either.inputs), bool)
+    assert cells.revenue.shape[0] == 1
+    assert cells.quantiles(everybody, 12) == pytest.approx(either.totals().set_index(c.HORIZON).loc[12, list(QUANTILES)].to_dict())
+
+
+def test_only__keeps_the_named(either):
+    ids = set(either.inputs[c.ENTITY_ID].iloc[[0, 5]])
+    assert set(either.only(ids).inputs[c.ENTITY_ID]) == ids
+    assert either.only([]).totals().empty
