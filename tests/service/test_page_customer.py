@@ -70,7 +70,7 @@ def test_value_chart__goes_on_from_what_has_come(shown, get, customer_id):
     points = shown.chart["data"]["values"]
     history, ahead = [point for point in points if "actual" in point], [point for point in points if "actual" not in point]
     assert history[-1]["actual"] == pytest.approx(facts["revenue"])
-    assert history[-1]["mean"] == history[-1]["q10"] == history[-1]["actual"], "the fan begins where nothing is uncertain"
+    assert history[-1]["mean"] == history[-1]["q10"] == pytest.approx(history[-1]["actual"]), "the fan begins where nothing is uncertain"
     assert [point["mean"] - history[-1]["actual"] for point in ahead] == pytest.approx(
         [item["values"]["mean"] for item in whole["predictions"]]
     )

@@ -183,9 +183,9 @@ def test_channels__are_the_apis_beside_the_line_at_three(view, get):
 
 
 def test_cohorts__end_in_the_kpi_and_grow(view, get):
-    points = get("/v1/kpis/clv_realised", freq="Q")["items"][0]["points"]
+    points = get("/v1/kpis/clv_realised", freq="Q")["series"][0]["points"]
     shown = customers(view, Asked(), with_company=True).company.cohorts
-    told = {f.quarter(pd.Timestamp(point["ds"]), 1): point for point in points}
+    told = {f.quarter(pd.Timestamp(point["ds"]), view.company.fiscal_year_starts): point for point in points}
     for row in shown.rows:
         assert row.to_date == f.amount(told[row.name]["value"])
         assert row.customers == f.number(told[row.name]["n"])
@@ -288,12 +288,13 @@ def test_filter__changes_rows_and_address_without_a_reload(visit, view):
     page.evaluate("window.isTheSamePage = true")
     segment = listing(view, Asked()).options["segment"][1].value
     page.select_option("select[name=segment]", segment)
-    page.wait_for_function("value => new URLSearchParams(location.search).get('segment') === value", arg=segment)
+    page.locator(f"#customers-list a[href*='segment={segment}']").wait_for()
+    assert page.url.endswith(f"segment={segment}&horizon=12&sort=value")
     assert set(page.locator("#customers tbody td:nth-child(3)").all_inner_texts()) == {segment}
     told = f.number((pd.Series(customer_rows(view).columns[c.SEGMENT]) == segment).sum())
     assert page.locator("#customers-gist .number").first.inner_text() == told
-    seen.wait_for_charts()
+    page.locator("figure[data-chart=concentration][data-drawn]").wait_for()
     assert page.evaluate("window.isTheSamePage")
     page.fill("input[name=q]", "nobody is called this")
-    page.wait_for_function("document.querySelector('#customers-list').textContent.includes('No customer fits.')")
+    page.locator("#customers-list", has_text="No customer fits.").wait_for()
     assert seen.complaints == []

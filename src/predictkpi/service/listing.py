@@ -31,7 +31,7 @@ def seen(view: View, rows: Rows, entity: str) -> Mask:
     """Which rows the caller may see."""
     if view.rows is None:
         return np.ones(len(rows.columns), bool)
-    return np.isin(rows.ids, list(view.visible[entity]))
+    return np.asarray(pd.Index(rows.ids).isin(view.visible[entity]), dtype=bool)
 
 
 def source_of(view: View, predictor: str) -> dict[str, Any]:

@@ -67,17 +67,23 @@ def explain(forecast: CustomerForecast, usual: UsualCustomer, inputs: pd.DataFra
     one reason that they are such.
     """
     buyers, fresh, refunds = kinds(inputs)
-    start = forecast.expected(usual.row(inputs), days).mean[0, -1]
     found = np.zeros((len(inputs), len(_NAMES)))
+    start = None
     for first in range(0, len(buyers), CHUNK):
         rows = buyers[first : first + CHUNK]
-        found[rows] = _shapley(_of_mixtures(forecast, usual, inputs.iloc[rows], days))
+        values = _of_mixtures(forecast, usual, inputs.iloc[rows], days)
+        found[rows] = _shapley(values)
+        if rows[0] == 0:
+            start = float(values[0, 0])  # the first mixture of the first row is the usual customer beside it
+    if start is None:
+        start = float(forecast.expected(usual.row(inputs), days).mean[0, -1])
     names = np.array([BASELINE, *_NAMES], object)
     frames = [_long(inputs.iloc[buyers], names, np.column_stack([np.full(len(buyers), start), found[buyers]]))]
     for rows, name in ((fresh, NO_ORDER), (refunds, ONLY_REFUNDS)):
-        value = forecast.expected(inputs.iloc[rows], days).mean[:, -1]
-        of_kind = np.column_stack([np.full(len(rows), start), value - start])
-        frames.append(_long(inputs.iloc[rows], np.array([BASELINE, name], object), of_kind))
+        if len(rows):
+            value = forecast.expected(inputs.iloc[rows], days).mean[:, -1]
+            of_kind = np.column_stack([np.full(len(rows), start), value - start])
+            frames.append(_long(inputs.iloc[rows], np.array([BASELINE, name], object), of_kind))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -68,7 +68,8 @@ def orders_chart(months: pd.DataFrame, *, currency: str, description: str) -> di
             "mark": {"type": "bar", "style": style, "width": {"band": 0.7}, "cornerRadiusEnd": 1},
             "encoding": {"y": _money("revenue")},
         }
-        for sign, style in ((">=", "level"), ("<", "fall"))
+        for sign, style, is_there in ((">=", "level", True), ("<", "fall", bool((months["revenue"] < 0).any())))
+        if is_there
     ]
     x = _months_axis(len(rows)) | {"timeUnit": "yearmonth", "bandPosition": 0.5}
     encoding = {"x": x, "tooltip": {"field": "told", "type": "nominal"}}

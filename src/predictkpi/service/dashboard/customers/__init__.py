@@ -9,9 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from predictkpi.core.access import Permission
 from predictkpi.predictors.clv.ranks import RANKED_BY
-from predictkpi.predictors.clv.spec import SPEC
 from predictkpi.service.access.permissions import CurrentCaller, allow
-from predictkpi.service.customer_totals import cells_of
 from predictkpi.service.dashboard.customers.asked import CSV_PATH, PATH, Asked
 from predictkpi.service.dashboard.customers.channels import Channels, channels
 from predictkpi.service.dashboard.customers.cohorts import Cohorts, cohorts
@@ -84,8 +82,7 @@ def warm(view: View) -> None:
     for code in LANGUAGES:
         with speaking(code):
             _company(view)
-    if SPEC.name in view.champions:
-        cells_of(view)
+    listing(view, Asked())
 
 
 def _company(view: View) -> Company:

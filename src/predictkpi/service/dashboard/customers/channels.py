@@ -113,4 +113,6 @@ def _payback(payback: Payback | None) -> str:
         return f.MISSING
     if payback.expected is None:
         return _("over 24 months")
+    if round(payback.expected, 1) <= 0:
+        return _("with the first order")
     return _("{count} months").format(count=f.number(payback.expected, 1))

@@ -67,7 +67,8 @@ def _many(worth: Worth, top: float) -> int:
 
 
 def _chart(points: list[dict[str, Any]], description: str) -> dict[str, Any]:
-    axis = {"title": None, "format": ".0%", "domain": False, "ticks": False, "tickCount": 5}
+    label = f"format(datum.value * 100, 'd') + '{f.percent_sign()}'"
+    axis = {"title": None, "labelExpr": label, "domain": False, "ticks": False, "tickCount": 5}
     customers = {"field": "customers", "type": "quantitative", "axis": axis | {"grid": False}}
     share = {"field": "share", "type": "quantitative", "axis": axis, "scale": {"domain": [0, 1], "clamp": True}}
     near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
