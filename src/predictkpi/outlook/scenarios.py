@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -66,28 +67,85 @@ class Scenario:
         return not self.win_rate and not self.cycle_days and not self.spend
 
 
-def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int = 0) -> Outlook:
-    """The outlook under a scenario, from the same draws; what is booked stays.
+@dataclass(frozen=True)
+class Levers:
+    """What can be asked about a company.
 
-    ``seed`` is that of the outlook. Raises `UnknownNameError` for a channel without spend in the last twelve months, `SettingsError` where
-    there are no deals whose win rate or cycle could change, or a channel's cost of a customer is not known.
+    ``win_rate`` of the deals closed within a year, None where no deal is open whose chance could change. ``channels`` whose spend has
+    brought customers; ``unknown``: why the others cannot be asked about.
     """
-    _check_channels(scenario, snapshot)
-    if scenario.is_plain:
-        return outlook
-    from_deals, more = outlook.from_deals, np.zeros_like(outlook.booked)
-    items = Items.of(snapshot)
-    if scenario.win_rate or scenario.cycle_days:
-        if outlook.book is None or not len(outlook.book.amount):
-            raise SettingsError("scenario: no deal is open whose win rate or cycle could change")
-        likelier = _likelier(snapshot, scenario.win_rate)
-        changed = _changed(outlook.book, likelier, scenario.cycle_days)
-        from_deals = changed.draw(outlook.new.shape[1], seed) * outlook.trust.yields(outlook.new.shape[2])
-        more = more + _of_later_deals(outlook, items, snapshot, likelier, scenario.cycle_days)
-    for channel, factor in scenario.spend.items():
-        if factor != 1:
-            more = more + _of_spend(outlook, items, snapshot, channel, factor)
-    return replace(outlook, from_deals=from_deals, new=_scaled(outlook.new, more, outlook.scopes))
+
+    win_rate: float | None
+    channels: tuple[str, ...]
+    unknown: Mapping[str, str]
+
+
+class WhatIf:
+    """One outlook under scenarios, from the same draws; what does not depend on the scenario is worked out once.
+
+    ``seed`` is that of the outlook.
+    """
+
+    def __init__(self, outlook: Outlook, snapshot: Snapshot, *, seed: int = 0) -> None:
+        self.outlook, self.snapshot, self.seed = outlook, snapshot, seed
+        self._by_channel: dict[str, Floats] = {}
+
+    def under(self, scenario: Scenario) -> Outlook:
+        """The outlook under a scenario; what is booked stays.
+
+        Raises `UnknownNameError` for a channel without spend in the last twelve months, `SettingsError` where there are no deals whose win
+        rate or cycle could change, or a channel's cost of a customer is not known.
+        """
+        _check_channels(scenario, self.snapshot)
+        if scenario.is_plain:
+            return self.outlook
+        outlook, from_deals, more = self.outlook, self.outlook.from_deals, np.zeros_like(self.outlook.booked)
+        if scenario.win_rate or scenario.cycle_days:
+            if outlook.book is None or not self._has_deals:
+                raise SettingsError("scenario: no deal is open whose win rate or cycle could change")
+            likelier = _likelier(self._win_rate, scenario.win_rate)
+            changed = _changed(outlook.book, likelier, scenario.cycle_days)
+            from_deals = changed.draw(outlook.new.shape[1], self.seed) * outlook.trust.yields(outlook.new.shape[2])
+            more = more + _of_later_deals(self._usual, _days_to_ends(outlook), likelier, scenario.cycle_days)
+        for channel, factor in scenario.spend.items():
+            if factor != 1:
+                more = more + (factor - 1) * self._of_spend(channel)
+        return replace(outlook, from_deals=from_deals, new=_scaled(outlook.new, more, outlook.scopes))
+
+    @cached_property
+    def levers(self) -> Levers:
+        """What can be asked about."""
+        channels, unknown = [], {}
+        for channel in sorted(_spend_of_a_year(self.snapshot)[c.CHANNEL].dropna().unique()):
+            try:
+                self._of_spend(channel)
+                channels.append(str(channel))
+            except SettingsError as error:
+                unknown[str(channel)] = str(error)
+        return Levers(self._win_rate if self._has_deals else None, tuple(channels), unknown)
+
+    @property
+    def _has_deals(self) -> bool:
+        return self.outlook.book is not None and len(self.outlook.book.amount) > 0
+
+    @cached_property
+    def _win_rate(self) -> float:
+        return _win_rate(self.snapshot)
+
+    @cached_property
+    def _usual(self) -> Floats:
+        return _usual_of_later_deals(self.outlook, Items.of(self.snapshot), self.snapshot)
+
+    def _of_spend(self, channel: str) -> Floats:
+        """What the same spend once more would bring ``(scopes, H)``."""
+        if channel not in self._by_channel:
+            self._by_channel[channel] = _of_spend(self.outlook, Items.of(self.snapshot), self.snapshot, channel)
+        return self._by_channel[channel]
+
+
+def under(outlook: Outlook, scenario: Scenario, snapshot: Snapshot, *, seed: int = 0) -> Outlook:
+    """The outlook under one scenario; see `WhatIf`."""
+    return WhatIf(outlook, snapshot, seed=seed).under(scenario)
 
 
 def _check_channels(scenario: Scenario, snapshot: Snapshot) -> None:
@@ -138,13 +196,11 @@ def _sooner(won: Floats, days: float) -> Floats:
     return moved
 
 
-def _of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot, likelier: float, days: float) -> Floats:
-    """What deals not yet open bring more in each month ahead ``(scopes, H)``, by their usual revenue so long after an origin.
+def _of_later_deals(usual: Floats, ends: Floats, likelier: float, days: float) -> Floats:
+    """What deals not yet open bring more in each month ahead ``(scopes, H)``, by their ``usual`` revenue so long after an origin.
 
     What would have come so many days later comes now. Within a month revenue is even; after the last month it goes on as in it.
     """
-    usual = _usual_of_later_deals(outlook, items, snapshot)
-    ends = _days_to_ends(outlook)
     bounds, far = np.concatenate([[0.0], ends]), ends[-1] + LAST_DAY
     rate = usual[:, -1] / (bounds[-1] - bounds[-2])
     reached = np.concatenate([np.zeros((len(usual), 1)), usual.cumsum(axis=1)], axis=1)
@@ -169,14 +225,15 @@ def _usual_of_later_deals(outlook: Outlook, items: Items, snapshot: Snapshot) ->
     return usual_rest(past_split(of_deals, snapshot.as_of, outlook.scopes, horizons=horizon, first=first))
 
 
-def _likelier(snapshot: Snapshot, points: float) -> float:
-    """Factor on every deal's chance that lifts the win rate of the deals closed within a year by ``points``.
-
-    Raises `SettingsError` where none was closed, or the rate would leave 0 to 1.
-    """
+def _win_rate(snapshot: Snapshot) -> float:
+    """Of the deals closed within a year; 0 where none was."""
     deals = deal_table(snapshot)
     closed = deals[deals[CLOSED_AT] >= snapshot.as_of - pd.DateOffset(months=_LOOKBACK)]
-    rate = float((closed[OUTCOME] == c.WON).mean()) if len(closed) else 0.0
+    return float((closed[OUTCOME] == c.WON).mean()) if len(closed) else 0.0
+
+
+def _likelier(rate: float, points: float) -> float:
+    """Factor on every deal's chance that lifts the win rate by ``points``; raises `SettingsError` where it would leave 0 to 1."""
     if not points:
         return 1.0
     if rate <= 0 or not 0 <= rate + points <= 1:
@@ -184,8 +241,8 @@ def _likelier(snapshot: Snapshot, points: float) -> float:
     return (rate + points) / rate
 
 
-def _of_spend(outlook: Outlook, items: Items, snapshot: Snapshot, channel: str, factor: float) -> Floats:
-    """Revenue of the customers that more spend brings ``(scopes, H)``, at the channel's past cost of one and their usual first months."""
+def _of_spend(outlook: Outlook, items: Items, snapshot: Snapshot, channel: str) -> Floats:
+    """Revenue of the customers that the same spend once more brings ``(scopes, H)``, at their past cost and their usual first months."""
     since = snapshot.as_of - pd.DateOffset(months=_LOOKBACK)
     spend = _spend_of_a_year(snapshot)
     won = acquisitions(snapshot.orders)
@@ -196,7 +253,7 @@ def _of_spend(outlook: Outlook, items: Items, snapshot: Snapshot, channel: str, 
         raise SettingsError(f"scenario: {channel} brought no new customer in the last twelve months: {unknown}")
     if float(spend.loc[spend[c.CHANNEL] == channel, c.COST].sum()) <= 0:
         raise SettingsError(f"scenario: the spend of {channel} in the last twelve months is 0: {unknown}")
-    extra = brought / _LOOKBACK * (factor - 1)  # a month's spend, and with it its customers, at the past cost of one
+    extra = brought / _LOOKBACK  # a month's spend, and with it its customers, at the past cost of one
     by_age = _first_months(items, won[won[c.CHANNEL] == channel], snapshot, outlook)
     lag = round(lag_of(snapshot) / _DAYS_A_MONTH)
     horizon = outlook.new.shape[2]

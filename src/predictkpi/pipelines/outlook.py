@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -18,12 +19,12 @@ from predictkpi.outlook import Outlook, Trust, make_outlook, replay
 from predictkpi.outlook.periods import Periods
 from predictkpi.outlook.reasons import OPEN_DEALS, TITLE
 from predictkpi.outlook.replay import ORIGINS
-from predictkpi.outlook.scenarios import Scenario, under
+from predictkpi.outlook.scenarios import Scenario, WhatIf
 from predictkpi.pipelines.candidates import make_model
 from predictkpi.pipelines.rules import read_rule
 from predictkpi.predictors.revenue.forecaster import SeriesForecaster
 from predictkpi.protocol import MODEL, Predictor, worst
-from predictkpi.registry import CHAMPION, Registry, TrainingRecord
+from predictkpi.registry import BACKTEST_FOLDER, CHAMPION, Registry, TrainingRecord
 from predictkpi.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ NEEDS = ("revenue", "close_time")
 _TRUST = "trust"
 _AS_OF = "as_of"
 _KIND = "revenue_kind"
+_REPLAY = "replay.csv"
 Progress = Callable[[int, int], None]
 
 
@@ -89,10 +91,13 @@ class Forecasters:
         return worst(answer.status, Status.BASELINE), ref.reason or answer.reason
 
 
-def what_if(periods: Periods, scenario: Scenario) -> Periods:
-    """The named sums under a scenario; targets and pace, which it leaves as they are, are not computed again. Raises as `under` does."""
+def what_if(periods: Periods, scenario: Scenario, *, known: WhatIf | None = None) -> Periods:
+    """The named sums under a scenario; targets and pace, which it leaves as they are, are not computed again.
+
+    ``known`` holds what earlier scenarios of the same outlook have worked out. Raises as `WhatIf.under` does.
+    """
     changed = copy(periods)
-    changed.outlook = under(periods.outlook, scenario, periods.snapshot)
+    changed.outlook = (known or WhatIf(periods.outlook, periods.snapshot)).under(scenario)
     return changed
 
 
@@ -125,7 +130,7 @@ def learn_trust(
         params={_AS_OF: snapshot.as_of.isoformat(), "origins": origins},
         metrics=metrics,
         tags={_AS_OF: snapshot.as_of.isoformat(), _TRUST: json.dumps(trust.to_json()), _KIND: revenue.kind, "verdict": trust.verdict},
-        tables={"replay.csv": replayed} if replayed is not None else {},
+        tables={_REPLAY: replayed} if replayed is not None else {},
     )
     registry.log_training(NAME, record, run_name=f"{NAME} {now:%Y-%m-%d %H:%M}")
     return trust
@@ -156,6 +161,14 @@ def _champions(registry: Registry) -> dict[str, dict[str, Any]]:
 
 def _knew_more(row: Mapping[str, Any], as_of: pd.Timestamp) -> bool:
     return bool(row["as_of"]) and pd.Timestamp(row["as_of"]) > as_of
+
+
+def kept_replay(registry: Registry, as_of: pd.Timestamp) -> pd.DataFrame | None:
+    """The rows (`REPLAY_COLUMNS`) of the replay that knew most, and nothing from ``as_of`` on; None where none is kept."""
+    runs = [(pd.Timestamp(tags[_AS_OF]), run_id) for run_id, tags in registry.runs_of(NAME) if _AS_OF in tags]
+    known = [(at, run_id) for at, run_id in runs if at <= as_of]
+    text = registry.read_text(max(known, key=lambda run: run[0])[1], f"{BACKTEST_FOLDER}/{_REPLAY}") if known else None
+    return None if text is None else pd.read_csv(io.StringIO(text), parse_dates=[_AS_OF])
 
 
 def _replayed_trust(registry: Registry, as_of: pd.Timestamp, champions: Mapping[str, Mapping[str, Any]]) -> Trust:

@@ -22,7 +22,7 @@ from predictkpi.backtest.scores import QUANTILES
 from predictkpi.core import columns as c
 from predictkpi.core.answers import unpacked
 from predictkpi.core.periods import future_periods
-from predictkpi.core.types import Role
+from predictkpi.core.types import Role, Spec
 from predictkpi.errors import InsufficientDataError, NotFoundError, RegistryError
 from predictkpi.kpis.deals import OUTCOME, deal_table
 from predictkpi.outlook.items import Items
@@ -111,11 +111,7 @@ def kept_boards(store: Store) -> dict[str, Board]:
 
 def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp, learnt: Learnt, on_progress: Progress) -> Board:
     spec = model.spec
-    every = store.predicted_days(spec.name)
-    every = every[every[c.AS_OF] <= snapshot.as_of]
-    knew = [learnt.get((spec.name, version), as_of) > as_of for version, as_of in zip(every[c.MODEL_VERSION], every[c.AS_OF], strict=True)]
-    is_forecast = ~np.array(knew, dtype=bool)
-    days, left_out = choose_days(every[is_forecast], spec)
+    days, left_out, knew = days_of(store, spec, learnt, until=snapshot.as_of)
     gathered, dates = _Gathered(), sorted(days[c.AS_OF].unique())
     for done, as_of in enumerate(dates):
         on_progress(spec.name, done, len(dates))
@@ -137,9 +133,19 @@ def _board(store: Store, model: Predictor, snapshot: Snapshot, now: pd.Timestamp
         now,
         _stacked(figures, FIGURE_COLUMNS),
         _stacked(waiting, PENDING_COLUMNS),
-        _notes(left_out, IN_WORDS[spec.time_unit], int((~is_forecast).sum()), gathered),
+        _notes(left_out, IN_WORDS[spec.time_unit], knew, gathered),
         _stacked(calibration, CALIBRATION_COLUMNS),
     )
+
+
+def days_of(store: Store, spec: Spec, learnt: Learnt, *, until: pd.Timestamp) -> tuple[pd.DataFrame, int, int]:
+    """The days that are judged, see `choose_days`; how many are left out, and how many no forecast, since the version knew more."""
+    every = store.predicted_days(spec.name)
+    every = every[every[c.AS_OF] <= until]
+    knew = [learnt.get((spec.name, version), as_of) > as_of for version, as_of in zip(every[c.MODEL_VERSION], every[c.AS_OF], strict=True)]
+    is_forecast = ~np.array(knew, dtype=bool)
+    days, left_out = choose_days(every[is_forecast], spec)
+    return days, left_out, int((~is_forecast).sum())
 
 
 def _stacked(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

@@ -7,9 +7,11 @@ from predictkpi.registry.erasure import Erasing
 from predictkpi.registry.kept import KeptTraining, keep, mark_registered, read_kept
 from predictkpi.registry.provenance import DataDigest, code_version, data_digest, environment
 from predictkpi.registry.records import ChildRecord, DatasetRecord, RunRecord, TrainingRecord
+from predictkpi.registry.runs import BACKTEST_FOLDER
 from predictkpi.registry.search_runs import SearchRuns, State
 
 __all__ = [
+    "BACKTEST_FOLDER",
     "CHALLENGER",
     "CHAMPION",
     "ChildRecord",

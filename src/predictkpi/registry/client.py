@@ -169,12 +169,16 @@ class Registry:
 
     def tags_of_runs(self, name: str) -> list[dict[str, str]]:
         """Tags of an experiment's finished runs, newest first, as `log_training` was given them; none where nothing was logged."""
+        return [tags for _, tags in self.runs_of(name)]
+
+    def runs_of(self, name: str) -> list[tuple[str, dict[str, str]]]:
+        """The same with the id of each run."""
         with self._connection.speaking(f"look for runs of {name}") as client:
             found = client.get_experiment_by_name(f"{EXPERIMENT}{name}")
             if found is None:
                 return []
             runs = client.search_runs([found.experiment_id], "attributes.status = 'FINISHED'", order_by=["attributes.start_time DESC"])
-            return [_own_tags(run) for run in runs if PARENT not in run.data.tags]
+            return [(run.info.run_id, _own_tags(run)) for run in runs if PARENT not in run.data.tags]
 
     def run(self, run_id: str) -> RunRecord:
         """A training's run; `NotFoundError` where there is none of that id."""

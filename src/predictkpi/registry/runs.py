@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TAG = "predictkpi."
 PARENT = "mlflow.parentRunId"
+BACKTEST_FOLDER = "backtest"
+"""The folder of a run's tables and figures."""
 _AT_ONCE = 500
 _DIGEST_LENGTH = 32
 """MLflow keeps no more than 36 characters of a dataset's digest."""
@@ -70,8 +72,8 @@ def _log_files(client: MlflowClient, run_id: str, record: TrainingRecord) -> Non
     with tempfile.TemporaryDirectory(prefix="predictkpi-") as folder:
         root = Path(folder)
         files: Mapping[str, str | bytes] = {
-            **{f"backtest/{name}": table.to_csv(index=False) for name, table in record.tables.items()},
-            **{f"backtest/{name}": png for name, png in record.figures.items()},
+            **{f"{BACKTEST_FOLDER}/{name}": table.to_csv(index=False) for name, table in record.tables.items()},
+            **{f"{BACKTEST_FOLDER}/{name}": png for name, png in record.figures.items()},
             **record.texts,
         }
         for name, content in files.items():

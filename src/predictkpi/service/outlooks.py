@@ -8,7 +8,8 @@ import pandas as pd
 
 from predictkpi.core.periods import Freq
 from predictkpi.outlook import Outlook
-from predictkpi.outlook.levels import levels
+from predictkpi.outlook.ahead import Ahead, all_ahead, parts_by_month
+from predictkpi.outlook.levels import levels, recorded
 from predictkpi.outlook.moves import Moves, moved_in
 from predictkpi.outlook.periods import PeriodOutlook, Periods
 from predictkpi.outlook.reasons import reasons
@@ -46,6 +47,22 @@ def levels_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:
     """Level and growth of a scope period by period, `LEVEL_COLUMNS`; raises as `periods_of`, `UnknownEntityError` for a scope."""
     outlook = periods_of(view).outlook
     return cast(pd.DataFrame, view.page(f"levels {scope} {freq}", lambda view: levels(outlook, view.snapshot, scope, freq)))
+
+
+def recorded_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:
+    """What a scope has brought period by period, with its growth, `RECORDED_COLUMNS`; raises as `levels_of`."""
+    outlook = periods_of(view).outlook
+    return cast(pd.DataFrame, view.page(f"recorded {scope} {freq}", lambda view: recorded(outlook, view.snapshot, scope, freq)))
+
+
+def ahead_of(view: View, scope: str) -> Ahead:
+    """All months ahead of a scope together; raises as `levels_of`."""
+    return cast(Ahead, view.page(f"ahead {scope}", lambda view: all_ahead(periods_of(view).outlook, scope)))
+
+
+def parts_of(view: View, scope: str) -> pd.DataFrame:
+    """The months ahead of a scope in three parts, see `parts_by_month`; raises as `levels_of`."""
+    return cast(pd.DataFrame, view.page(f"parts {scope}", lambda view: parts_by_month(periods_of(view).outlook, scope)))
 
 
 def reasons_of_months(view: View, scope: str) -> pd.DataFrame:

@@ -8,11 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from predictkpi.core import columns as c
-from predictkpi.errors import PredictKpiError, SettingsError, UnknownNameError
+from predictkpi.errors import UnknownNameError
 from predictkpi.outlook import Outlook, Trust
 from predictkpi.outlook.periods import PERIODS, PeriodOutlook, Periods
 from predictkpi.outlook.scenarios import Scenario
-from predictkpi.pipelines.outlook import what_if
 from predictkpi.predictors.revenue.scopes import label_of
 from predictkpi.service.dependencies import CurrentView, problems
 from predictkpi.service.envelopes import model_of
@@ -34,6 +33,7 @@ from predictkpi.service.outlook_schemas import (
 )
 from predictkpi.service.outlooks import USUAL_DAYS, forecasters_of, moved, periods_of
 from predictkpi.service.problems import InvalidRequestError
+from predictkpi.service.scenarios import WhatIfs
 from predictkpi.service.view import View
 
 router = APIRouter(prefix="/v1/outlook", tags=["outlook"])
@@ -66,7 +66,7 @@ def outlook(
     scopes = _scopes(plain.outlook, scope, by)
     names = list(dict.fromkeys(period or PERIODS))
     scenario = Scenario(win_rate=win_rate, cycle_days=cycle_days, spend=_spend(spend or []))
-    changed = None if scenario.is_plain else _under(view, scenario)
+    changed = None if scenario.is_plain else WhatIfs.of(view).under(scenario)
     return OutlookAnswer(
         **source_of(view, plain.outlook),
         by=by,
@@ -139,24 +139,6 @@ def _spend(given: list[str]) -> Mapping[str, float]:
         if not (channel and 0 <= found[channel] <= 10):
             raise refusal
     return found
-
-
-def _under(view: View, scenario: Scenario) -> Periods:
-    try:
-        return what_if(periods_of(view), scenario)
-    except (SettingsError, UnknownNameError) as error:
-        raise InvalidRequestError.parameter(_culprit(view, scenario), str(error)) from error
-
-
-def _culprit(view: View, scenario: Scenario) -> str:
-    """The parameter that cannot be: the first that fails alone."""
-    alone = {"win_rate": Scenario(win_rate=scenario.win_rate), "cycle_days": Scenario(cycle_days=scenario.cycle_days)}
-    for name, one in alone.items():
-        try:
-            what_if(periods_of(view), one)
-        except PredictKpiError:
-            return name
-    return "spend"
 
 
 def _scope(view: View, scope: str, plain: Periods, changed: Periods | None, names: list[str]) -> ScopeOutlook:

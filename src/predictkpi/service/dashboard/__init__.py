@@ -6,11 +6,11 @@ what all pages share, `languages` and `formats` say it in the reader's language.
 
 from __future__ import annotations
 
-from predictkpi.service.dashboard import customer, customers, deal, models, overview, pipeline, reference, sign_in, trust
+from predictkpi.service.dashboard import customer, customers, deal, forecast, models, overview, pipeline, reference, sign_in, trust
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (overview.router, pipeline.router, deal.router, customers.router, customer.router, trust.router, models.router, sign_in.router, reference.router)
+ROUTERS = (overview.router, forecast.router, pipeline.router, deal.router, customers.router, customer.router, trust.router, models.router, sign_in.router, reference.router)
 """What the app mounts; each route says itself whom it answers."""
 
 

@@ -12,7 +12,7 @@ from predictkpi.service.dashboard.vega_locale import short_number
 _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
-def _theme(*, ink: str, muted: str, line: str, series: str, good: str, bad: str) -> dict[str, Any]:
+def _theme(*, ink: str, muted: str, line: str, series: str, other: str, good: str, bad: str) -> dict[str, Any]:
     """A Vega-Lite config. Marks refer to its styles by name, so that one document serves both themes."""
     return {
         "background": "transparent",
@@ -30,6 +30,13 @@ def _theme(*, ink: str, muted: str, line: str, series: str, good: str, bad: str)
         "style": {
             "history": {"color": series, "strokeWidth": 2.25},
             "forecast": {"color": series, "strokeWidth": 2.25, "strokeDash": [5, 4]},
+            "scenario": {"color": other, "strokeWidth": 2.25},
+            "said": {"color": ink, "size": 34, "strokeWidth": 1.4},
+            "said-range": {"color": ink, "strokeWidth": 1.2, "opacity": 0.55},
+            "zero": {"color": muted, "strokeWidth": 1},
+            "booked": {"color": series},
+            "from_deals": {"color": series, "opacity": 0.5},
+            "new": {"color": series, "opacity": 0.2},
             "wide": {"color": series, "opacity": 0.14},
             "narrow": {"color": series, "opacity": 0.24},
             "target": {"color": ink, "opacity": 0.8},
@@ -51,8 +58,8 @@ def _theme(*, ink: str, muted: str, line: str, series: str, good: str, bad: str)
 
 
 THEMES: dict[str, dict[str, Any]] = {
-    "light": _theme(ink="#101828", muted="#5d6b82", line="#e6e9ef", series="#3355e0", good="#0a7a48", bad="#b42318"),
-    "dark": _theme(ink="#f2f4f8", muted="#98a2b5", line="#272d3a", series="#7f9bff", good="#4fd08f", bad="#ff8f86"),
+    "light": _theme(ink="#101828", muted="#5d6b82", line="#e6e9ef", series="#3355e0", other="#b4560b", good="#0a7a48", bad="#b42318"),
+    "dark": _theme(ink="#f2f4f8", muted="#98a2b5", line="#272d3a", series="#7f9bff", other="#f0a35e", good="#4fd08f", bad="#ff8f86"),
 }
 
 

@@ -26,7 +26,8 @@
   let asked = 0;
   async function renew(form) {
     const mine = ++asked;
-    const filled = [...new FormData(form)].filter(([, value]) => value !== "");
+    const isUsual = (name, value) => value === "" || value === form.elements[name].dataset?.plain;
+    const filled = [...new FormData(form)].filter(([name, value]) => !isUsual(name, value));
     const address = `${form.getAttribute("action")}?${new URLSearchParams(filled)}`;
     form.setAttribute("aria-busy", "true");
     try {
@@ -34,6 +35,7 @@
       if (mine !== asked) return;
       if (!answer.ok) return window.location.assign(address);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const focused = document.activeElement?.id;
       for (const id of form.dataset.live.split(" ")) {
         const part = page.getElementById(id);
         const shown = document.getElementById(id);
@@ -42,6 +44,7 @@
         shown.replaceWith(part);
         part.querySelectorAll("figure[data-chart]").forEach(draw);
       }
+      if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
       window.history.replaceState(null, "", address);
       document.querySelectorAll("nav.languages a").forEach((link) => { link.search = new URLSearchParams([...filled, ["lang", link.hreflang]]); });
     } catch {
@@ -60,7 +63,8 @@
   });
   document.addEventListener("input", (event) => {
     const told = event.target.closest("label")?.querySelector("output");
-    if (told) told.value = (told.dataset.form || "{}").replace("{}", event.target.value);
+    const shown = told?.dataset.times ? Math.round(event.target.value * told.dataset.times) : event.target.value;
+    if (told) told.value = (told.dataset.form || "{}").replace("{}", shown);
   });
 
   // <form data-confirm="...">: asks before it is sent, and says so in its field `confirmed`; without it the server asks on a page.

@@ -1,0 +1,58 @@
+"""The page at /forecast: what revenue will be, by any dimension, what was said before, and what if; as a page, as CSV and as PNG."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from predictkpi.core.access import Permission
+from predictkpi.service.access.permissions import allow
+from predictkpi.service.dashboard.forecast.context import forecast
+from predictkpi.service.dashboard.forecast.exports import Size, as_csv, as_png, courses_of
+from predictkpi.service.dashboard.forecast.question import PATH, Question, asked
+from predictkpi.service.dashboard.languages import marked, speaking
+from predictkpi.service.dashboard.site import language_of, show
+from predictkpi.service.dependencies import CurrentView, ServingState
+
+__all__ = ["forecast", "router"]
+
+router = APIRouter(include_in_schema=False)
+
+Asked = Annotated[Question, Depends(asked)]
+_NUMBERS = [allow(Permission.NUMBERS)]
+_HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
+
+
+@router.get(PATH, dependencies=_NUMBERS)
+def forecast_page(request: Request, serving: ServingState, question: Asked) -> HTMLResponse:
+    """The page; its whole state stands in the address."""
+    return show(request, "forecast.html", partial(forecast, serving=serving, question=question), title=marked("Forecast"))
+
+
+@router.get(f"{PATH}.csv", dependencies=_NUMBERS)
+def forecast_csv(view: CurrentView, serving: ServingState, question: Asked) -> Response:
+    """The numbers of the charts."""
+    text = as_csv(view, question, courses_of(view, serving, question))
+    return Response(text, media_type="text/csv; charset=utf-8", headers=_HEADERS | _named(view.as_of.strftime("%Y-%m-%d"), "csv"))
+
+
+@router.get(f"{PATH}.png", dependencies=_NUMBERS)
+def forecast_png(
+    request: Request,
+    view: CurrentView,
+    serving: ServingState,
+    question: Asked,
+    width: Annotated[int, Query(ge=400, le=3200)] = 1600,
+    height: Annotated[int, Query(ge=300, le=2400)] = 900,
+) -> Response:
+    """The charts as a picture, for slides and mail: light, in the reader's language."""
+    with speaking(language_of(request.scope)):
+        picture = as_png(view, question, courses_of(view, serving, question), Size(width, height))
+    return Response(picture, media_type="image/png", headers=_HEADERS | _named(view.as_of.strftime("%Y-%m-%d"), "png"))
+
+
+def _named(day: str, ending: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="forecast-{day}.{ending}"'}
