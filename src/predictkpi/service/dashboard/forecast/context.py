@@ -213,7 +213,7 @@ def describe(view: View, question: Question, one: Course) -> str:
         scope=scope_title(one.scope), measure=measure_title(question), past=len(one.past), ahead=len(ahead)
     )
     if ahead.empty:
-        return f"{words} {_('Nothing can be stated ahead.')}"
+        return " ".join([words, _("Nothing can be stated ahead.")])
     last = ahead.iloc[-1]
     told = _("Expected in {period}: {value}, with 80 % between {low} and {high}.").format(
         period=writing.period(last["ds"]),
@@ -221,7 +221,7 @@ def describe(view: View, question: Question, one: Course) -> str:
         low=writing.value(last["q10"]),
         high=writing.value(last["q90"]),
     )
-    return f"{words} {told}"
+    return " ".join([words, told])
 
 
 def _shown(question: Question, courses: list[Course]) -> Shown:

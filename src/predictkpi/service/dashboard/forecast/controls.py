@@ -49,7 +49,7 @@ def choices(view: View, question: Question) -> list[Choice]:
     chosen = [
         _choice("by", _("By"), by, question.by),
         _choice("measure", _("Measure"), {name: _(title) for name, title in MEASURES.items()}, question.measure),
-        _choice("freq", _("In"), {name: _(title) for name, title in LENGTHS.items()}, question.freq),
+        _choice("freq", _("Periods"), {name: _(title) for name, title in LENGTHS.items()}, question.freq),
         _choice("years", _("History"), _years(view, question), str(question.years)),
     ]
     lead = _choice("lead", _("Past forecasts"), {name: _(title) for name, title in LEADS.items()}, question.lead)

@@ -94,7 +94,10 @@ def _head(view: View, question: Question, courses: Sequence[Course]) -> str:
     """Company, what is shown, and as of when."""
     whose = scope_title(courses[0].scope) if len(courses) == 1 else ""
     title = " · ".join(filter(None, (view.company.name, whose, measure_title(question))))
-    below = _("As of {as_of}. Line: actual; dashed: expected; shaded: 80 % and 95 % range.").format(as_of=f.date(view.as_of))
+    of_levels = _("As of {as_of}. Line: actual; dashed: expected; shaded: 80 % and 95 % range.")
+    below = (of_levels if question.is_level else _("As of {as_of}. Line: actual; dashed: expected; shaded: 80 % range.")).format(
+        as_of=f.date(view.as_of)
+    )
     font = "Helvetica, Arial, sans-serif"
     return (
         f'<text x="{_MARGIN}" y="28" font-family="{font}" font-size="17" font-weight="600" fill="#101828">{_escaped(title)}</text>'
