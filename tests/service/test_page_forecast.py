@@ -293,7 +293,7 @@ def test_past_forecasts__are_what_was_stored_before_and_not_what_knew_more(store
     assert [first["said"], first["said_q10"], first["said_q90"]] == pytest.approx([stored[name] for name in ("mean", "q10", "q90")])
     assert any("of 3 lay in their 80 % range" in words for words in found.past)
     grown = shown(view, serving, measure="year_before", years=1).panels[0].chart["data"]["values"]
-    assert [point["said"] for point in grown if point["said"] is not None][0] == pytest.approx(stored["growth_yoy_q50"])
+    assert next(point["said"] for point in grown if point["said"] is not None) == pytest.approx(stored["growth_yoy_q50"])
 
 
 def test_past_forecasts__come_from_the_replay_where_none_are_stored(served, settings, shown):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from predictkpi.errors import SettingsError, UnknownNameError
-from predictkpi.outlook.scenarios import Scenario, under
+from predictkpi.outlook.scenarios import Scenario, WhatIf, under
 from predictkpi.predictors.revenue.reconcile import constraints
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
@@ -153,3 +153,26 @@ def test_spend__of_an_unknown_channel_is_refused_though_nothing_changes(outlook,
 def test_scenario__that_names_a_channel_is_not_plain_so_that_a_wrong_name_is_told():
     assert Scenario().is_plain
     assert not Scenario(spend={"sarch": 1.0}).is_plain
+
+
+def test_levers__are_what_can_be_asked(outlook, now):
+    what_if = WhatIf(outlook, now)
+    levers = what_if.levers
+    assert levers.win_rate == pytest.approx(np.mean([row == "won" for row in closed_in_a_year(now)]))
+    assert {"search"} <= set(levers.channels)
+    for channel in levers.channels:
+        what_if.under(Scenario(spend={channel: 1.1}))
+    for channel, reason in levers.unknown.items():
+        with pytest.raises(SettingsError) as refused:
+            what_if.under(Scenario(spend={channel: 1.1}))
+        assert str(refused.value) == reason
+    assert WhatIf(replace(outlook, book=None), now).levers.win_rate is None
+
+
+def test_what_is_kept__changes_no_answer(outlook, now):
+    asked = Scenario(win_rate=0.05, cycle_days=10.0, spend={"search": 3.0})
+    what_if = WhatIf(outlook, now)
+    what_if.under(Scenario(win_rate=-0.1, spend={"search": 0.5}))
+    again, once = what_if.under(asked), under(outlook, asked, now)
+    assert (again.from_deals == once.from_deals).all()
+    assert (again.new == once.new).all()
