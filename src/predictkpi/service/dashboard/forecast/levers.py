@@ -74,7 +74,7 @@ def levers(view: View, scenario: Scenario) -> Levers:
     if there.win_rate is None:
         absent.insert(0, _("No deal is open whose win rate or cycle could change."))
     else:
-        sliders.append(_win_rate(there.win_rate, scenario))
+        sliders += [_win_rate(there.win_rate, scenario)] if there.win_rate > 0 else []  # nothing was won: no rate to start from
         sliders.append(_cycle(scenario))
     sliders += [_spend(channel, scenario) for channel in there.channels]
     if not sliders and not absent:
@@ -84,20 +84,21 @@ def levers(view: View, scenario: Scenario) -> Levers:
 
 def _win_rate(rate: float, scenario: Scenario) -> Slider:
     low, high = max(-MOST_POINTS, 0.01 - rate), min(MOST_POINTS, 0.99 - rate)
-    if rate <= 0:  # nothing was won: there is no rate to start from
-        low = high = 0.0
     return Slider(
         name="win_rate",
         title=_("Win rate"),
         hint=_("{rate} of the deals closed in twelve months were won").format(rate=f.percent(rate)),
-        low=f"{_whole(low):g}",
-        high=f"{_whole(high):g}",
+        **_scale(_whole(low), _whole(high), scenario.win_rate),
         step="0.01",
-        value=f"{scenario.win_rate:g}",
         plain="0",
         form=_("{} points"),
         times=100,
     )
+
+
+def _scale(low: float, high: float, value: float) -> dict[str, str]:
+    """Ends and place of a slider; an address may ask for more than what is usually moved."""
+    return {"low": f"{min(low, value):g}", "high": f"{max(high, value):g}", "value": f"{value:g}"}
 
 
 def _whole(share: float) -> float:
@@ -110,10 +111,8 @@ def _cycle(scenario: Scenario) -> Slider:
         name="cycle_days",
         title=_("Deals close sooner by"),
         hint=_("below 0: later"),
-        low=f"{-MOST_DAYS}",
-        high=f"{MOST_DAYS}",
+        **_scale(-MOST_DAYS, MOST_DAYS, scenario.cycle_days),
         step="1",
-        value=f"{scenario.cycle_days:g}",
         plain="0",
         form=_("{} days"),
         times=1,
@@ -125,10 +124,8 @@ def _spend(channel: str, scenario: Scenario) -> Slider:
         name=f"{SPEND}{channel}",
         title=_("Spend on {channel}").format(channel=channel),
         hint=_("of the last twelve months"),
-        low="0",
-        high=f"{max(MOST_SPEND, scenario.spend.get(channel, 1.0)):g}",
+        **_scale(0, MOST_SPEND, scenario.spend.get(channel, 1.0)),
         step="0.05",
-        value=f"{scenario.spend.get(channel, 1.0):g}",
         plain="1",
         form="{} %",
         times=100,
