@@ -101,17 +101,20 @@ class Outlook:
         None where the company's records do not reach so far back, or the months ahead so far forward; before the first order of a scope
         there was none.
         """
-        self.place(scope)
-        answer = self.answers[scope]
-        past = pd.date_range(end=self.months[0], periods=len(answer.history) + 1, freq="MS", unit="us")[:-1]
-        wanted = pd.date_range(start, end, freq="MS", inclusive="left")
+        place, answer = self.place(scope), self.answers[scope]
+        first, last = _months_from(self.months[0], start), _months_from(self.months[0], end)
         longest = max(len(other.history) for other in self.answers.values())
-        if not len(wanted) or wanted[-1] > self.months[-1] or wanted[0] < self.months[0] - pd.DateOffset(months=longest):
+        if last <= first or last > len(self.months) or first < -longest:
             return None
         recorded = answer.history if answer.recorded is None else answer.recorded
-        known = recorded[(past >= start) & (past < end)].sum()
-        ahead = (self.months >= start) & (self.months < end)
-        return known + self.revenue(scope)[:, ahead].sum(axis=1)
+        known = recorded[max(len(recorded) + first, 0) : max(len(recorded) + min(last, 0), 0)].sum()
+        ahead = slice(max(first, 0), max(last, 0))
+        paths = self.booked[place, ahead] + self.from_deals[place, :, ahead] + self.new[place, :, ahead]
+        return np.asarray(known + paths.sum(axis=1))
+
+
+def _months_from(first: pd.Timestamp, month: pd.Timestamp) -> int:
+    return (month.year - first.year) * 12 + month.month - first.month
 
 
 def make_outlook(snapshot: Snapshot, *, revenue: SeriesForecaster, close_time: Predictor | None, trust: Trust, seed: int = 0) -> Outlook:

@@ -128,9 +128,10 @@ class OpenDeals:
             odds = (np.log(chance) - np.log1p(-chance)) * np.sqrt(1.0 + np.pi * self.spread**2 / 8.0)
         key = pd.util.hash_array(self.inputs[c.ENTITY_ID].to_numpy(object)).astype(np.uint64)
         for part in np.split(rows, range(DEALS_AT_ONCE, len(rows), DEALS_AT_ONCE)):
-            threshold = 1.0 / (1.0 + np.exp(-(odds[part][:, None, :] + shock[:, None])))
             drawn = uniform(key[part][:, None], np.arange(draws)[None, :], seed)
-            yield part, (drawn[..., None] < threshold).astype(float)
+            with np.errstate(divide="ignore"):  # in odds, so that no period needs a logistic of its own
+                least = np.log(drawn) - np.log1p(-drawn) - shock
+            yield part, (least[..., None] < odds[part][:, None, :]).astype(float)
 
     def portfolio(self, days: float, *, by: str | None = None, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """One row per group, sorted, and last the total.

@@ -31,10 +31,10 @@ class Writing:
     title: str
 
 
-def course_chart(rows: pd.DataFrame, writing: Writing, *, description: str, height: int = 340) -> dict[str, Any]:
+def course_chart(rows: pd.DataFrame, writing: Writing, *, description: str, height: int = 340, is_small: bool = False) -> dict[str, Any]:
     """A Vega-Lite document of ``rows``: ``ds`` and any of ``actual, expected, q025 .. q975, target, scenario, said, said_q10, said_q90``.
 
-    The bands begin at the last known period, where nothing is uncertain.
+    The bands begin at the last known period, where nothing is uncertain. A small one has room for half as many dates.
     """
     points = [_point(row, writing) for row in records(rows)]
     known = [place for place, point in enumerate(points) if point["actual"] is not None]
@@ -46,7 +46,7 @@ def course_chart(rows: pd.DataFrame, writing: Writing, *, description: str, heig
     there = {name for name in _NUMBERS if any(point[name] is not None for point in points)}
     layers = [*_zero(writing), *_bands(writing, there), *_lines(writing, there), *_targets(writing, there), *_said(writing, there)]
     layers += [*_now(points, known), *_hover(writing)]
-    return vega_lite(description, height, data={"values": points}, encoding={"x": _time_axis()}, layer=layers)
+    return vega_lite(description, height, data={"values": points}, encoding={"x": _time_axis(6 if is_small else 3)}, layer=layers)
 
 
 def _point(row: dict[str, Any], writing: Writing) -> dict[str, Any]:
@@ -85,9 +85,9 @@ def _axis(field: str, writing: Writing) -> dict[str, Any]:
     return axis
 
 
-def _time_axis() -> dict[str, Any]:
+def _time_axis(step: int) -> dict[str, Any]:
     label = "timeFormat(datum.value, '%b') == 'Jan' ? timeFormat(datum.value, '%Y') : timeFormat(datum.value, '%b')"
-    axis = {"title": None, "grid": False, "labelExpr": label, "tickCount": {"interval": "month", "step": 3}, "labelOverlap": "parity"}
+    axis = {"title": None, "grid": False, "labelExpr": label, "tickCount": {"interval": "month", "step": step}, "labelOverlap": "parity"}
     return {"field": "ds", "type": "temporal", "axis": axis}
 
 

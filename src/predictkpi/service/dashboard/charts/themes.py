@@ -12,7 +12,7 @@ from predictkpi.service.dashboard.vega_locale import short_number
 _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
-def _theme(*, ink: str, muted: str, line: str, series: str, other: str, good: str, bad: str) -> dict[str, Any]:
+def _theme(*, ink: str, muted: str, line: str, series: str, other: str, deals: str, new: str, good: str, bad: str) -> dict[str, Any]:
     """A Vega-Lite config. Marks refer to its styles by name, so that one document serves both themes."""
     return {
         "background": "transparent",
@@ -35,8 +35,8 @@ def _theme(*, ink: str, muted: str, line: str, series: str, other: str, good: st
             "said-range": {"color": ink, "strokeWidth": 1.2, "opacity": 0.55},
             "zero": {"color": muted, "strokeWidth": 1},
             "booked": {"color": series},
-            "from_deals": {"color": series, "opacity": 0.5},
-            "new": {"color": series, "opacity": 0.2},
+            "from_deals": {"color": deals},
+            "new": {"color": new},
             "wide": {"color": series, "opacity": 0.14},
             "narrow": {"color": series, "opacity": 0.24},
             "target": {"color": ink, "opacity": 0.8},
@@ -58,8 +58,28 @@ def _theme(*, ink: str, muted: str, line: str, series: str, other: str, good: st
 
 
 THEMES: dict[str, dict[str, Any]] = {
-    "light": _theme(ink="#101828", muted="#5d6b82", line="#e6e9ef", series="#3355e0", other="#b4560b", good="#0a7a48", bad="#b42318"),
-    "dark": _theme(ink="#f2f4f8", muted="#98a2b5", line="#272d3a", series="#7f9bff", other="#f0a35e", good="#4fd08f", bad="#ff8f86"),
+    "light": _theme(
+        ink="#101828",
+        muted="#5d6b82",
+        line="#e6e9ef",
+        series="#3355e0",
+        other="#b4560b",
+        deals="#a3b2f0",
+        new="#dde3fa",
+        good="#0a7a48",
+        bad="#b42318",
+    ),
+    "dark": _theme(
+        ink="#f2f4f8",
+        muted="#98a2b5",
+        line="#272d3a",
+        series="#7f9bff",
+        other="#f0a35e",
+        deals="#4c5c95",
+        new="#29324c",
+        good="#4fd08f",
+        bad="#ff8f86",
+    ),
 }
 
 

@@ -199,7 +199,7 @@ def _panel(view: View, question: Question, one: Course, place: int, *, is_alone:
         name=f"course-{place}",
         title=title,
         href="" if is_alone else question.address(of=(one.scope,)),
-        chart=course_chart(one.rows, writing, description=description, height=_LARGE if is_alone else _SMALL),
+        chart=course_chart(one.rows, writing, description=description, height=_LARGE if is_alone else _SMALL, is_small=not is_alone),
         description=description,
         status=status.value,
         expected=f.money(ahead["expected"].sum(), view.company.currency) if question.is_level and len(ahead) else "",

@@ -72,7 +72,9 @@ def as_png(view: View, question: Question, courses: Sequence[Course], size: Size
 
 
 def _svg(view: View, question: Question, one: Course, width: float, height: float, *, is_alone: bool) -> str:
-    chart: dict[str, Any] = course_chart(one.rows, writing_of(view, question), description=describe(view, question, one))
+    chart: dict[str, Any] = course_chart(
+        one.rows, writing_of(view, question), description=describe(view, question, one), is_small=not is_alone
+    )
     chart |= {"width": width, "height": height}
     if not is_alone:
         chart["title"] = {"text": scope_title(one.scope), "anchor": "start", "fontSize": 12}
