@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import pandas as pd
 from babel.dates import format_date, format_skeleton
-from babel.numbers import format_decimal
 
 from predictkpi.core.periods import pandas_freq
 from predictkpi.service.dashboard.languages import current, gettext, ngettext
@@ -29,8 +29,16 @@ def number(value: float | None, digits: int = 0) -> str:
     if value is None or not is_number(value):
         return MISSING
     rounded = round(abs(value), digits)
-    text = format_decimal(rounded, format=f"#,##0.{'0' * digits}" if digits else "#,##0", locale=current().locale)
+    text = f"{rounded:,.{digits}f}".translate(_separators(current().code))
     return f"{_MINUS if value < 0 and rounded else ''}{text}"
+
+
+@cache
+def _separators(code: str) -> dict[int, str]:
+    """From Python's marks to those of a language. A page has some thousand numbers: Babel's own way takes ten times as long."""
+    symbols = current().locale.number_symbols
+    marks = symbols.get("latn", symbols)
+    return str.maketrans({",": marks["group"], ".": marks["decimal"]})
 
 
 def amount(value: float | None) -> str:

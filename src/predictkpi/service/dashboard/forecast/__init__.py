@@ -8,16 +8,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from predictkpi.core import columns as c
 from predictkpi.core.access import Permission
+from predictkpi.errors import PredictKpiError
 from predictkpi.service.access.permissions import allow
 from predictkpi.service.dashboard.forecast.context import forecast
+from predictkpi.service.dashboard.forecast.courses import course
 from predictkpi.service.dashboard.forecast.exports import Size, as_csv, as_png, courses_of
 from predictkpi.service.dashboard.forecast.question import PATH, Question, asked
 from predictkpi.service.dashboard.languages import marked, speaking
 from predictkpi.service.dashboard.site import language_of, show
 from predictkpi.service.dependencies import CurrentView, ServingState
+from predictkpi.service.scenarios import WhatIfs
+from predictkpi.service.view import View
 
-__all__ = ["forecast", "router"]
+__all__ = ["forecast", "router", "warm"]
 
 router = APIRouter(include_in_schema=False)
 
@@ -56,3 +61,13 @@ def forecast_png(
 
 def _named(day: str, ending: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="forecast-{day}.{ending}"'}
+
+
+def warm(view: View) -> None:
+    """Work out what the plain page needs of a new view."""
+    try:
+        what_ifs = WhatIfs.of(view)
+    except PredictKpiError:  # no revenue is served: the page says why
+        return
+    _ = what_ifs.levers
+    course(view, Question(), c.TOTAL, changed=None, past=None)
