@@ -96,15 +96,21 @@ def _head(view: View, question: Question, courses: Sequence[Course]) -> str:
     """Company, what is shown, and as of when."""
     whose = scope_title(courses[0].scope) if len(courses) == 1 else ""
     title = " · ".join(filter(None, (view.company.name, whose, measure_title(question))))
-    of_levels = _("As of {as_of}. Line: actual; dashed: expected; shaded: 80 % and 95 % range.")
-    below = (of_levels if question.is_level else _("As of {as_of}. Line: actual; dashed: expected; shaded: 80 % range.")).format(
-        as_of=f.date(view.as_of)
-    )
+    signs = _signs(question, courses)
+    below = " ".join([_("As of {as_of}.").format(as_of=f.date(view.as_of)), f"{'; '.join(signs)}."])
     font = "Helvetica, Arial, sans-serif"
     return (
         f'<text x="{_MARGIN}" y="28" font-family="{font}" font-size="17" font-weight="600" fill="#101828">{_escaped(title)}</text>'
         f'<text x="{_MARGIN}" y="48" font-family="{font}" font-size="12" fill="#5d6b82">{_escaped(below)}</text>'
     )
+
+
+def _signs(question: Question, courses: Sequence[Course]) -> list[str]:
+    """What the lines and marks on the charts are."""
+    told = [_("Line: actual"), _("dashed: expected")]
+    told.append(_("shaded: 80 % and 95 % range") if question.is_level else _("shaded: 80 % range"))
+    marks = {"scenario": _("orange: with the scenario"), "target": _("strokes: target"), "said": _("circles: past forecast")}
+    return told + [words for name, words in marks.items() if any(one.rows[name].notna().any() for one in courses)]
 
 
 def _escaped(text: str) -> str:

@@ -69,7 +69,7 @@ def members(view: View, question: Question, scopes: list[str], *, changed: Perio
         left_over=f.money(left, view.company.currency) if abs(left) > _APART * max(abs(whole.mean), 1.0) else "",
         months=whole.months,
         year=f.year(year.start, view.company.fiscal_year_starts) if year else "",
-        has_targets=any(row.target for row in [*rows, total]),
+        has_targets=any(row.target for row in rows),
         has_change=changed is not None,
     )
 
