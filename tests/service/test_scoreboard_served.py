@@ -16,6 +16,7 @@ from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.score import score
 from predictkpi.predictors import predictor_names
 from predictkpi.service.api.scoreboard import read_scoreboard
+from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.overview import overview
 from predictkpi.service.state import Serving
 
@@ -81,14 +82,15 @@ def test_scoreboard__is_printed_kept_served_and_shown(own, own_cli):
         metrics = serving.registry.metrics(champion.run_id)
         assert metrics[f"scoreboard.v{champion.version}.champion.loss"] == pytest.approx(judged[0]["loss"])
 
-    shown = overview(view).scores
-    assert [row.title for row in shown.rows] == ["Revenue growth", "Customer lifetime value", "Deal close time"]
+    shown = overview(view).trusted
+    assert [item.title for item in shown.items] == ["Revenue growth", "Customer lifetime value", "Deal close time"]
     assert "wait for their outcome" in shown.waiting
-    assert shown.rows[0].crm.saved != "–"
-    assert not shown.has_shadow
     text = overview_text(view)
-    assert shown.rows[2].held in text
-    assert "How the predictions held up" in text
+    for item, board in zip(shown.items, printed.values(), strict=True):
+        figures = {row["candidate"]: row for row in board["figures"] if row["horizon"] == 0 and row["role"] == "champion"}
+        assert item.held == f.percent(figures["model"]["coverage80"])
+        assert item.saved == f.signed_percent(figures["baseline"]["saved"])
+        assert f"{item.held} within the 80 % range" in text
 
     # the page is made anew when there is a newer board, and the champions are not loaded again
     assert not serving.refresh()

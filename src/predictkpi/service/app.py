@@ -7,9 +7,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
@@ -26,19 +26,16 @@ from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard import ROUTERS as PAGES
-from predictkpi.service.dashboard import customers, overview
 from predictkpi.service.dashboard import warm
 from predictkpi.service.dashboard.assets import Assets
-from predictkpi.service.dashboard.overview import warm as warm_overview
-from predictkpi.service.dashboard.pipeline import warm as warm_pipeline
 from predictkpi.service.dashboard.site import problem_page
-from predictkpi.service.dashboard.trust import warm as warm_trust
 from predictkpi.service.deliverer import Deliverer
 from predictkpi.service.fast_paths import FastPaths
 from predictkpi.service.fast_payloads import warm_up
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.idempotency import IdempotencyMiddleware
 from predictkpi.service.logs import set_up
+from predictkpi.service.lookout import Lookout
 from predictkpi.service.metrics import Metrics, shared_folder
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.peers import among_peers
@@ -71,29 +68,22 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
         state.bands = read_rule(Bands, settings.models_dir / TARGETS)
         state.models_dir = settings.models_dir
-
-        def warm_all(view: View) -> None:
-            warm_up(view)
-            warm_overview(view)
-            warm_trust(view, settings.models_dir)
-            warm_pipeline(view, state.serving)
-            warm(view, state.serving)
-            overview.warm(view)
-            customers.warm(view)
-
+        state.door = own_door
+        state.lookout = Lookout()
         registry = open_registry(settings)
         state.registry_memory = RegistryMemory(registry)
+
         state.serving = Serving(
             store,
             registry,
             poll_seconds=poll_seconds,
-            warm=partial(_warm, settings.models_dir, state.registry_memory),
+            warm=partial(_warm, state),
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
         state.deliverer = Deliverer(own_door, webhook, every_seconds=poll_seconds)
         # Stopped in reverse: the logs are written out before the deliverer waits for a receiver.
-        parts = (state.deliverer, state.access, state.accesses, state.serving)
+        parts = (state.deliverer, state.access, state.accesses, state.lookout, state.serving)
         for part in parts:
             part.start()
         state.assets.start()
@@ -106,7 +96,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         door_of_keys.close()
 
     webhook = open_webhook(settings)
-    # The logs have a door of their own: whoever waits there for a load keeps nobody else waiting.
+    # The logs, and what a person changes, have a door of their own: whoever waits there for a load keeps nobody else waiting.
     store, own_door = Store(settings.database_url), Store(settings.database_url, wait_seconds=LOG_WAIT_SECONDS)
     door_of_keys = Store(settings.database_url, wait_seconds=KEY_WAIT_SECONDS)
     app = FastAPI(
@@ -134,11 +124,10 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
     return app
 
 
-def _warm(models_dir: Path, memory: RegistryMemory, view: View) -> None:
-    """Work out of a new view what the first readers would wait for."""
+def _warm(state: State, view: View) -> None:
+    """What is asked for first is ready before a view is shown."""
     warm_up(view)
-    warm_overview(view)
-    warm_trust(view, models_dir, memory)
+    warm(view, state)
 
 
 def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:

@@ -11,6 +11,8 @@ from starlette.types import Scope
 from predictkpi.core.access import Caller
 from predictkpi.kpis.attainment import Bands
 from predictkpi.pipelines.alerts import AlertRule
+from predictkpi.service.kpi_answers import Rules
+from predictkpi.service.lookout import Lookout
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
@@ -44,6 +46,16 @@ def bands_of(request: Request) -> Bands:
     return request.app.state.bands  # type: ignore[no-any-return]
 
 
+def rules_of(request: Request) -> Rules:
+    """Both of them."""
+    return Rules(bands_of(request), alert_rule_of(request))
+
+
+def lookout_of(request: Request) -> Lookout:
+    """Who looks for alerts."""
+    return request.app.state.lookout  # type: ignore[no-any-return]
+
+
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
 
@@ -63,6 +75,8 @@ def record_answers(scope: Scope, view: View, answers: Sequence[Envelope]) -> Non
 Record = Annotated[Callable[[Iterable[Envelope]], None], Depends(recorder)]
 CurrentBands = Annotated[Bands, Depends(bands_of)]
 CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
+CurrentRules = Annotated[Rules, Depends(rules_of)]
+CurrentLookout = Annotated[Lookout, Depends(lookout_of)]
 
 
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:

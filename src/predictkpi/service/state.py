@@ -165,7 +165,9 @@ class Serving:
                 if self._view is not None and name in self._view.champions:
                     versions[name] = self._view.champions[name].ref.version
         # an erasure may leave the counts as they are: it renames people, and what it deletes a load may make up for
-        counts = (*sorted(self.store.counts().items()), ("erasures", self.store.erasures.count()))
+        # and a withdrawal adds no version of anything
+        others = (("erasures", self.store.erasures.count()), ("withdrawals", self.store.count_withdrawals()))
+        counts = (*sorted(self.store.counts().items()), *others)
         found = Fingerprint((as_of, counts), tuple(versions.items()), boards=self.store.scoreboards_made())
         try:
             found = replace(found, trust=self._trust(found))

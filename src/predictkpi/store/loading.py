@@ -69,6 +69,10 @@ class Load:
         key = [name for name in table_schema(table).key if name in columns]
         return versions.drop_duplicates(key, keep="last", ignore_index=True)[columns]
 
+    def versions(self, table: str, columns: list[str]) -> pd.DataFrame:
+        """These columns (``known_at`` among them) of every version, oldest first."""
+        return read_versions(self._connection, FACT_TABLES[table], columns)
+
     def plan(self, table: str, offered: pd.DataFrame, *, origin: RowNames) -> pd.DataFrame:
         """What would become of these rows; see `versions.plan_versions`."""
         schema = table_schema(table)
@@ -119,7 +123,7 @@ class Load:
     def state(self, table: str, column: str, said: pd.DataFrame) -> None:
         """Append such statements; see `marks.write_statements`."""
         write_statements(self._connection, table, column, said, load_id=self.load_id)
-        if len(said):
+        if len(said) and table in _HAPPENED:
             self._note(said[c.KNOWN_AT].max())
 
     @property

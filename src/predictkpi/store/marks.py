@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from predictkpi.core import columns as c
 from predictkpi.store.frames import in_chunks, insert_frame, read_frame
-from predictkpi.store.schema import FACT_TABLES, LOAD_ID, MARKS, WITHDRAWALS
+from predictkpi.store.schema import FACT_TABLES, LOAD_ID, MARKS, VERSION_ID, WITHDRAWALS
 from predictkpi.tables import table_schema
 
 IS_WITHDRAWN = "is_withdrawn"
@@ -67,13 +67,18 @@ def read_statements(connection: sa.Connection, table: str, column: str) -> pd.Da
     return read_frame(connection, statement.order_by(held[c.KNOWN_AT], held["withdrawal_id"]))
 
 
+def count_statements(connection: sa.Connection) -> int:
+    """How many there are, of all tables."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(WITHDRAWALS)).scalar_one())
+
+
 def with_withdrawals(
     connection: sa.Connection, table: str, versions: pd.DataFrame, *, known_before: pd.Timestamp, newest_load: int
 ) -> pd.DataFrame:
     """The versions of ``table`` and, where any of its records was gone before that instant and up to that load, what was stated of them.
 
-    A statement is a copy of the version then in force, known at the statement and flagged ``is_deleted`` (or not, if it came back). Without
-    any, the frame comes back as it is, and without that column.
+    A statement is a copy of the version then in force, known at the statement and flagged ``is_deleted`` (or not, if it came back); one
+    made by ``version_id`` is of that version. Without any, the frame comes back as it is, and without that column.
     """
     held = WITHDRAWALS.c
     where = (held["table"] == table) & (held[c.KNOWN_AT] < known_before) & (held[LOAD_ID] <= newest_load)
@@ -84,8 +89,17 @@ def with_withdrawals(
     parts = [versions.assign(**{c.IS_DELETED: False})]
     for column, rows in stated.groupby("field"):
         said = rows.rename(columns={c.VALUE: str(column), c.KNOWN_AT: "stated_at"}).drop(columns="field")
-        found = versions.merge(said, on=str(column))
+        named = versions if column != VERSION_ID else _with_ids(connection, table, versions)
+        found = named.merge(said, on=str(column))
         found = found[found[c.KNOWN_AT] <= found["stated_at"]]
         found = found.drop_duplicates([*table_schema(table).key, "stated_at", IS_WITHDRAWN], keep="last")
         parts.append(found.assign(**{c.KNOWN_AT: found["stated_at"], c.IS_DELETED: found[IS_WITHDRAWN].astype("bool")})[list(parts[0])])
     return pd.concat(parts, ignore_index=True).sort_values(c.KNOWN_AT, kind="stable", ignore_index=True)
+
+
+def _with_ids(connection: sa.Connection, table: str, versions: pd.DataFrame) -> pd.DataFrame:
+    """The versions with their ``version_id``, as text."""
+    key = [*table_schema(table).key, c.KNOWN_AT]
+    held = FACT_TABLES[table]
+    ids = read_frame(connection, sa.select(held.c[VERSION_ID], *(held.c[name] for name in key)))
+    return versions.merge(ids.astype({VERSION_ID: "str"}), on=key)

@@ -26,7 +26,7 @@ from predictkpi.store.frames import read_frame, read_versions
 from predictkpi.store.keys import Keys
 from predictkpi.store.loading import Counts, Load, open_load, read_company
 from predictkpi.store.lock import holding
-from predictkpi.store.marks import read_marks, with_withdrawals, write_marks
+from predictkpi.store.marks import count_statements, read_marks, with_withdrawals, write_marks
 from predictkpi.store.outbox import Outbox
 from predictkpi.store.predictions import (
     log_answers,
@@ -115,6 +115,11 @@ class Store:
             return {
                 name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for name, table in FACT_TABLES.items()
             }
+
+    def count_withdrawals(self) -> int:
+        """How often it was stated that a record is gone, or back."""
+        with self._reading() as connection:
+            return 0 if connection is None else count_statements(connection)
 
     def rejects(
         self,

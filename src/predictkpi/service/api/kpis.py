@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import pandas as pd
 from fastapi import APIRouter, Path, Query
 
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
-from predictkpi.core.types import Status
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.service.dependencies import CurrentView, problems
-from predictkpi.service.envelopes import number
 from predictkpi.service.instants import IsoInstant
-from predictkpi.service.kpi_schemas import KpiDetail, KpiList, KpiPoint, KpiSeries, KpiSummary
+from predictkpi.service.kpi_answers import definition_of, points_of, summarise, targets_of
+from predictkpi.service.kpi_schemas import KpiDetail, KpiList, KpiSeries
 from predictkpi.service.problems import InvalidRequestError
-from predictkpi.service.view import View
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
-
-TREND_PERIODS = 12
 
 
 @router.get("", responses=problems("not-ready", "no-data"))
@@ -50,68 +45,10 @@ def kpi_series(
         for member, rows in frame.groupby(c.MEMBER, sort=True)
     ]
     return KpiDetail(
-        **_definition(kpi),
+        **definition_of(kpi),
         currency=view.company.currency,
         as_of=instant or view.as_of,
         freq=freq,
         dimension=by or c.TOTAL,
         series=series,
     )
-
-
-def summarise(name: str, view: View) -> KpiSummary:
-    """A KPI with its newest values, by month unless it knows only quarters."""
-    freq = get_kpi(name).fixed_freq or "M"
-    points = points_of(view.kpi_series(name, freq=freq), targets_of(view, name, freq), scope=c.TOTAL)
-    valued = [point for point in points if point.value is not None]
-    latest, previous = (valued[-1] if valued else None), (valued[-2] if len(valued) > 1 else None)
-    change = latest.value - previous.value if latest and previous and latest.value is not None and previous.value is not None else None
-    return KpiSummary(
-        **_definition(name),
-        currency=view.company.currency,
-        freq=freq,
-        latest=latest,
-        previous=previous,
-        change=change,
-        trend=points[-TREND_PERIODS:],
-    )
-
-
-def points_of(rows: pd.DataFrame, targets: pd.DataFrame, *, scope: str) -> list[KpiPoint]:
-    """The rows of one member, oldest first, each beside its target."""
-    promised = targets[targets[c.SCOPE] == scope].set_index(c.DS)[c.VALUE].to_dict()
-    ordered = rows.sort_values(c.DS)
-    return [
-        KpiPoint(
-            ds=row[c.DS],
-            value=number(row[c.VALUE]),
-            low=number(row[c.LOW]),
-            high=number(row[c.HIGH]),
-            n=number(row[c.N]),
-            status=Status(row[c.STATUS]),
-            target=number(promised.get(row[c.DS])),
-        )
-        for row in ordered.to_dict("records")
-    ]
-
-
-def targets_of(view: View, kpi: str, freq: Freq) -> pd.DataFrame:
-    """The targets promised for a KPI by periods of one length."""
-    targets = view.snapshot.targets
-    return targets[(targets[c.KPI] == kpi) & (targets[c.FREQ] == freq)]
-
-
-def _definition(name: str) -> dict[str, Any]:
-    kpi = get_kpi(name)
-    return {
-        "name": kpi.name,
-        "title": dict(kpi.title),
-        "family": kpi.family,
-        "formula": kpi.formula,
-        "grain": kpi.grain,
-        "unit": kpi.unit,
-        "better": kpi.better,
-        "counts": kpi.counts,
-        "needs": list(kpi.needs),
-        "dimensions": list(kpi.dimensions),
-    }

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-import pandas as pd
 from fastapi import APIRouter, Query
 
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.kpis import get_kpi
-from predictkpi.kpis.attainment import attainments
 from predictkpi.service.data_schemas import TargetList, TargetStanding
 from predictkpi.service.dependencies import CurrentBands, CurrentView, problems
 from predictkpi.service.envelopes import number
+from predictkpi.service.kpi_answers import standings
 
 router = APIRouter(prefix="/v1/targets", tags=["kpis"])
 
@@ -35,11 +34,7 @@ def list_targets(
     The series behind it is `/v1/kpis/{kpi}`, what of it was a surprise `/v1/kpis/{kpi}/alerts`, the chance to hit a revenue target
     `/v1/outlook`.
     """
-    chosen = None if kpi is None else [get_kpi(kpi).name]
-    found = cast(
-        pd.DataFrame,
-        view.page(f"targets {kpi} {freq}", lambda view: attainments(view.snapshot, kpis=chosen, freq=freq, bands=bands)),
-    )
+    found = standings(view, None if kpi is None else get_kpi(kpi).name, freq=freq, bands=bands)
     shown = found if scope is None else found[found[c.SCOPE] == scope]
     return TargetList(as_of=view.as_of, currency=view.company.currency, items=[_standing(row) for row in shown.to_dict("records")])
 

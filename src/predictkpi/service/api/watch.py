@@ -11,10 +11,11 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.kpis import get_kpi
 from predictkpi.kpis.trends import trends
-from predictkpi.pipelines.alerts import PERIODS, watched
-from predictkpi.pipelines.kpi_forecast import LEVELS, forecast_kpi
+from predictkpi.outlook.growth import LEVELS
+from predictkpi.pipelines.alerts import PERIODS
 from predictkpi.service.dependencies import CurrentAlertRule, CurrentView, problems
 from predictkpi.service.envelopes import number
+from predictkpi.service.kpi_answers import forecast_of, watched_periods
 from predictkpi.service.kpi_schemas import KpiAlerts, KpiForecast, KpiMonth, KpiTrend, WatchedPeriod
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
@@ -57,8 +58,7 @@ def kpi_forecast(
 
     The series is forecast alone: for revenue, `/v1/forecasts/revenue` and `/v1/outlook` also make the members add up to the total.
     """
-    name = get_kpi(kpi).name
-    found = cast(pd.DataFrame, view.page(f"{name} forecast {scope}", lambda view: forecast_kpi(view.snapshot, name, scope=scope)))
+    found = forecast_of(view, get_kpi(kpi).name, scope)
     months = [
         KpiMonth(ds=row[c.DS], horizon=row[c.HORIZON], **{level: number(row[level]) for level in ("mean", *LEVELS)})
         for row in found.to_dict("records")
@@ -86,10 +86,7 @@ def kpi_alerts(
     everything: Annotated[bool, Query(alias="all", description="every watched period, not the alerts alone")] = False,
 ) -> KpiAlerts:
     """The closed months and quarters of one KPI that lie outside the interval that was forecast for them before they began."""
-    name = get_kpi(kpi).name
-    found = cast(
-        pd.DataFrame, view.page(f"{name} watched {periods}", lambda view: watched(view.snapshot, [name], periods=periods, rule=rule))
-    )
+    found = watched_periods(view, get_kpi(kpi).name, rule=rule, periods=periods)
     shown = found if everything else found[found["is_alert"]]
     return KpiAlerts(
         kpi=kpi,

@@ -6,27 +6,48 @@ what all pages share, `languages` and `formats` say it in the reader's language.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from predictkpi.service.dashboard import customer, customers, deal, forecast, models, overview, pipeline, reference, sign_in, trust
-=======
-from predictkpi.service.dashboard import forecast, overview, reference, sign_in
+from starlette.datastructures import State
+
+from predictkpi.service.dashboard import (
+    customer,
+    customers,
+    deal,
+    forecast,
+    kpis,
+    models,
+    overview,
+    pipeline,
+    reference,
+    sign_in,
+    trust,
+)
+from predictkpi.service.kpi_answers import Rules
 from predictkpi.service.view import View
->>>>>>> 5b5d28f (The plain forecast page is warmed with a new view; numbers are written ten times as fast)
 
 __all__ = ["ROUTERS", "warm"]
 
-ROUTERS = (overview.router, forecast.router, pipeline.router, deal.router, customers.router, customer.router, trust.router, models.router, sign_in.router, reference.router)
+ROUTERS = (
+    overview.router,
+    forecast.router,
+    pipeline.router,
+    deal.router,
+    customers.router,
+    customer.router,
+    kpis.router,
+    trust.router,
+    models.router,
+    sign_in.router,
+    reference.router,
+)
 """What the app mounts; each route says itself whom it answers."""
 
 
-<<<<<<< HEAD
-def warm(view: View, serving: Serving) -> None:
-    """Work out what the readers of a new view share before anybody asks for it."""
-    overview.warm(view)
-    pipeline.warm(view, serving)
-=======
-def warm(view: View) -> None:
-    """Build what is asked for first of a new view, before anybody asks."""
-    overview.warm(view)
+def warm(view: View, state: State) -> None:
+    """Work out what the readers of a new view share before anybody asks for it; ``state`` is the application's."""
+    rules = Rules(state.bands, state.alert_rule)
+    overview.warm(view, rules, state.lookout)
     forecast.warm(view)
->>>>>>> 5b5d28f (The plain forecast page is warmed with a new view; numbers are written ten times as fast)
+    pipeline.warm(view, state.serving)
+    customers.warm(view)
+    kpis.warm(view, rules)
+    trust.warm(view, state.models_dir, state.registry_memory)

@@ -7,6 +7,7 @@ from predictkpi.service.dashboard.charts.cutoffs import cutoffs_chart
 from predictkpi.service.dashboard.charts.course import Writing, course_chart
 from predictkpi.service.dashboard.charts.fan import fan_chart
 from predictkpi.service.dashboard.charts.parts import parts_chart
+from predictkpi.service.dashboard.charts.series import series_chart
 from predictkpi.service.dashboard.charts.small import interval_bar, sparkline
 from predictkpi.service.dashboard.charts.themes import THEMES, finite, local, money_axis, records, vega_lite
 from predictkpi.service.dashboard.charts.waterfall import waterfall
@@ -24,6 +25,7 @@ __all__ = [
     "money_axis",
     "parts_chart",
     "records",
+    "series_chart",
     "sparkline",
     "vega_lite",
     "waterfall",

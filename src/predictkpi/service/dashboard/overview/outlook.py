@@ -11,7 +11,9 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import future_periods
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import fan_chart, interval_bar, records
-from predictkpi.service.dashboard.overview.cards import monthly, target_of
+from predictkpi.service.dashboard.languages import gettext as _
+from predictkpi.service.dashboard.overview.cards import monthly
+from predictkpi.service.kpi_answers import targets_of
 from predictkpi.service.view import View
 
 HISTORY_MONTHS = 24
@@ -68,14 +70,15 @@ def outlook(view: View) -> Outlook | None:
         return None
     months = future_periods(view.as_of, int(wide.index.max()), "M")
     forecast = wide.reindex(columns=_SHOWN).assign(ds=months[wide.index - 1])
-    forecast["target"] = [target_of(view, "revenue", ds) for ds in forecast["ds"]]
+    targets = targets_of(view, "revenue", "M")
+    promised = targets[targets[c.SCOPE] == c.TOTAL].set_index(c.DS)[c.VALUE]
+    forecast["target"] = promised.reindex(forecast["ds"]).to_numpy()
     history = monthly(view, "revenue")[c.VALUE].rename("value").tail(HISTORY_MONTHS).reset_index()
-    history["target"] = [target_of(view, "revenue", ds) for ds in history[c.DS]]
+    history["target"] = promised.reindex(history[c.DS]).to_numpy()
     total = float(forecast["mean"].sum())
-    description = (
-        f"Monthly revenue: {len(history)} months of history and {len(forecast)} months of forecast. Expected over the "
-        f"forecast: {f.money(total, view.company.currency)}."
-    )
+    description = _(
+        "Monthly revenue: {known} months of history and {ahead} months of forecast. Expected over the forecast: {expected}."
+    ).format(known=len(history), ahead=len(forecast), expected=f.money(total, view.company.currency))
     answer = view.predict("revenue", c.TOTAL)
     return Outlook(
         chart=fan_chart(history, forecast, currency=view.company.currency, description=description),
@@ -93,7 +96,7 @@ def outlook(view: View) -> Outlook | None:
 
 def _month_row(row: dict[str, Any], currency: str) -> MonthRow:
     def span(low: str, high: str) -> str:
-        return f"{f.amount(row[low])} to {f.amount(row[high])}"
+        return f.between(f.amount(row[low]), f.amount(row[high]))
 
     return MonthRow(f.month(row["ds"]), f.money(row["mean"], currency), span("q10", "q90"), span("q025", "q975"), f.amount(row["target"]))
 
@@ -132,5 +135,6 @@ def _horizons(wide: pd.DataFrame, kind: str) -> list[int]:
 
 def _growth_titles(kind: str, month: pd.Timestamp, fiscal_year_starts: int) -> tuple[str, str]:
     if kind == "yoy":
-        return f.month(month), "on the year before"
-    return f.quarter(month, fiscal_year_starts), f"on {f.quarter(month - pd.DateOffset(months=3), fiscal_year_starts)}"
+        return f.month(month), _("on the year before")
+    before = f.quarter(month - pd.DateOffset(months=3), fiscal_year_starts)
+    return f.quarter(month, fiscal_year_starts), _("on {period}").format(period=before)

@@ -1,8 +1,9 @@
-"""The two tables: open deals by expected value, customers by predicted value."""
+"""The two short lists: open deals by expected value, customers by predicted value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,21 @@ from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import interval_bar
+from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.view import Champion, View
 
-SHOWN_DEALS = 15
-SHOWN_CUSTOMERS = 15
+SHOWN = 5
 CLV_MONTHS = 12
+_DEALS = ["p_win", "close_q10", "close_q50", "close_q90", "expected_value"]
+_CUSTOMERS = ["mean", "q10", "q50", "q90", "p_alive"]
 
 
 @dataclass(frozen=True)
 class DealRow:
-    """One open deal. ``rep_tone`` is 'bad' where the rep's date lies before the range or has passed."""
+    """One open deal. ``remark`` says how the rep's date stands to the range, ``remark_kind`` for its colour."""
 
     deal_id: str
+    href: str
     name: str
     owner: str
     stage: str
@@ -31,9 +35,8 @@ class DealRow:
     p_win_percent: float
     close_range: str
     close_middle: str
-    bar: dict[str, float] | None
-    rep_date: str
-    rep_remark: str
+    remark: str
+    remark_kind: str
     expected: str
     status: str
 
@@ -43,12 +46,9 @@ class Deals:
     """The deals card. ``status`` is the commonest one of the rows shown; a row says its own where it differs."""
 
     rows: list[DealRow]
-    open_count: int
+    open_count: str
     open_amount: str
     expected: str
-    without_amount: int
-    has_rep_dates: bool
-    axis: tuple[str, str]
     reason: str
     status: str
 
@@ -58,6 +58,7 @@ class CustomerRow:
     """One customer."""
 
     customer_id: str
+    href: str
     name: str
     segment: str
     clv: str
@@ -65,7 +66,6 @@ class CustomerRow:
     bar: dict[str, float] | None
     p_alive: str
     p_alive_percent: float
-    purchases: str
     status: str
 
 
@@ -74,7 +74,7 @@ class Customers:
     """The customers card; ``status`` as in `Deals`."""
 
     rows: list[CustomerRow]
-    count: int
+    count: str
     total: str
     top_share: str
     months: int
@@ -82,28 +82,26 @@ class Customers:
     status: str
 
 
+def page_of(kind: str, entity_id: str) -> str:
+    """The address of a single deal's or customer's page, whatever signs its id holds."""
+    return f"/{kind}/{quote(entity_id, safe='')}"
+
+
 def deals(view: View) -> Deals | None:
     """Open deals, the highest win probability x amount first; None without a champion or without an open deal."""
     champion = view.champions.get("close_time")
     if champion is None or not len(champion.table):
         return None
-    spec = champion.predictor.spec
-    wide = champion.table.wide(max(spec.horizons)).reindex(columns=["p_win", "close_q10", "close_q50", "close_q90", "expected_value"])
-    table = wide.join(_current_state(view)).join(_statuses(champion, max(spec.horizons)))
-    table = table.rename(columns={"expected_value": "expected"}).sort_values(
-        ["expected", "p_win"], ascending=False, na_position="last", kind="stable"
-    )
-    top = table.head(SHOWN_DEALS)
-    longest = float(np.nanmax([30.0, *top["close_q90"].fillna(0.0)]))
+    horizon = max(champion.predictor.spec.horizons)
+    wide = champion.table.wide(horizon).reindex(columns=_DEALS).rename(columns={"expected_value": "expected"})
+    table = wide.join(_current_state(view)).sort_values(["expected", "p_win"], ascending=False, na_position="last", kind="stable")
+    top = table.head(SHOWN).join(_statuses(champion, horizon))
     currency = view.company.currency
     return Deals(
-        rows=[_deal_row(str(deal_id), row, view, longest) for deal_id, row in top.iterrows()],
-        open_count=len(table),
+        rows=[_deal_row(str(deal_id), row, view) for deal_id, row in top.iterrows()],
+        open_count=f.number(len(table)),
         open_amount=f.money(table[c.AMOUNT].sum(), currency),
         expected=f.money(table["expected"].sum(), currency),
-        without_amount=int(table[c.AMOUNT].isna().sum()),
-        has_rep_dates=bool(top[c.EXPECTED_CLOSE_ON].notna().any()),
-        axis=(f.date(view.as_of), f.date(view.as_of + pd.Timedelta(days=longest))),
         reason=_shared_reason(champion),
         status=str(top[c.STATUS].mode().iloc[0]),
     )
@@ -114,14 +112,14 @@ def customers(view: View) -> Customers | None:
     champion = view.champions.get("clv")
     if champion is None or not len(champion.table):
         return None
-    table = champion.table.wide(CLV_MONTHS).reindex(columns=["mean", "q10", "q50", "q90", "p_alive", "expected_purchases"])
+    table = champion.table.wide(CLV_MONTHS).reindex(columns=_CUSTOMERS)
+    table = table.sort_values("mean", ascending=False, na_position="last", kind="stable")
     known = view.snapshot.customers.set_index(c.CUSTOMER_ID)[[c.SEGMENT]]
-    table = table.join(known).join(_statuses(champion, CLV_MONTHS)).sort_values("mean", ascending=False, na_position="last", kind="stable")
-    top, total = table.head(SHOWN_CUSTOMERS), float(table["mean"].sum())
+    top, total = table.head(SHOWN).join(known).join(_statuses(champion, CLV_MONTHS)), float(table["mean"].sum())
     longest = float(np.nanmax([1.0, *top["q90"].fillna(0.0)]))
     return Customers(
         rows=[_customer_row(str(customer_id), row, view, longest) for customer_id, row in top.iterrows()],
-        count=len(table),
+        count=f.number(len(table)),
         total=f.money(total, view.company.currency),
         top_share=f.percent(float(top["mean"].sum()) / total if total > 0 else None),
         months=CLV_MONTHS,
@@ -152,11 +150,13 @@ def _shared_reason(champion: Champion) -> str:
     return str(reasons[0]) if len(reasons) == 1 else ""
 
 
-def _deal_row(deal_id: str, row: pd.Series, view: View, longest: float) -> DealRow:
+def _deal_row(deal_id: str, row: pd.Series, view: View) -> DealRow:
     low, middle, high = (_after(view.as_of, row[name]) for name in ("close_q10", "close_q50", "close_q90"))
-    rep = row[c.EXPECTED_CLOSE_ON]
+    remark = _remark(row[c.EXPECTED_CLOSE_ON], low, high, view.as_of)
+    told = {"overdue": _("overdue"), "early": _("early"), "late": _("late"), "": ""}
     return DealRow(
         deal_id=deal_id,
+        href=page_of("deals", deal_id),
         name=view.label("deal", deal_id),
         owner=_text(row[c.OWNER]),
         stage=_text(row[c.STAGE]),
@@ -164,10 +164,9 @@ def _deal_row(deal_id: str, row: pd.Series, view: View, longest: float) -> DealR
         p_win=f.percent(row["p_win"]),
         p_win_percent=round(float(np.nan_to_num(row["p_win"])) * 100, 1),
         close_range=_range(low, high),
-        close_middle=f.date(middle, with_year=False) if middle is not None and middle.year == view.as_of.year else f.date(middle),
-        bar=interval_bar(row["close_q10"], row["close_q50"], row["close_q90"], span=(0.0, longest)),
-        rep_date=f.date(rep),
-        rep_remark=_remark(rep, low, high, view.as_of),
+        close_middle=f.date(middle, with_year=middle is not None and middle.year != view.as_of.year),
+        remark=told[remark],
+        remark_kind=remark,
         expected=f.amount(row["expected"]),
         status=_text(row[c.STATUS]),
     )
@@ -176,14 +175,14 @@ def _deal_row(deal_id: str, row: pd.Series, view: View, longest: float) -> DealR
 def _customer_row(customer_id: str, row: pd.Series, view: View, longest: float) -> CustomerRow:
     return CustomerRow(
         customer_id=customer_id,
+        href=page_of("customers", customer_id),
         name=view.label("customer", customer_id),
         segment=_text(row[c.SEGMENT]),
         clv=f.amount(row["mean"]),
-        clv_range=f"{f.amount(row['q10'])} to {f.amount(row['q90'])}",
+        clv_range=f.between(f.amount(row["q10"]), f.amount(row["q90"])),
         bar=interval_bar(row["q10"], row["mean"], row["q90"], span=(0.0, longest)),
         p_alive=f.percent(row["p_alive"]),
         p_alive_percent=round(float(np.nan_to_num(row["p_alive"])) * 100, 1),
-        purchases=f"{row['expected_purchases']:.1f}" if f.is_number(row["expected_purchases"]) else f.MISSING,
         status=_text(row[c.STATUS]),
     )
 
@@ -195,7 +194,7 @@ def _after(as_of: pd.Timestamp, days: float) -> pd.Timestamp | None:
 def _range(low: pd.Timestamp | None, high: pd.Timestamp | None) -> str:
     if low is None or high is None:
         return f.MISSING
-    return f"{f.date(low, with_year=low.year != high.year)} – {f.date(high)}"
+    return f.between(f.date(low, with_year=low.year != high.year), f.date(high))
 
 
 def _remark(rep: pd.Timestamp, low: pd.Timestamp | None, high: pd.Timestamp | None, as_of: pd.Timestamp) -> str:

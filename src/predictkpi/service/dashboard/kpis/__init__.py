@@ -1,0 +1,141 @@
+"""The pages of KPIs: all of them at /kpis, each at /kpis/{name}, its series as CSV, and the form that sets its targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, cast
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+
+from predictkpi.core import columns as c
+from predictkpi.core.access import Caller, Permission
+from predictkpi.core.periods import Freq
+from predictkpi.errors import ConflictError, NotFoundError
+from predictkpi.kpis import get_kpi, kpi_names
+from predictkpi.pipelines.targets import Promise, remove_target, set_target
+from predictkpi.service.access.permissions import CurrentCaller, allow
+from predictkpi.service.dashboard.kpi_words import alerts_by_kpi
+from predictkpi.service.dashboard.kpis.asked import Asked, asked_of
+from predictkpi.service.dashboard.kpis.catalogue import Catalogue, catalogue
+from predictkpi.service.dashboard.kpis.export import csv_of, file_name
+from predictkpi.service.dashboard.kpis.page import KpiPage, kpi_page
+from predictkpi.service.dashboard.kpis.targets import Entered, period_key, read_period, read_value
+from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, speaking
+from predictkpi.service.dashboard.site import language_of, show
+from predictkpi.service.dependencies import CurrentLookout, CurrentRules, CurrentView
+from predictkpi.service.kpi_answers import Rules
+from predictkpi.service.lookout import Lookout
+from predictkpi.service.problems import InvalidRequestError
+from predictkpi.service.view import View
+from predictkpi.store import Store
+
+__all__ = ["router", "warm"]
+
+router = APIRouter(include_in_schema=False)
+
+_SEES = [allow(Permission.NUMBERS)]
+_SETS = [allow(Permission.NUMBERS), allow(Permission.TARGETS)]
+MOST_FIELDS = 10
+
+Length = Annotated[Freq, Query(description="length of a period")]
+By = Annotated[str, Query(description="dimension to break it down by")]
+Of = Annotated[str, Query(description="`total`, or a member of that dimension")]
+
+
+@router.get("/kpis", dependencies=_SEES)
+def kpis_page(request: Request, rules: CurrentRules, lookout: CurrentLookout) -> Response:
+    """Every KPI of the catalogue."""
+
+    def build(view: View) -> Catalogue:
+        return replace(_kept(view, rules), alerts=alerts_by_kpi(view, kpi_names(), rules.alerts, lookout))
+
+    return show(request, "kpis.html", build, title=marked("KPIs"))
+
+
+@router.get("/kpis/{name}.csv", dependencies=_SEES)
+def kpi_csv(name: str, view: CurrentView, rules: CurrentRules, freq: Length = "M", by: By = "", scope: Of = "") -> Response:
+    """The series shown, as a file."""
+    asked = asked_of(view, name, freq=freq, by=by, scope=scope)
+    headers = {"Content-Disposition": f'attachment; filename="{file_name(asked)}"', "Cache-Control": "no-cache"}
+    return Response(csv_of(view, asked, rules.bands), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/kpis/{name}", dependencies=_SEES)
+def one_kpi_page(
+    name: str,
+    request: Request,
+    caller: CurrentCaller,
+    rules: CurrentRules,
+    lookout: CurrentLookout,
+    freq: Length = "M",
+    by: By = "",
+    scope: Of = "",
+    done: Annotated[str, Query(max_length=500)] = "",
+) -> Response:
+    """One KPI."""
+
+    def build(view: View) -> KpiPage:
+        asked = asked_of(view, name, freq=freq, by=by, scope=scope)
+        return kpi_page(view, asked, rules, lookout, may_set=caller.may(Permission.TARGETS), done=done)
+
+    return show(request, "kpi.html", build, title=lambda page: page.title)
+
+
+@router.post("/kpis/{name}/targets", dependencies=_SETS)
+async def change_target(
+    name: str, request: Request, caller: CurrentCaller, view: CurrentView, rules: CurrentRules, lookout: CurrentLookout
+) -> Response:
+    """Set a target, or remove one; the page again, with the reason and what was entered, where it cannot be."""
+    form = {
+        key: values[0] for key, values in parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS).items()
+    }
+    return await run_in_threadpool(_changed, request, name, form, caller, view, rules, lookout)
+
+
+def _changed(request: Request, name: str, form: dict[str, str], caller: Caller, view: View, rules: Rules, lookout: Lookout) -> Response:
+    kpi = get_kpi(name)
+    entered = Entered(form.get("scope", c.TOTAL), form.get("period", ""), form.get("value", ""))
+    is_removal = form.get("action") == "remove"
+    store: Store = request.app.state.door
+    changes = partial(_change, store, name, entered, view, caller, is_removal=is_removal)
+    try:
+        with speaking(language_of(request.scope)):
+            promise = changes()
+    except (ConflictError, InvalidRequestError, NotFoundError) as error:
+        told = str(error)
+
+        def build(view: View) -> KpiPage:
+            return kpi_page(view, Asked(kpi, kpi.fixed_freq or "M"), rules, lookout, may_set=True, entered=entered, error=told)
+
+        answer = show(request, "kpi.html", build, title=lambda page: page.title)
+        answer.status_code = 422
+        return answer
+    done = f"{'removed' if is_removal else 'set'}|{period_key(promise.freq, promise.ds)}|{promise.scope}"
+    address = f"/kpis/{name}?{urlencode({'done': done})}#targets"
+    return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def _change(store: Store, name: str, entered: Entered, view: View, caller: Caller, *, is_removal: bool) -> Promise:
+    freq, ds = read_period(entered.period)
+    promise = Promise(name, entered.scope, freq, ds)
+    known = {"now": view.now(), "actor": caller.id}
+    if is_removal:
+        remove_target(store, view.snapshot, promise, **known)
+    else:
+        promise = set_target(store, view.snapshot, promise, read_value(entered.value, get_kpi(name)), **known)
+    return promise
+
+
+def warm(view: View, rules: Rules) -> None:
+    """Build the catalogue of a new view in every language before anybody asks for it."""
+    for code in LANGUAGES:
+        with speaking(code):
+            _kept(view, rules)
+
+
+def _kept(view: View, rules: Rules) -> Catalogue:
+    return cast(Catalogue, view.page(f"kpis {current().code} {view.rows}", partial(catalogue, rules=rules)))

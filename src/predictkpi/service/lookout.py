@@ -1,0 +1,69 @@
+"""Alerts for pages: to hold a KPI against what was forecast takes a second, so it is done beside, and a page shows what is known so far."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import pandas as pd
+
+from predictkpi.pipelines.alerts import ALERT_COLUMNS, AlertRule
+from predictkpi.service.kpi_answers import NEWEST, watched_periods
+from predictkpi.service.view import View
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 0.02
+"""What a page waits for: as long as it takes to pick up what is known."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The alerts of one KPI, newest first (`ALERT_COLUMNS`), and how many periods could be judged; nothing unless ``state`` is known."""
+
+    state: Literal["known", "looking", "failed"]
+    rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ALERT_COLUMNS))
+    judged: int = 0
+
+
+class Lookout:
+    """One thread that looks after the KPIs that somebody asks for, each once a view; `start` and `stop` frame it.
+
+    Before it is started, who asks waits for the answer.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Nothing is looked for until somebody asks."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictkpi-alerts")
+
+    def stop(self) -> None:
+        """Wait for the KPI under way; the others are given up."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def look(self, view: View, kpi: str, *, rule: AlertRule, periods: int = NEWEST) -> Looked:
+        """What is known of the alerts among the newest periods; what is not known yet is looked for from now on."""
+        pool = self._pool
+        if pool is None:
+            return looked(watched_periods(view, kpi, rule=rule, periods=periods))
+        asked = view.page(f"{kpi} looking {periods}", lambda view: pool.submit(watched_periods, view, kpi, rule=rule, periods=periods))
+        looking = cast("Future[pd.DataFrame]", asked)
+        try:
+            error = looking.exception(WAIT_SECONDS)
+        except NotYetError:
+            return Looked("looking")
+        if error is None:
+            return looked(looking.result())
+        log.error("the alerts of %s cannot be told", kpi, exc_info=error)
+        return Looked("failed")
+
+
+def looked(found: pd.DataFrame) -> Looked:
+    """The alerts among watched periods."""
+    return Looked("known", found[found["is_alert"]].iloc[::-1], int((found["direction"] != "").sum()))
