@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -15,9 +14,6 @@ from predictkpi.service.kpi_answers import NEWEST, watched_periods
 from predictkpi.service.view import View
 
 log = logging.getLogger(__name__)
-
-WAIT_SECONDS = 0.02
-"""What a page waits for: as long as it takes to pick up what is known."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +50,9 @@ class Lookout:
             return looked(watched_periods(view, kpi, rule=rule, periods=periods))
         asked = view.page(f"{kpi} looking {periods}", lambda view: pool.submit(watched_periods, view, kpi, rule=rule, periods=periods))
         looking = cast("Future[pd.DataFrame]", asked)
-        try:
-            error = looking.exception(WAIT_SECONDS)
-        except NotYetError:
+        if not looking.done():
             return Looked("looking")
+        error = looking.exception()
         if error is None:
             return looked(looking.result())
         log.error("the alerts of %s cannot be told", kpi, exc_info=error)

@@ -100,6 +100,13 @@ def change_text(change: float | None, kpi: Kpi, company: Company) -> str:
             return f.signed(change, "").strip()
 
 
+def change_tone(change: float | None, kpi: Kpi, company: Company) -> Tone:
+    """Whether a change is for the better; one that is written as none is neither."""
+    if change is None or change_text(change, kpi, company).startswith("±"):
+        return "plain"
+    return tone_of(change, kpi.better)
+
+
 def unit_text(kpi: Kpi, company: Company) -> str:
     """The unit itself."""
     words = {

@@ -24,7 +24,11 @@ _STRIP: dict[Freq, pd.DateOffset] = {
 }
 """Half a period: how far to either side its point answers to the pointer."""
 
+_AREAS = (("wide", "low", "high"), ("wide", "q025", "q975"), ("narrow", "q10", "q90"))
+"""Style, lower and upper end of each band: the KPI's own interval, and those of the months ahead."""
+
 Write = Callable[[float | None], str]
+Scale = Callable[[str], dict[str, Any]]
 
 
 def series_chart(
@@ -50,8 +54,8 @@ def series_chart(
         last |= dict.fromkeys(_AHEAD, last["actual"])
     scale = _axis(unit)
     layers = [
-        *_areas(scale),
-        *_lines(scale, is_dotted=len(known) <= 1),
+        *_areas(scale, [name for name in _AREAS if any(name[1] in row for row in known + coming)]),
+        *_lines(scale, ["actual", *(["mean"] if coming else [])]),
         *_targets(known, scale),
         *(_now(last) if coming and last is not None else []),
         *_hover(scale),
@@ -92,36 +96,36 @@ def _time_axis(freq: Freq) -> dict[str, Any]:
     return {"field": "ds", "type": "temporal", "axis": axis}
 
 
-def _axis(unit: str) -> Callable[[str], dict[str, Any]]:
+def _axis(unit: str) -> Scale:
     sign = "" if current().code == "en" else "\u202f"
     label = f"format(datum.value * 100, '~g') + '{sign}%'" if unit == "share" else short_number()
     axis = {"title": None, "labelExpr": label, "tickCount": 5, "domain": False, "ticks": False}
     return lambda field: {"field": field, "type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": True}}
 
 
-def _areas(scale: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+def _areas(scale: Scale, bands: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
     return [
         {
             "transform": [{"filter": f"isValid(datum.{low})"}],
             "mark": {"type": "area", "style": style, "interpolate": "monotone"},
             "encoding": {"y": scale(low), "y2": {"field": high}},
         }
-        for style, low, high in (("wide", "low", "high"), ("wide", "q025", "q975"), ("narrow", "q10", "q90"))
+        for style, low, high in bands
     ]
 
 
-def _lines(scale: Callable[[str], dict[str, Any]], *, is_dotted: bool) -> list[dict[str, Any]]:
+def _lines(scale: Scale, fields: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "transform": [{"filter": f"isValid(datum.{field})"}],
-            "mark": {"type": "line", "style": style, "interpolate": "monotone", "point": is_dotted},
+            "mark": {"type": "line", "style": style, "interpolate": "monotone"},
             "encoding": {"y": scale(field)},
         }
-        for style, field in (("history", "actual"), ("forecast", "mean"))
+        for field, style in zip(fields, ("history", "forecast"), strict=False)
     ]
 
 
-def _targets(rows: Sequence[dict[str, Any]], scale: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+def _targets(rows: Sequence[dict[str, Any]], scale: Scale) -> list[dict[str, Any]]:
     if not any("target" in row for row in rows):
         return []
     mark = {"type": "tick", "style": "target", "orient": "horizontal", "size": 10, "thickness": 2}
@@ -138,7 +142,7 @@ def _now(last: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _hover(scale: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+def _hover(scale: Scale) -> list[dict[str, Any]]:
     select = {"type": "point", "fields": ["ds"], "on": "pointerover", "clear": "pointerout"}
     is_near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
     strip = {"x": {"field": "begins", "type": "temporal"}, "x2": {"field": "ends"}, "tooltip": {"field": "told", "type": "nominal"}}

@@ -22,7 +22,7 @@ def waterfall(start: float, steps: Mapping[str, float], end: float, *, currency:
     rows.append(_level_row(_("now"), end, currency))
     low, high = (pick(row[key] for row in rows for key in ("from", "to")) for pick in (min, max))
     # room for the numbers behind the bars
-    domain = [low - 0.04 * (high - low), high + 0.3 * (high - low or 1.0)]
+    domain = [low - 0.04 * (high - low), high + 0.55 * (high - low or 1.0)]
     # in the order given: layers that hold some of the rows would each sort by themselves
     y = {
         "field": "label",

@@ -100,11 +100,9 @@ def _changed(request: Request, name: str, form: dict[str, str], caller: Caller, 
     kpi = get_kpi(name)
     entered = Entered(form.get("scope", c.TOTAL), form.get("period", ""), form.get("value", ""))
     is_removal = form.get("action") == "remove"
-    store: Store = request.app.state.door
-    changes = partial(_change, store, name, entered, view, caller, is_removal=is_removal)
     try:
         with speaking(language_of(request.scope)):
-            promise = changes()
+            promise = _change(request.app.state.door, name, entered, view, caller, is_removal=is_removal)
     except (ConflictError, InvalidRequestError, NotFoundError) as error:
         told = str(error)
 
@@ -122,11 +120,10 @@ def _changed(request: Request, name: str, form: dict[str, str], caller: Caller, 
 def _change(store: Store, name: str, entered: Entered, view: View, caller: Caller, *, is_removal: bool) -> Promise:
     freq, ds = read_period(entered.period)
     promise = Promise(name, entered.scope, freq, ds)
-    known = {"now": view.now(), "actor": caller.id}
-    if is_removal:
-        remove_target(store, view.snapshot, promise, **known)
-    else:
-        promise = set_target(store, view.snapshot, promise, read_value(entered.value, get_kpi(name)), **known)
+    if not is_removal:
+        value = read_value(entered.value, get_kpi(name))
+        return set_target(store, view.snapshot, promise, value, now=view.now(), actor=caller.id)
+    remove_target(store, view.snapshot, promise, now=view.now(), actor=caller.id)
     return promise
 
 

@@ -21,9 +21,9 @@ from predictkpi.service.dashboard.kpi_words import (
     address,
     aim_of,
     change_text,
+    change_tone,
     lacking,
     period_text,
-    tone_of,
     value_text,
 )
 from predictkpi.service.dashboard.languages import gettext as _
@@ -110,7 +110,7 @@ def _row(kpi: Kpi, view: View, rules: Rules) -> KpiRow:
         value=value_text(latest.value if latest else None, kpi, company),
         period=period_text(pd.Timestamp(latest.ds), found.freq, company) if latest else "",
         change=change_text(found.change, kpi, company) if found.change is not None else "",
-        change_tone=tone_of(found.change, kpi.better) if found.change is not None else "plain",
+        change_tone=change_tone(found.change, kpi, company),
         against=_("on {period}").format(period=period_text(pd.Timestamp(previous.ds), found.freq, company)) if previous else "",
         spark=sparkline(list(trend), width=120, height=32),
         spark_label=trend_label(trend, kpi, view),

@@ -16,9 +16,9 @@ from predictkpi.service.dashboard.kpi_words import (
     aim_of,
     alerts_by_kpi,
     change_text,
+    change_tone,
     lacking,
     period_text,
-    tone_of,
     unit_text,
     value_text,
 )
@@ -33,7 +33,6 @@ from predictkpi.service.dashboard.kpis.series import (
     series_of,
 )
 from predictkpi.service.dashboard.kpis.targets import (
-    NEWEST,
     Entered,
     Form,
     Option,
@@ -41,7 +40,7 @@ from predictkpi.service.dashboard.kpis.targets import (
     form_of,
     read_period,
     scope_and_period,
-    target_rows,
+    targets_section,
 )
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.languages import in_words, sentence
@@ -123,7 +122,6 @@ def kpi_page(
 ) -> KpiPage:
     """Everything on the page; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was."""
     kpi = asked.kpi
-    rows = target_rows(view, kpi, rules.bands)
     form: Form | None = form_of(view, kpi, entered, error) if may_set else None
     return KpiPage(
         name=kpi.name,
@@ -137,7 +135,7 @@ def kpi_page(
         members=members_of(view, asked),
         dimension=dimension_text(asked.by) if asked.by else "",
         alerts=alerts_by_kpi(view, [kpi.name], rules.alerts, lookout, periods=PERIODS)[kpi.name],
-        targets=Targets(rows[:NEWEST], rows[NEWEST:], form, _done(done, asked, view)),
+        targets=targets_section(view, kpi, rules.bands, scope=asked.scope, form=form, done=_done(done, asked, view)),
         query=asked.query(),
         api=f"/v1/kpis/{kpi.name}?{asked.query(scope='')}",
     )
@@ -183,7 +181,7 @@ def _headline(asked: Asked, view: View, rules: Rules) -> Headline:
         period=period_text(pd.Timestamp(latest.ds), asked.freq, company),
         change=change_text(change, kpi, company) if change is not None else "",
         against=against,
-        tone=tone_of(change, kpi.better) if change is not None else "plain",
+        tone=change_tone(change, kpi, company),
         aim=aim_of(view, kpi, pd.Timestamp(latest.ds), rules.bands, freq=asked.freq, scope=asked.scope),
         status=latest.status.value,
         empty="",

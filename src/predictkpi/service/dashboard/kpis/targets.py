@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -25,8 +25,8 @@ from predictkpi.service.view import View
 
 AHEAD: dict[Freq, tuple[int, int]] = {"M": (-12, 24), "Q": (-4, 8), "Y": (-1, 3)}
 """The periods that the form offers, counted from the running one."""
-NEWEST = 24
-"""So many targets are listed before the older ones are folded away."""
+LISTED = 12
+"""So many targets of the series shown are listed of each kind before the others are folded away."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class TargetRow:
     share: str
     light: Light
     verdict: str
+    is_open: bool
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,21 @@ class Form:
 class Targets:
     """The section of the page."""
 
-    newest: list[TargetRow]
-    older: list[TargetRow]
+    coming: list[TargetRow]
+    closed: list[TargetRow]
+    others: list[TargetRow]
     form: Form | None
     done: str = ""
-    others: list[str] = field(default_factory=list)
+
+
+def targets_section(view: View, kpi: Kpi, bands: Bands, *, scope: str, form: Form | None, done: str) -> Targets:
+    """Every target of the KPI: first what the scope's running periods and those to come promise, then its newest closed ones."""
+    rows = target_rows(view, kpi, bands)
+    own = [row for row in rows if row.scope_key == scope]
+    coming = [row for row in reversed(own) if row.is_open][:LISTED]
+    closed = [row for row in own if not row.is_open][:LISTED]
+    listed = {row.period_key for row in (*coming, *closed)}
+    return Targets(coming, closed, [row for row in rows if row.scope_key != scope or row.period_key not in listed], form, done)
 
 
 def target_rows(view: View, kpi: Kpi, bands: Bands) -> list[TargetRow]:
@@ -169,6 +180,7 @@ def _row(row: Mapping[str, Any], view: View, kpi: Kpi) -> TargetRow:
         share=f.percent(share) if has_begun else "",
         light=light,
         verdict=light_text(light, is_running=is_running),
+        is_open=is_running or not has_begun,
     )
 
 

@@ -20,6 +20,7 @@ from predictkpi.service.dashboard.kpi_words import (
     aim_of,
     bare_text,
     change_text,
+    change_tone,
     lacking,
     thin,
     tone_of,
@@ -134,7 +135,7 @@ def _sales_cycle(view: View, rules: Rules) -> Card:
         if before is None or pd.isna(before):
             return []
         change = values[ds] - before
-        return [Change(change_text(change, kpi, view.company), _("on the year before"), tone_of(change, "down"))]
+        return [Change(change_text(change, kpi, view.company), _("on the year before"), change_tone(change, kpi, view.company))]
 
     return _card(view, kpi, rules, changes, note=_win_rates(view))
 
