@@ -122,7 +122,7 @@ def kpi_page(
 ) -> KpiPage:
     """Everything on the page; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was."""
     kpi = asked.kpi
-    form: Form | None = form_of(view, kpi, entered, error) if may_set else None
+    form: Form | None = form_of(view, asked, entered, error) if may_set else None
     return KpiPage(
         name=kpi.name,
         title=in_words(kpi.title),

@@ -16,6 +16,7 @@ from predictkpi.kpis.attainment import Bands, Light
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import records
 from predictkpi.service.dashboard.kpi_words import light_text, period_text, unit_text, value_text
+from predictkpi.service.dashboard.kpis.asked import Asked, members
 from predictkpi.service.dashboard.kpis.series import dimension_text, scope_text
 from predictkpi.service.dashboard.languages import current
 from predictkpi.service.dashboard.languages import gettext as _
@@ -23,6 +24,8 @@ from predictkpi.service.kpi_answers import standings
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.view import View
 
+MOST_OTHERS = 120
+"""So many of the others; the API has all of them."""
 AHEAD: dict[Freq, tuple[int, int]] = {"M": (-12, 24), "Q": (-4, 8), "Y": (-1, 3)}
 """The periods that the form offers, counted from the running one."""
 LISTED = 12
@@ -42,7 +45,6 @@ class TargetRow:
     share: str
     light: Light
     verdict: str
-    is_open: bool
 
 
 @dataclass(frozen=True)
@@ -83,44 +85,53 @@ class Form:
 
 @dataclass(frozen=True)
 class Targets:
-    """The section of the page."""
+    """The section of the page. ``left_out`` counts the targets that are not listed; empty where all are."""
 
     coming: list[TargetRow]
     closed: list[TargetRow]
     others: list[TargetRow]
+    left_out: str
     form: Form | None
     done: str = ""
 
 
 def targets_section(view: View, kpi: Kpi, bands: Bands, *, scope: str, form: Form | None, done: str) -> Targets:
-    """Every target of the KPI: first what the scope's running periods and those to come promise, then its newest closed ones."""
-    rows = target_rows(view, kpi, bands)
-    own = [row for row in rows if row.scope_key == scope]
-    coming = [row for row in reversed(own) if row.is_open][:LISTED]
-    closed = [row for row in own if not row.is_open][:LISTED]
-    listed = {row.period_key for row in (*coming, *closed)}
-    return Targets(coming, closed, [row for row in rows if row.scope_key != scope or row.period_key not in listed], form, done)
+    """The targets of the KPI: first what the scope's running periods and those to come promise, then its newest closed ones."""
+    every = _every(view, kpi, bands)
+    own = every[every[c.SCOPE] == scope]
+    coming = own[own["is_open"]].iloc[::-1].head(LISTED)
+    closed = own[~own["is_open"]].head(LISTED)
+    rest = every.drop(index=[*coming.index, *closed.index])
+    shown = [[_row(row, view, kpi) for row in records(rows)] for rows in (coming, closed, rest.head(MOST_OTHERS))]
+    return Targets(shown[0], shown[1], shown[2], f.number(max(len(rest) - MOST_OTHERS, 0)) if len(rest) > MOST_OTHERS else "", form, done)
 
 
-def target_rows(view: View, kpi: Kpi, bands: Bands) -> list[TargetRow]:
-    """Every target of the KPI, the latest period first."""
-    begun = standings(view, kpi.name, freq=None, bands=bands)
+def _every(view: View, kpi: Kpi, bands: Bands) -> pd.DataFrame:
+    """All targets as they were written down, the latest period first: `ATTAINMENT_COLUMNS`, ``has_begun`` and ``is_open`` (not over)."""
+    begun = standings(view, kpi.name, freq=None, bands=bands).assign(has_begun=True)
     targets = view.snapshot.targets
-    coming = targets[(targets[c.KPI] == kpi.name) & (targets[c.DS] >= view.as_of)].rename(columns={c.VALUE: "target"})
-    rows = [(row[c.DS], row[c.SCOPE], _row(row, view, kpi)) for row in records(pd.concat([begun, coming], ignore_index=True))]
-    return [row for _ds, _scope, row in sorted(rows, key=lambda found: (-found[0].value, found[1] != c.TOTAL, found[1]))]
+    ahead = targets[(targets[c.KPI] == kpi.name) & (targets[c.DS] >= view.as_of)].rename(columns={c.VALUE: "target"})
+    every = pd.concat([begun, ahead.assign(has_begun=False, is_running=False)], ignore_index=True)
+    every["is_open"] = every["is_running"].astype("bool") | ~every["has_begun"].astype("bool")
+    return every.sort_values([c.DS, c.SCOPE], ascending=[False, True], kind="stable", ignore_index=True)
 
 
-def form_of(view: View, kpi: Kpi, entered: Entered | None = None, error: str = "") -> Form:
-    """The form with what it offers."""
-    total = Choices("", [Option(c.TOTAL, scope_text(c.TOTAL))])
-    return Form(
-        scopes=[total, *(_members(view, kpi, dimension) for dimension in kpi.dimensions)],
-        periods=[_periods(view, freq) for freq in offered(kpi)],
-        entered=entered or Entered(period=_next_period(view, kpi)),
-        unit=unit_text(kpi, view.company),
-        error=error,
-    )
+def form_of(view: View, asked: Asked, entered: Entered | None = None, error: str = "") -> Form:
+    """The form with what it offers: the total, who has targets already, and the members of the dimension that was asked for."""
+    kpi = asked.kpi
+    targets = view.snapshot.targets
+    promised = sorted(set(targets.loc[targets[c.KPI] == kpi.name, c.SCOPE]) - {c.TOTAL})
+    entered = entered or Entered(asked.scope, _next_period(view, kpi))
+    if entered.scope not in (c.TOTAL, *promised) and asked.by is None:
+        promised.append(entered.scope)
+    scopes = [Choices("", [Option(c.TOTAL, scope_text(c.TOTAL))])]
+    if asked.by is not None:
+        found = [Option(f"{asked.by}={member}", member) for member in members(view, asked)]
+        scopes.append(Choices(dimension_text(asked.by), found))
+        promised = [scope for scope in promised if not scope.startswith(f"{asked.by}=")]
+    if promised:
+        scopes.append(Choices(_("With targets"), [Option(scope, scope_text(scope)) for scope in promised]))
+    return Form(scopes, [_periods(view, freq) for freq in offered(kpi)], entered, unit_text(kpi, view.company), error)
 
 
 def offered(kpi: Kpi) -> list[Freq]:
@@ -166,7 +177,7 @@ def scope_and_period(view: View, scope: str, freq: Freq, ds: pd.Timestamp) -> st
 
 
 def _row(row: Mapping[str, Any], view: View, kpi: Kpi) -> TargetRow:
-    has_begun = isinstance(row["light"], str)
+    has_begun = bool(row["has_begun"])
     light: Light = row["light"] if has_begun else "none"
     is_running = has_begun and bool(row["is_running"])
     share = row["pace"] if is_running else row["attainment"]
@@ -180,13 +191,7 @@ def _row(row: Mapping[str, Any], view: View, kpi: Kpi) -> TargetRow:
         share=f.percent(share) if has_begun else "",
         light=light,
         verdict=light_text(light, is_running=is_running),
-        is_open=is_running or not has_begun,
     )
-
-
-def _members(view: View, kpi: Kpi, dimension: str) -> Choices:
-    found = sorted(view.kpi_series(kpi.name, freq=kpi.fixed_freq or "M", by=dimension)[c.MEMBER].unique())
-    return Choices(dimension_text(dimension), [Option(f"{dimension}={member}", member) for member in found])
 
 
 def _periods(view: View, freq: Freq) -> Choices:
