@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from predictkpi.service.dashboard.charts.calibration import calibration_chart
-from predictkpi.service.dashboard.charts.cutoffs import cutoffs_chart
 from predictkpi.service.dashboard.charts.course import Writing, course_chart
+from predictkpi.service.dashboard.charts.cutoffs import cutoffs_chart
 from predictkpi.service.dashboard.charts.fan import fan_chart
 from predictkpi.service.dashboard.charts.parts import parts_chart
 from predictkpi.service.dashboard.charts.series import series_chart
