@@ -121,7 +121,7 @@ def test_close_time__says_why_for_stored_and_sent_deals_alike(get, served, open_
         assert sum(reason["contribution"] for reason in of_won) == pytest.approx(at_90, abs=1e-9)
         assert of_won[0]["name"] == "baseline"
     stage = next(reason["title"] for reason in stored["reasons"] if reason["name"] == "stage")
-    assert ("Phase" in stage) == (language == "de")
+    assert ("Stufe" in stage) == (language == "de")
     kept = ("name", "title")
     assert {tuple(reason[k] for k in kept) for reason in stored["reasons"]} == {
         tuple(reason[k] for k in kept) for reason in sent["reasons"]

@@ -45,7 +45,7 @@ class WithoutAmount(Check):
     """Open deals that no forecast can count."""
 
     name = "without_amount"
-    title: ClassVar[dict[str, str]] = {"en": "Open deal without an amount", "de": "Offenes Geschäft ohne Betrag"}
+    title: ClassVar[dict[str, str]] = {"en": "Open deal without an amount", "de": "Offener Deal ohne Betrag"}
     looks_at = "open deals"
     at_stake = "unknown: that is the trouble"
     way_out = "enter an estimate; the pipeline counts these deals as nothing"
@@ -62,7 +62,7 @@ class WithoutOwner(Check):
     """Open deals that nobody answers for."""
 
     name = "without_owner"
-    title: ClassVar[dict[str, str]] = {"en": "Open deal without an owner", "de": "Offenes Geschäft ohne Verantwortlichen"}
+    title: ClassVar[dict[str, str]] = {"en": "Open deal without an owner", "de": "Offener Deal ohne Verantwortlichen"}
     looks_at = "open deals"
     at_stake = _OPEN_AMOUNT
     way_out = "give each of them to a rep"

@@ -63,7 +63,7 @@ class AverageDealSize(Kpi):
     """Mean amount of the deals won in the period; deals without an amount do not enter it."""
 
     name = "average_deal_size"
-    title: ClassVar[dict[str, str]] = {"en": "Average deal size", "de": "Durchschnittliche Auftragsgröße"}
+    title: ClassVar[dict[str, str]] = {"en": "Average deal size", "de": "Durchschnittliche Dealgröße"}
     formula = "amount of the deals won in the period / number of those deals"
     family = "pipeline"
     unit = "currency"

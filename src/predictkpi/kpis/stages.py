@@ -47,7 +47,7 @@ class TimeInStage(Kpi):
     """
 
     name = "time_in_stage"
-    title: ClassVar[dict[str, str]] = {"en": "Time in a stage, median", "de": "Verweildauer je Phase, Median"}
+    title: ClassVar[dict[str, str]] = {"en": "Time in a stage, median", "de": "Verweildauer je Stufe, Median"}
     formula = "day by which half of the stays in an open stage have ended (Kaplan-Meier, stays begun in the last 12 months)"
     family = "sales_cycle"
     unit = "days"
@@ -82,7 +82,7 @@ class StageConversion(Kpi):
     """
 
     name = "stage_conversion"
-    title: ClassVar[dict[str, str]] = {"en": "Stage conversion", "de": "Übergangsquote je Phase"}
+    title: ClassVar[dict[str, str]] = {"en": "Stage conversion", "de": "Übergangsquote je Stufe"}
     formula = "departures from an open stage in the period to a win or a stage new to the deal / all departures from it in the period"
     family = "sales_cycle"
     unit = "share"

@@ -29,11 +29,11 @@ REASONS = (
     Reason(BASELINE, {"en": "the usual open deal", "de": "der übliche offene Deal"}),
     Reason(
         STAGE,
-        {"en": "stage and the way to it", "de": "Phase und der Weg dorthin"},
+        {"en": "stage and the way to it", "de": "Stufe und der Weg dorthin"},
         (c.STAGE, FURTHEST_STAGE, "stage_rank", "furthest_rank", "stage_changes", "regressions"),
         (f"{STAGES}.",),
     ),
-    Reason(TIME_IN_STAGE, {"en": "time in the stage", "de": "Zeit in der Phase"}, (IN_STAGE, "in_stage_then")),
+    Reason(TIME_IN_STAGE, {"en": "time in the stage", "de": "Zeit in der Stufe"}, (IN_STAGE, "in_stage_then")),
     Reason(DEAL_AGE, {"en": "age of the deal", "de": "Alter des Deals"}, (AGE, "age_then")),
     Reason(
         "amount",
