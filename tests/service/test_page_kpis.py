@@ -21,7 +21,7 @@ from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.kpi_words import alerts_by_kpi, change_text, value_text
 from predictkpi.service.dashboard.kpis.asked import Asked, asked_of
 from predictkpi.service.dashboard.kpis.catalogue import catalogue
-from predictkpi.service.dashboard.kpis.page import kpi_page
+from predictkpi.service.dashboard.kpis.page import kpi_page, with_alerts
 from predictkpi.service.dashboard.kpis.targets import read_period, read_value
 from predictkpi.service.dashboard.languages import speaking
 from predictkpi.service.kpi_answers import Rules
@@ -40,7 +40,8 @@ def view(served):
 
 def page_of(view, name, *, may_set=False, **asked):
     with speaking("en"):
-        return kpi_page(view, asked_of(view, name, **({"freq": "M"} | asked)), Rules(), Lookout(), may_set=may_set)
+        page = kpi_page(view, asked_of(view, name, **({"freq": "M"} | asked)), Rules(), may_set=may_set)
+        return with_alerts(page, view, Rules(), Lookout())
 
 
 def test_catalogue__lists_every_kpi_as_the_api_does(served, view, get):
@@ -58,8 +59,8 @@ def test_catalogue__lists_every_kpi_as_the_api_does(served, view, get):
 
 def test_pages__are_quick_once_they_were_asked_for(served):
     for path in ("/kpis", "/kpis/win_rate", "/kpis/revenue?freq=Q&by=region"):
-        served.client.get(path)
-        assert min(served.client.get(path).elapsed.total_seconds() for _ in range(3)) < 0.15
+        served.until(lambda path=path: "data-again" not in served.client.get(path).text)
+        assert min(served.client.get(path).elapsed.total_seconds() for _ in range(5)) < 0.15
 
 
 @pytest.mark.parametrize("name", ["revenue", "cac", "clv_realised", "revenue_growth_qoq", "time_in_stage"])
@@ -214,7 +215,7 @@ def test_targets__are_listed_as_the_api_tells_of_them(view, get):
     targets = page_of(view, "revenue").targets
     items = {(item["scope"], f"{item['freq']}:{item['ds'][:10]}"): item for item in get("/v1/targets", kpi="revenue")["items"]}
     begun = [row for row in (*targets.coming, *targets.closed, *targets.others) if row.actual]
-    assert len(begun) > 90
+    assert len(begun) > 40
     for row in begun:
         item = items[row.scope_key, row.period_key]
         assert (row.target, row.light) == (f.money(item["target"], "EUR"), item["light"])

@@ -22,7 +22,7 @@ from predictkpi.service.dashboard.kpi_words import alerts_by_kpi
 from predictkpi.service.dashboard.kpis.asked import Asked, asked_of
 from predictkpi.service.dashboard.kpis.catalogue import Catalogue, catalogue
 from predictkpi.service.dashboard.kpis.export import csv_of, file_name
-from predictkpi.service.dashboard.kpis.page import KpiPage, kpi_page
+from predictkpi.service.dashboard.kpis.page import KpiPage, kpi_page, with_alerts
 from predictkpi.service.dashboard.kpis.targets import Entered, period_key, read_period, read_value
 from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, speaking
 from predictkpi.service.dashboard.site import language_of, show
@@ -80,7 +80,12 @@ def one_kpi_page(
 
     def build(view: View) -> KpiPage:
         asked = asked_of(view, name, freq=freq, by=by, scope=scope)
-        return kpi_page(view, asked, rules, lookout, may_set=caller.may(Permission.TARGETS), done=done)
+        make = partial(kpi_page, asked=asked, rules=rules, may_set=caller.may(Permission.TARGETS), done=done)
+        # what most ask for is made once; every breakdown of every KPI would be too much to keep
+        is_kept = asked.by is None and not done
+        kept = f"kpi {name} {asked.freq} {caller.may(Permission.TARGETS)} {current().code} {view.rows}"
+        page = cast(KpiPage, view.page(kept, make)) if is_kept else make(view)
+        return with_alerts(page, view, rules, lookout)
 
     return show(request, "kpi.html", build, title=lambda page: page.title)
 
@@ -107,7 +112,8 @@ def _changed(request: Request, name: str, form: dict[str, str], caller: Caller, 
         told = str(error)
 
         def build(view: View) -> KpiPage:
-            return kpi_page(view, Asked(kpi, kpi.fixed_freq or "M"), rules, lookout, may_set=True, entered=entered, error=told)
+            page = kpi_page(view, Asked(kpi, kpi.fixed_freq or "M"), rules, may_set=True, entered=entered, error=told)
+            return with_alerts(page, view, rules, lookout)
 
         answer = show(request, "kpi.html", build, title=lambda page: page.title)
         answer.status_code = 422

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -103,24 +103,23 @@ class KpiPage:
     series: Series
     members: list[MemberRow]
     dimension: str
-    alerts: Alerts
     targets: Targets
     query: str
     api: str
+    alerts: Alerts = field(default_factory=lambda: Alerts("looking", [], 0))
 
 
 def kpi_page(
     view: View,
     asked: Asked,
     rules: Rules,
-    lookout: Lookout,
     *,
     may_set: bool,
     entered: Entered | None = None,
     error: str = "",
     done: str = "",
 ) -> KpiPage:
-    """Everything on the page; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was."""
+    """Everything on the page but its alerts; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was."""
     kpi = asked.kpi
     form: Form | None = form_of(view, asked, entered, error) if may_set else None
     return KpiPage(
@@ -134,11 +133,15 @@ def kpi_page(
         series=series_of(view, asked, rules.bands),
         members=members_of(view, asked),
         dimension=dimension_text(asked.by) if asked.by else "",
-        alerts=alerts_by_kpi(view, [kpi.name], rules.alerts, lookout, periods=PERIODS)[kpi.name],
         targets=targets_section(view, kpi, rules.bands, scope=asked.scope, form=form, done=_done(done, asked, view)),
         query=asked.query(),
         api=f"/v1/kpis/{kpi.name}?{asked.query(scope='')}",
     )
+
+
+def with_alerts(page: KpiPage, view: View, rules: Rules, lookout: Lookout) -> KpiPage:
+    """The page with what is known by now of the KPI's alerts."""
+    return replace(page, alerts=alerts_by_kpi(view, [page.name], rules.alerts, lookout, periods=PERIODS)[page.name])
 
 
 def _definition(asked: Asked, view: View) -> Definition:

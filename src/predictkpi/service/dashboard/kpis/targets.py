@@ -24,7 +24,7 @@ from predictkpi.service.kpi_answers import standings
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.view import View
 
-MOST_OTHERS = 120
+MOST_OTHERS = 48
 """So many of the others; the API has all of them."""
 AHEAD: dict[Freq, tuple[int, int]] = {"M": (-12, 24), "Q": (-4, 8), "Y": (-1, 3)}
 """The periods that the form offers, counted from the running one."""
