@@ -42,10 +42,6 @@ def shown(served):
     return overview(served.serving.view)
 
 
-def test_page__is_quick_once_served(served, page):
-    assert min(served.client.get("/").elapsed.total_seconds() for _ in range(5)) < 0.15
-
-
 def test_page__names_company_date_and_models(served, page, company, snapshot):
     assert company.company.name in page.text
     assert f.date(snapshot.as_of) in page.text

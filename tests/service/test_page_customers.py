@@ -275,11 +275,6 @@ def test_page__in_german(view):
     assert "1 bis 50 von" in text
 
 
-def test_page__is_quick_once_served(served):
-    for asked in ({}, {"segment": "SMB"}, {"q": "a", "horizon": 3}):
-        assert min(served.client.get(PAGE, params=asked).elapsed.total_seconds() for _ in range(4)) < 0.15
-
-
 @pytest.mark.browser
 def test_filter__changes_rows_and_address_without_a_reload(visit, view):
     seen = visit(PAGE)

@@ -247,10 +247,6 @@ def test_week__without_the_store_says_so(served, told, monkeypatch, build):
     assert week.notes == ["the store is away"]
 
 
-def test_page__is_quick(served, told):
-    assert min(served.client.get(f"/deals/{told['deal_id']}").elapsed.total_seconds() for _ in range(5)) < 0.15
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme", "language"), [(1440, "light", "en-GB"), (390, "dark", "de-DE")])
 def test_page__draws_its_chart_and_does_not_complain(visit, told, won_deal, width, scheme, language):

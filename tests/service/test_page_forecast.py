@@ -149,15 +149,6 @@ def scenario_of(told):
     return Scenario(**told)
 
 
-def test_scenario__answers_within_a_second(page, served):
-    page(by="region")
-    seconds = []
-    for points_more in (1, 2, 3):
-        answer = served.client.get(PAGE, params={"win_rate": points_more / 100, "by": "region"}, headers=HTML)
-        seconds.append(answer.elapsed.total_seconds())
-    assert min(seconds) < 1
-
-
 def test_members__add_up_to_the_total_and_are_those_of_the_api(shown, get):
     found = shown(by="region")
     outlook = get("/v1/outlook", by="region", period="this_year")
