@@ -210,7 +210,7 @@ def test_targets__are_listed_as_the_api_tells_of_them(view, get):
     targets = page_of(view, "revenue").targets
     items = {(item["scope"], f"{item['freq']}:{item['ds'][:10]}"): item for item in get("/v1/targets", kpi="revenue")["items"]}
     begun = [row for row in (*targets.coming, *targets.closed, *targets.others) if row.actual]
-    assert len(begun) > 40
+    assert len(begun) >= 12
     for row in begun:
         item = items[row.scope_key, row.period_key]
         assert (row.target, row.light) == (f.money(item["target"], "EUR"), item["light"])
