@@ -85,6 +85,24 @@ def test_series__agrees_with_the_api(view, get, name, freq, by, is_member):
         assert (drawn[-1]["low"], drawn[-1]["high"]) == (points[-1]["low"], points[-1]["high"])
 
 
+def test_forecast__that_is_being_worked_out_keeps_no_reader_waiting(served):
+    fresh, lookout = replace(served.serving.view, _pages={}), served.app.state.lookout
+    release = threading.Event()
+    lookout._forecasts.submit(release.wait, 30)
+    assert not lookout.has_forecast(fresh, "cac", "total")
+    with speaking("en"):
+        page = kpi_page(fresh, asked_of(fresh, "cac", freq="M"), Rules(), may_set=False, is_waiting=True)
+    text = page_text("kpi.html", page, fresh, path="/kpis/cac")
+    assert 'id="kpi-series" data-again' in text
+    assert "being worked out" in text
+    assert page.series.chart
+    assert not page.series.has_ahead
+    release.set()
+    lookout._forecasts.submit(lambda: None).result(30)
+    assert lookout.has_forecast(fresh, "cac", "total")
+    assert Lookout().has_forecast(fresh, "cac", "total"), "without a thread it is worked out by who asks"
+
+
 def test_forecast__agrees_with_the_api(view, get):
     page = page_of(view, "win_rate")
     items = get("/v1/kpis/win_rate/forecast")["items"]

@@ -1,4 +1,7 @@
-"""Alerts for pages: to hold a KPI against what was forecast takes a second, so it is done beside, and a page shows what is known so far."""
+"""What pages do not wait for: to hold a KPI against what was forecast, or to forecast it, takes a second, so it is done beside.
+
+A page shows what is known so far, and asks again.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Literal, cast
 import pandas as pd
 
 from predictkpi.pipelines.alerts import ALERT_COLUMNS, AlertRule
-from predictkpi.service.kpi_answers import NEWEST, watched_periods
+from predictkpi.service.kpi_answers import NEWEST, forecast_of, watched_periods
 from predictkpi.service.view import View
 
 log = logging.getLogger(__name__)
@@ -26,22 +29,33 @@ class Looked:
 
 
 class Lookout:
-    """One thread that looks after the KPIs that somebody asks for, each once a view; `start` and `stop` frame it.
+    """A thread for alerts and one for forecasts of the KPIs that somebody asks for, each once a view; `start` and `stop` frame them.
 
-    Before it is started, who asks waits for the answer.
+    Before they are started, who asks waits for the answer.
     """
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
+        self._forecasts: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Nothing is looked for until somebody asks."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictkpi-alerts")
+        self._forecasts = ThreadPoolExecutor(1, thread_name_prefix="predictkpi-kpi-forecasts")
 
     def stop(self) -> None:
         """Wait for the KPI under way; the others are given up."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        for pool in (self._pool, self._forecasts):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+
+    def has_forecast(self, view: View, kpi: str, scope: str) -> bool:
+        """Whether `forecast_of` answers at once; where it would not, it is worked out from now on."""
+        pool = self._forecasts
+        if pool is None:
+            return True
+        asked = view.page(f"{kpi} forecasting {scope}", lambda view: pool.submit(forecast_of, view, kpi, scope))
+        return cast("Future[pd.DataFrame]", asked).done()
 
     def look(self, view: View, kpi: str, *, rule: AlertRule, periods: int = NEWEST) -> Looked:
         """What is known of the alerts among the newest periods; what is not known yet is looked for from now on."""

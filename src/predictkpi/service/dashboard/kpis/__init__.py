@@ -23,6 +23,7 @@ from predictkpi.service.dashboard.kpis.asked import Asked, asked_of
 from predictkpi.service.dashboard.kpis.catalogue import Catalogue, catalogue
 from predictkpi.service.dashboard.kpis.export import csv_of, file_name
 from predictkpi.service.dashboard.kpis.page import KpiPage, kpi_page, with_alerts
+from predictkpi.service.dashboard.kpis.series import is_ahead_of
 from predictkpi.service.dashboard.kpis.targets import Entered, period_key, read_period, read_value
 from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, speaking
 from predictkpi.service.dashboard.site import language_of, show
@@ -80,9 +81,10 @@ def one_kpi_page(
 
     def build(view: View) -> KpiPage:
         asked = asked_of(view, name, freq=freq, by=by, scope=scope)
-        make = partial(kpi_page, asked=asked, rules=rules, may_set=caller.may(Permission.TARGETS), done=done)
+        is_waiting = is_ahead_of(asked) and not lookout.has_forecast(view, name, asked.scope)
+        make = partial(kpi_page, asked=asked, rules=rules, may_set=caller.may(Permission.TARGETS), done=done, is_waiting=is_waiting)
         # what most ask for is made once; every breakdown of every KPI would be too much to keep
-        is_kept = asked.by is None and not done
+        is_kept = asked.by is None and not done and not is_waiting
         kept = f"kpi {name} {asked.freq} {caller.may(Permission.TARGETS)} {current().code} {view.rows}"
         page = cast(KpiPage, view.page(kept, make)) if is_kept else make(view)
         return with_alerts(page, view, rules, lookout)

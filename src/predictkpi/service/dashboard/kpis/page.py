@@ -118,8 +118,12 @@ def kpi_page(
     entered: Entered | None = None,
     error: str = "",
     done: str = "",
+    is_waiting: bool = False,
 ) -> KpiPage:
-    """Everything on the page but its alerts; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was."""
+    """Everything on the page but its alerts; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was.
+
+    ``is_waiting``: its forecast is being worked out, and left out.
+    """
     kpi = asked.kpi
     form: Form | None = form_of(view, asked, entered, error) if may_set else None
     return KpiPage(
@@ -130,7 +134,7 @@ def kpi_page(
         scope=scope_text(asked.scope),
         is_total=asked.scope == c.TOTAL,
         headline=_headline(asked, view, rules),
-        series=series_of(view, asked, rules.bands),
+        series=series_of(view, asked, rules.bands, is_waiting=is_waiting),
         members=members_of(view, asked),
         dimension=dimension_text(asked.by) if asked.by else "",
         targets=targets_section(view, kpi, rules.bands, scope=asked.scope, form=form, done=_done(done, asked, view)),

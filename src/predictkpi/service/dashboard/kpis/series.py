@@ -75,7 +75,10 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class Series:
-    """The chart and its tables. ``ahead_note`` says why there is no forecast, ``ahead_status`` how far it can be trusted."""
+    """The chart and its tables. ``ahead_note`` says why there is no forecast, ``ahead_status`` how far it can be trusted.
+
+    ``is_waiting``: the forecast is being worked out.
+    """
 
     chart: dict[str, Any] | None
     description: str
@@ -88,14 +91,20 @@ class Series:
     has_targets: bool
     has_ahead: bool
     counted: str
+    is_waiting: bool = False
 
 
-def series_of(view: View, asked: Asked, bands: Bands) -> Series:
-    """The series that was asked for."""
+def is_ahead_of(asked: Asked) -> bool:
+    """Whether a forecast can be shown beside this series: forecasts are by month."""
+    return asked.freq == "M" or asked.kpi.fixed_freq is not None
+
+
+def series_of(view: View, asked: Asked, bands: Bands, *, is_waiting: bool = False) -> Series:
+    """The series that was asked for; while its forecast is waited for, without it."""
     kpi, company = asked.kpi, view.company
     rows = shown_rows(view, asked, bands).tail(SHOWN[asked.freq])
-    months, note = _ahead(view, asked)
-    has_ahead = not note
+    months, note = (_nothing_ahead(), "") if is_waiting else _ahead(view, asked)
+    has_ahead = not note and not is_waiting
     ahead = months if has_ahead else months.iloc[:0]
     description = _description(rows, asked, view)
     chart = None
@@ -121,6 +130,7 @@ def series_of(view: View, asked: Asked, bands: Bands) -> Series:
         has_targets=bool(rows["target"].notna().any()),
         has_ahead=has_ahead,
         counted=counted_text(kpi.counts),
+        is_waiting=is_waiting,
     )
 
 
@@ -175,15 +185,18 @@ def dimension_text(dimension: str) -> str:
 
 def _ahead(view: View, asked: Asked) -> tuple[pd.DataFrame, str]:
     """The months ahead, and why they are not shown; empty where they are."""
-    nothing = pd.DataFrame(columns=[c.DS, "mean", "q025", "q10", "q90", "q975", c.STATUS, c.REASON])
-    if asked.freq != "M" and asked.kpi.fixed_freq is None:
-        return nothing, _("The forecast is by month: choose months to see it.")
+    if not is_ahead_of(asked):
+        return _nothing_ahead(), _("The forecast is by month: choose months to see it.")
     try:
         found = forecast_of(view, asked.kpi.name, asked.scope)
     except PredictKpiError as error:
-        return nothing, str(error)
+        return _nothing_ahead(), str(error)
     is_told = bool(found["mean"].notna().any())
     return found, "" if is_told else str(found[c.REASON].iloc[0])
+
+
+def _nothing_ahead() -> pd.DataFrame:
+    return pd.DataFrame(columns=[c.DS, "mean", "q025", "q10", "q90", "q975", c.STATUS, c.REASON])
 
 
 def _point(row: dict[str, Any], asked: Asked, view: View) -> PointRow:

@@ -1,7 +1,7 @@
 // What the server is still working out: <part id=... data-again> is asked for again until it comes without data-again.
 "use strict";
 (() => {
-  const SECONDS = 2;
+  const SECONDS = 1;
 
   async function renew(part) {
     const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
@@ -10,6 +10,7 @@
     const shown = document.getElementById(part.id);
     if (!found || !shown) return;
     shown.replaceWith(found);
+    found.dispatchEvent(new CustomEvent("renewed", { bubbles: true }));
     if (found.hasAttribute("data-again")) later(found);
   }
 
