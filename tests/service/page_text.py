@@ -12,12 +12,16 @@ from predictkpi.service.dashboard.render import render
 from predictkpi.service.dashboard.site import frame_of
 
 
+ASSETS = Assets()
+"""Made once: the chart library among them takes seconds."""
+
+
 def page_text(template, context, view, *, language="en", caller=ANYBODY_HERE, path="/"):
     """The HTML of a page whose context is known."""
     app = SimpleNamespace(state=SimpleNamespace(serving=SimpleNamespace(trouble=None)))
     scope = {"app": app, "state": {"caller": caller}, "path": path, "headers": [], "query_string": b"", "method": "GET", "scheme": "http"}
     with speaking(language):
-        return render(template, Assets(), frame=frame_of(scope, view), title="Page", page=context)
+        return render(template, ASSETS, frame=frame_of(scope, view), title="Page", page=context)
 
 
 def overview_text(view):

@@ -16,6 +16,7 @@ from predictkpi.service.dashboard.deal.reasons import Why, why
 from predictkpi.service.dashboard.deal.week import SinceThen, since_then
 from predictkpi.service.dashboard.languages import current, in_words, sentence
 from predictkpi.service.dashboard.languages import gettext as _
+from predictkpi.service.dashboard.links import page_of
 from predictkpi.service.deal_facts import facts_of
 from predictkpi.service.deal_rows import OPEN
 from predictkpi.service.deal_warnings import deal_warnings
@@ -113,7 +114,7 @@ def deal(view: View, deal_id: str, *, serving: Serving, with_numbers: bool) -> D
 def _facts(view: View, facts: DealFacts) -> list[Fact]:
     """What the CRM says of it now; what it leaves open is left out."""
     sees = facts.customer_id is not None and view.sees("customer", facts.customer_id)
-    customer = f"/customers/{quote(facts.customer_id, safe='/')}" if facts.customer_id and sees else ""
+    customer = page_of("customers", facts.customer_id) if facts.customer_id and sees else ""
     said = [
         Fact(_("Customer"), facts.customer or facts.customer_id or "", customer),
         Fact(_("Owner"), facts.owner or ""),

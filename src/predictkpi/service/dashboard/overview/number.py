@@ -18,7 +18,7 @@ from predictkpi.service.dashboard.charts import waterfall
 from predictkpi.service.dashboard.kpi_words import Tone, basis_text, light_text, tone_of
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.languages import marked, sentence
-from predictkpi.service.dashboard.overview.rankings import page_of
+from predictkpi.service.dashboard.links import page_of
 from predictkpi.service.outlooks import forecasters_of, moved, periods_of
 from predictkpi.service.view import View
 

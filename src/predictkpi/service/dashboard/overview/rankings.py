@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,9 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.service.dashboard import formats as f
+from predictkpi.service.dashboard import rep_dates
 from predictkpi.service.dashboard.charts import interval_bar
-from predictkpi.service.dashboard.languages import gettext as _
+from predictkpi.service.dashboard.links import page_of
 from predictkpi.service.view import Champion, View
 
 SHOWN = 5
@@ -82,11 +82,6 @@ class Customers:
     status: str
 
 
-def page_of(kind: str, entity_id: str) -> str:
-    """The address of a single deal's or customer's page, whatever signs its id holds."""
-    return f"/{kind}/{quote(entity_id, safe='')}"
-
-
 def deals(view: View) -> Deals | None:
     """Open deals, the highest win probability x amount first; None without a champion or without an open deal."""
     champion = view.champions.get("close_time")
@@ -152,8 +147,7 @@ def _shared_reason(champion: Champion) -> str:
 
 def _deal_row(deal_id: str, row: pd.Series, view: View) -> DealRow:
     low, middle, high = (_after(view.as_of, row[name]) for name in ("close_q10", "close_q50", "close_q90"))
-    remark = _remark(row[c.EXPECTED_CLOSE_ON], low, high, view.as_of)
-    told = {"overdue": _("overdue"), "early": _("early"), "late": _("late"), "": ""}
+    remark = rep_dates.verdict(row[c.EXPECTED_CLOSE_ON], low, high, view.as_of)
     return DealRow(
         deal_id=deal_id,
         href=page_of("deals", deal_id),
@@ -163,9 +157,9 @@ def _deal_row(deal_id: str, row: pd.Series, view: View) -> DealRow:
         amount=f.amount(row[c.AMOUNT]),
         p_win=f.percent(row["p_win"]),
         p_win_percent=round(float(np.nan_to_num(row["p_win"])) * 100, 1),
-        close_range=_range(low, high),
-        close_middle=f.date(middle, with_year=middle is not None and middle.year != view.as_of.year),
-        remark=told[remark],
+        close_range=rep_dates.span(low, high),
+        close_middle=rep_dates.short(middle, view.as_of),
+        remark=rep_dates.in_words(remark),
         remark_kind=remark,
         expected=f.amount(row["expected"]),
         status=_text(row[c.STATUS]),
@@ -189,22 +183,6 @@ def _customer_row(customer_id: str, row: pd.Series, view: View, longest: float) 
 
 def _after(as_of: pd.Timestamp, days: float) -> pd.Timestamp | None:
     return (as_of + pd.Timedelta(days=float(days))).normalize() if f.is_number(days) else None
-
-
-def _range(low: pd.Timestamp | None, high: pd.Timestamp | None) -> str:
-    if low is None or high is None:
-        return f.MISSING
-    return f.between(f.date(low, with_year=low.year != high.year), f.date(high))
-
-
-def _remark(rep: pd.Timestamp, low: pd.Timestamp | None, high: pd.Timestamp | None, as_of: pd.Timestamp) -> str:
-    if pd.isna(rep):
-        return ""
-    if rep < as_of:
-        return "overdue"
-    if low is not None and rep < low:
-        return "early"
-    return "late" if high is not None and rep > high else ""
 
 
 def _text(value: object) -> str:

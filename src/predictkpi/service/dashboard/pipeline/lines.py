@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from predictkpi.service.dashboard import rep_dates
 from predictkpi.service.dashboard.charts import interval_bar
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.languages import in_words, sentence
+from predictkpi.service.dashboard.links import page_of
 from predictkpi.service.dashboard.pipeline.book import CHANGE
 from predictkpi.service.deal_rows import LABEL
 from predictkpi.service.deal_warnings import DealWarning, Warnings
@@ -70,11 +70,6 @@ def lines(view: View, part: pd.DataFrame, warnings: Warnings, *, has_week: bool)
     return [_line(view, row, longest, warnings.get(row[c.DEAL_ID], ()), has_week=has_week) for row in rows], axis
 
 
-def deal_address(deal_id: str) -> str:
-    """The page of a deal."""
-    return f"/deals/{quote(deal_id, safe='/')}"
-
-
 def change_text(change: float | None) -> tuple[str, Tone]:
     """A change of a chance in percentage points, and whether it is good; rounded to nothing it is neither."""
     if not f.is_number(change) or change is None:
@@ -97,7 +92,7 @@ def _line(view: View, row: dict[Any, Any], longest: float, found: tuple[DealWarn
     due = rep_dates.days_ahead(rep, view.as_of)
     return Line(
         deal_id=row[c.DEAL_ID],
-        href=deal_address(row[c.DEAL_ID]),
+        href=page_of("deals", row[c.DEAL_ID]),
         name=row[LABEL],
         owner=_text(row[c.OWNER]),
         stage=_text(row[c.STAGE]),
