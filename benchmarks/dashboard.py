@@ -43,14 +43,16 @@ PAGES = (
     "/",
     "/forecast",
     "/forecast?by=segment",
+    "/forecast?win_rate=0.03",
     "/pipeline",
-    "/pipeline?sort=slip_risk",
+    "/pipeline?sort=slip",
     "/customers",
-    "/customers?sort=p_alive",
+    "/customers?sort=silent",
     "/kpis",
     "/kpis/revenue",
     "/trust",
     "/models",
+    "/models/clv",
 )
 console = Console()
 
@@ -78,7 +80,7 @@ def make(folder: Path, customers: int) -> None:
 def served(folder: Path) -> Iterator[servers.Server]:
     """`predictkpi serve` over that folder."""
     port = servers.free_port()
-    command = [sys.executable, "-m", "predictkpi", "serve", "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("predictkpi")), "serve", "--port", str(port)]
     key = company.key_of(folder)
     env = company.environment(folder)
     with servers.running(command, port=port, ready="/health/ready", env=env, cwd=folder, log=folder / "serve.log", key=key) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,18 +13,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NIXTLA_NUMBA_CACHE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-TOGETHER = ("service", "docs")
-"""Folders whose tests share what takes a minute to make: each runs in one process, the longest first."""
+TOGETHER = ("service", "pages", "docs")
+"""Tests that share what takes half a minute to make: each group runs in one process, the longest first."""
+PAGES = re.compile(r"test_(page_|site|browser|dashboard|languages|sentences)")
+"""Files of the service's folder that are a group of their own, as they take as long as all the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folders of `TOGETHER` come first: `make test` has several processes, and nobody should wait for the longest in the end."""
+    """The groups of `TOGETHER` come first: `make test` has several processes, and nobody should wait for the longest in the end."""
     items.sort(key=lambda item: TOGETHER.index(found) if (found := _group(item.nodeid)) in TOGETHER else len(TOGETHER))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Tests of a file run in one process, those of `TOGETHER` in one a folder: each process would make every fixture anew.
+    """Tests of a file run in one process, and those of a group of `TOGETHER`: each process would make every fixture anew.
 
     xdist's own ``loadgroup`` changes node ids for that, which pytest 9.2 does not take.
     """
@@ -39,6 +42,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def _group(nodeid: str) -> str:
     path = Path(nodeid.partition("::")[0])
     folder = path.parts[1] if path.parts[0] == "tests" else path.parts[0]
+    if folder == "service" and PAGES.match(path.name):
+        return "pages"
     return folder if folder in TOGETHER else path.as_posix()
 
 

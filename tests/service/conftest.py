@@ -103,9 +103,9 @@ def cli(settings, tmp_path, monkeypatch, capsys):
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium."""
+    """Headless Chromium; not for the whole run: while it is there an event loop runs in this thread, and tests have loops of their own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: install it, or name it in PREDICTKPI_CHROMIUM")

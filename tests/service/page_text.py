@@ -11,7 +11,6 @@ from predictkpi.service.dashboard.overview import overview
 from predictkpi.service.dashboard.render import render
 from predictkpi.service.dashboard.site import frame_of
 
-
 ASSETS = Assets()
 """Made once: the chart library among them takes seconds."""
 

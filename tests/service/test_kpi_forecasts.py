@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from predictkpi.pipelines.kpi_forecast import LEVELS, forecast_kpi
-from predictkpi.service.api import watch
+from predictkpi.service import kpi_answers
 
 FIGURES = ("mean", *LEVELS)
 
@@ -21,7 +21,7 @@ def test_forecast__is_the_engines(get, snapshot, scope, monkeypatch):
         assert [item[name] for item in answer["items"]] == pytest.approx(expected[name].tolist())
     assert (answer["scope"], answer["unit"], answer["items"][0]["horizon"]) == (scope, "share", 1)
     assert answer["status"] == expected["status"].iloc[0]
-    monkeypatch.setattr(watch, "forecast_kpi", lambda *_, **__: pytest.fail("it was computed already"))
+    monkeypatch.setattr(kpi_answers, "forecast_kpi", lambda *_, **__: pytest.fail("it was computed already"))
     assert get("/v1/kpis/win_rate/forecast", scope=scope) == answer
 
 
