@@ -6,10 +6,8 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from fastapi import FastAPI
-from starlette.datastructures import State
 from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
@@ -41,7 +39,6 @@ from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.peers import among_peers
 from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.state import POLL_SECONDS, Serving
-from predictkpi.service.view import View
 from predictkpi.settings import Settings, read_settings
 from predictkpi.store import Store
 
@@ -77,7 +74,8 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             store,
             registry,
             poll_seconds=poll_seconds,
-            warm=partial(_warm, state),
+            prepare=warm_up,
+            warm=lambda view: warm(view, state),
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )
@@ -122,12 +120,6 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
         app.include_router(page)
     _stand_guard(app, settings, door_of_keys)
     return app
-
-
-def _warm(state: State, view: View) -> None:
-    """What is asked for first is ready before a view is shown."""
-    warm_up(view)
-    warm(view, state)
 
 
 def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:

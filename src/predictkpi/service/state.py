@@ -42,8 +42,8 @@ class Serving:
     """Holds the current view; `start` and `stop` frame the thread that renews it.
 
     Predictions of the whole cohort are computed with the view, not read from the store: stored ones name a version and a day, but not
-    the state of the data, which another load of the same day has changed. ``warm`` is called with each new view before it is swapped in,
-    so that the first reader need not wait.
+    the state of the data, which another load of the same day has changed. ``prepare`` is called with each new view before it is swapped in,
+    so that the first question need not wait, and ``warm`` after that, for readers of pages.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Serving:
         registry: Registry,
         *,
         poll_seconds: float = POLL_SECONDS,
+        prepare: Callable[[View], object] | None = None,
         warm: Callable[[View], object] | None = None,
         answers: AnswerLog | None = None,
         troubles: Sequence[Callable[[], str | None]] = (),
@@ -64,7 +65,7 @@ class Serving:
         self._store_trouble: str | None = None
         self._registry_trouble: str | None = None
         self._warm_trouble: str | None = None
-        self._warm = warm
+        self._prepare, self._warm = prepare, warm
         self._view: View | None = None
         self._has_looked = False
         self._is_migrated = False
@@ -125,18 +126,20 @@ class Serving:
         if self._view is not None and self._view.fingerprint == fingerprint and not is_due:
             return False
         view = self._build(fingerprint, refused)
-        self._warm_trouble = self._warmed(view)
+        trouble = self._done(self._prepare, view)
         self._view, self._has_looked, self._built_at = view, True, time.monotonic()
+        # pages after the swap: for a large company they take many times as long as all that a CRM asks for
+        self._warm_trouble = trouble or self._done(self._warm, view)
         _set_aside()
         versions = {name: champion.ref.version for name, champion in view.champions.items()}
         log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), versions)
         return True
 
-    def _warmed(self, view: View) -> str | None:
-        """Render what is shown first; a page that fails keeps nothing else from being served, and is said to fail."""
-        if self._warm is None:
+    def _done(self, what: Callable[[View], object] | None, view: View) -> str | None:
+        """Work something out of a new view; what fails keeps nothing else from being served, and is said to fail."""
+        if what is None:
             return None
-        error = outcome(partial(self._warm, view), "predictkpi-warm")
+        error = outcome(partial(what, view), "predictkpi-warm")
         if error is None:
             return None
         log.error("the dashboard cannot be shown", exc_info=error)
