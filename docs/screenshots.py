@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
 DRAWN = "[...document.querySelectorAll('figure[data-chart]')].every(figure => figure.dataset.drawn)"
-DESK, PHONE = (1280, 1000), (390, 844)
+DESK, PHONE = (1280, 1000), (390, 1300)
 PICTURES = (
     ("dashboard", "/", DESK, "light", "en-GB"),
     ("forecast", "/forecast", DESK, "light", "en-GB"),
