@@ -138,9 +138,9 @@ async def ask_in_process(app, path):
 
 
 @contextmanager
-def running(settings: Settings, *, poll_seconds: float = 0.2) -> Iterator[Served]:
-    """Uvicorn in a thread, on a port the system chose."""
-    app = create_app(settings, poll_seconds=poll_seconds)
+def running(settings: Settings, *, poll_seconds: float = 0.2, warms: bool = False) -> Iterator[Served]:
+    """Uvicorn in a thread, on a port the system chose; without ``warms`` each page is worked out by the test that asks for it."""
+    app = create_app(settings, poll_seconds=poll_seconds, warms=warms)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = _Announced(uvicorn.Config(app, log_level="error", ws="none", lifespan="on"))

@@ -21,7 +21,7 @@ from predictkpi.service.logs import JsonFormatter
 
 @pytest.fixture
 def small(tmp_path):
-    return settings_in(tmp_path).model_copy(update={"max_body_bytes": 2000, "most_at_once": 2, "request_seconds": 0.3})
+    return settings_in(tmp_path).model_copy(update={"max_body_bytes": 2000, "most_at_once": 2, "request_seconds": 1.0})
 
 
 @pytest.fixture
@@ -190,8 +190,12 @@ def test_rate_limiter__lets_through_what_was_agreed_and_tells_when_to_come_back(
 
 
 def test_log__tells_of_each_request_in_json(served, caplog):
+    told_of, logger = threading.Event(), logging.getLogger("predictkpi.requests")
+    logger.addFilter(tells := lambda record: told_of.set() or True)
     with caplog.at_level(logging.INFO, logger="predictkpi.requests"):
         served.client.get("/v1/deals/none/close-time", headers={"X-Request-ID": "told-in-the-log"})
+        assert told_of.wait(30), "after the answer was sent"
+    logger.removeFilter(tells)
     (record,) = [each for each in caplog.records if each.name == "predictkpi.requests"]
     told = json.loads(JsonFormatter().format(record))
     assert told["request_id"] == "told-in-the-log"

@@ -170,8 +170,9 @@ def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail
     def fail(view):
         raise ZeroDivisionError("a chart without a width")
 
-    serving = Serving(served.serving.store, served.serving.registry, warm=fail)
+    serving = Serving(served.serving.store, served.serving.registry, warm=[fail])
     assert serving.refresh()
+    serving._warming.join(30)
     assert serving.view.champions.keys() == served.serving.view.champions.keys()
     assert "the dashboard fails with ZeroDivisionError" in serving.trouble
     assert "a chart without a width" in caplog.text

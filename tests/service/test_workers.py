@@ -168,8 +168,7 @@ def is_live(client: httpx.Client) -> bool:
         return False
 
 
-def test_champion__is_promoted_twenty_times_under_load_without_a_failed_request(own, versions, monkeypatch):
-    monkeypatch.setattr("predictkpi.service.app.warm", lambda view, assets: None)  # most of the time a new view takes; nobody looks here
+def test_champion__is_promoted_twenty_times_under_load_without_a_failed_request(own, versions):
     registry = open_registry(own)
     new = [versions(1)[0], registry.champion_version("close_time")] * (NEW_CHAMPIONS // 2)
     with running(own) as service:

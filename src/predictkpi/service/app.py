@@ -24,7 +24,7 @@ from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
 from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard import ROUTERS as PAGES
-from predictkpi.service.dashboard import warm
+from predictkpi.service.dashboard import warm_steps
 from predictkpi.service.dashboard.assets import Assets
 from predictkpi.service.dashboard.site import problem_page
 from predictkpi.service.deliverer import Deliverer
@@ -52,10 +52,11 @@ SWITCH_SECONDS = 0.0005
 """How long a thread in the background may keep Python's lock while a request waits for it; 5 ms by default, at each read and write."""
 
 
-def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> FastAPI:
+def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms: bool = True) -> FastAPI:
     """The application; nothing is opened before it starts.
 
     ``poll_seconds``: how often the store, the keys and the champions' aliases are looked at, at most.
+    ``warms``: whether pages are worked out before anybody asks for them.
     """
 
     @asynccontextmanager
@@ -75,7 +76,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS) -> Fas
             registry,
             poll_seconds=poll_seconds,
             prepare=warm_up,
-            warm=lambda view: warm(view, state),
+            warm=warm_steps(state) if warms else (),
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 60.0
+WARMING_END_SECONDS = 2.0
 
 
 class Serving:
@@ -43,7 +45,8 @@ class Serving:
 
     Predictions of the whole cohort are computed with the view, not read from the store: stored ones name a version and a day, but not
     the state of the data, which another load of the same day has changed. ``prepare`` is called with each new view before it is swapped in,
-    so that the first question need not wait, and ``warm`` after that, for readers of pages.
+    so that the first question need not wait; the steps of ``warm`` after that and beside all else, for readers of pages, until there is
+    a newer view. For a large company they take a minute.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Serving:
         *,
         poll_seconds: float = POLL_SECONDS,
         prepare: Callable[[View], object] | None = None,
-        warm: Callable[[View], object] | None = None,
+        warm: Sequence[Callable[[View], object]] = (),
         answers: AnswerLog | None = None,
         troubles: Sequence[Callable[[], str | None]] = (),
     ) -> None:
@@ -66,6 +69,7 @@ class Serving:
         self._registry_trouble: str | None = None
         self._warm_trouble: str | None = None
         self._prepare, self._warm = prepare, warm
+        self._warming: threading.Thread | None = None
         self._view: View | None = None
         self._has_looked = False
         self._is_migrated = False
@@ -79,8 +83,10 @@ class Serving:
         self._rounds.start()
 
     def stop(self) -> None:
-        """Stop looking; waits for a view being built and for answers being logged."""
+        """Stop looking; waits for a view being built and for answers being logged, and a moment for the pages' step under way."""
         self._rounds.stop()
+        if self._warming is not None:
+            self._warming.join(WARMING_END_SECONDS)
         self.answers.stop()
 
     @property
@@ -126,14 +132,22 @@ class Serving:
         if self._view is not None and self._view.fingerprint == fingerprint and not is_due:
             return False
         view = self._build(fingerprint, refused)
-        trouble = self._done(self._prepare, view)
+        self._warm_trouble = self._done(self._prepare, view)
         self._view, self._has_looked, self._built_at = view, True, time.monotonic()
-        # pages after the swap: for a large company they take many times as long as all that a CRM asks for
-        self._warm_trouble = trouble or self._done(self._warm, view)
         _set_aside()
+        self._warming = threading.Thread(target=self._warm_pages, args=[view], name="predictkpi-pages", daemon=True)
+        self._warming.start()
         versions = {name: champion.ref.version for name, champion in view.champions.items()}
         log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), versions)
         return True
+
+    def _warm_pages(self, view: View) -> None:
+        for step in self._warm:
+            if view is not self._view or self._rounds.is_stopping():
+                return
+            self._warm_trouble = self._done(step, view) or self._warm_trouble
+        if self._warm:
+            _set_aside()
 
     def _done(self, what: Callable[[View], object] | None, view: View) -> str | None:
         """Work something out of a new view; what fails keeps nothing else from being served, and is said to fail."""

@@ -127,6 +127,7 @@ class View:
     _series: dict[tuple[object, ...], pd.DataFrame] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: dict[str, object] = field(default_factory=dict)
+    _building: dict[str, threading.RLock] = field(default_factory=dict)
 
     def within(self, rows: RowScope) -> View:
         """The same for a caller who may see only these rows: any other deal or customer is unknown. Made once for each scope."""
@@ -277,9 +278,13 @@ class View:
         return found
 
     def page(self, name: str, build: Callable[[View], object]) -> object:
-        """Something made of this view alone, built once."""
+        """Something made of this view alone, built once: who asks meanwhile waits for it."""
         if name not in self._pages:
-            self._pages[name] = build(self)
+            with self._lock:
+                building = self._building.setdefault(name, threading.RLock())
+            with building:
+                if name not in self._pages:
+                    self._pages[name] = build(self)
         return self._pages[name]
 
     @cached_property

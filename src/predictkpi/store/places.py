@@ -89,6 +89,7 @@ PLACES: Mapping[str, Mapping[str, Place]] = {
         **_nothing(c.PREDICTION_ID, c.PREDICTOR, c.MODEL_VERSION, c.INPUTS_DIGEST, "content"),
     },
     "scoreboards": _nothing(c.PREDICTOR, "content"),
+    "watched": _nothing("subject", "content"),  # tables, fields and figures
     "audit_log": {"actor": _PERSON, "subject": _PERSON, "detail": _TEXT, **_nothing("action")},
     "api_keys": {"name": _PERSON, "scope_members": _TEXT, **_nothing("key_id", "key_hash", "role", "scope_kind")},
     "access_log": {"actor": _PERSON, "subject": Place(Holds.ENTITY, by="action"), **_nothing("action")},

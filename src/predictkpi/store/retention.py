@@ -45,6 +45,7 @@ KEPT: Mapping[str, str] = {
     "repeatable": "the service forgets them itself, within hours",
     "written_back": "what a CRM holds: without it everything would be written again",
     "scoreboards": "one row a predictor, replaced by the next",
+    "watched": "one row a predictor or table, replaced by the next watch",
     "erasures": "what was erased must not come in again",
 }
 

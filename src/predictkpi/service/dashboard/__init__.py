@@ -6,6 +6,8 @@ what all pages share, `languages` and `formats` say it in the reader's language.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.datastructures import State
 
 from predictkpi.service.dashboard import (
@@ -24,7 +26,7 @@ from predictkpi.service.dashboard import (
 from predictkpi.service.kpi_answers import Rules
 from predictkpi.service.view import View
 
-__all__ = ["ROUTERS", "warm"]
+__all__ = ["ROUTERS", "warm_steps"]
 
 ROUTERS = (
     overview.router,
@@ -42,12 +44,14 @@ ROUTERS = (
 """What the app mounts; each route says itself whom it answers."""
 
 
-def warm(view: View, state: State) -> None:
-    """Work out what the readers of a new view share before anybody asks for it; ``state`` is the application's."""
+def warm_steps(state: State) -> tuple[Callable[[View], object], ...]:
+    """What works out, page by page, what the readers of a new view share; ``state`` is the application's."""
     rules = Rules(state.bands, state.alert_rule)
-    overview.warm(view, rules, state.lookout)
-    forecast.warm(view)
-    pipeline.warm(view, state.serving)
-    customers.warm(view)
-    kpis.warm(view, rules)
-    trust.warm(view, state.models_dir, state.registry_memory)
+    return (
+        lambda view: overview.warm(view, rules, state.lookout),
+        lambda view: pipeline.warm(view, state.serving),
+        forecast.warm,
+        customers.warm,
+        lambda view: kpis.warm(view, rules),
+        lambda view: trust.warm(view, state.models_dir, state.registry_memory),
+    )
