@@ -77,7 +77,7 @@ class UnknownNameError(NotFoundError):
     @classmethod
     def among(cls, kind: str, name: str, *, known: Iterable[str]) -> UnknownNameError:
         """Name what was asked for and what there is."""
-        return cls(f"no {kind} named {name!r}; there are: {', '.join(sorted(known))}")
+        return cls(f"no {kind} named {name!r:.80}; there are: {', '.join(sorted(known))}")
 
 
 class NoChampionError(NotFoundError):

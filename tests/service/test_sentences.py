@@ -20,6 +20,7 @@ import predictkpi
 from predictkpi.backtest.checks import GateRule
 from predictkpi.backtest.cutoffs import FoldRule
 from predictkpi.core.types import Status
+from predictkpi.errors import UnknownNameError
 from predictkpi.hygiene import DealBooks, check_names, get_check
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.kpis.trends import trends
@@ -29,6 +30,7 @@ from predictkpi.pipelines.readiness import readiness
 from predictkpi.pipelines.watch_fields import watch_fields
 from predictkpi.pipelines.watch_sources import watch_sources
 from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.service.dashboard import languages
 from predictkpi.service.dashboard.languages import SENTENCES, current, sentence, speaking
 from predictkpi.service.dashboard.sentences import Sentences
 from predictkpi.service.problems import PROBLEM_TYPES
@@ -126,6 +128,47 @@ def test_sentence__is_told_fast():
             for text in texts:
                 sentences.told(text)
     assert (time.perf_counter() - began) / 900 < 500e-6  # ten times what it takes: other processes share the cores
+
+
+def test_long_text__stays_as_it_is_and_is_not_kept():
+    with speaking("de"):
+        languages._kept.cache_clear()
+        told_still = f"no problem type named '{'a' * 800}'; there are: x"
+        assert sentence(told_still).startswith("keine Fehlerart")
+        assert languages._kept.cache_info().currsize == 0
+        too_long = f"no problem type named '{'a' * 1000}'; there are: x"
+        assert sentence(too_long) == too_long
+        assert languages._kept.cache_info().currsize == 0
+        assert sentence("untouched for 45 days") != "untouched for 45 days"
+        assert languages._kept.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("text", ["clv: " * 199, "clv: z; y. " * 90, "clv: z; " * 120, "no kind named " * 70, "x" + "." * 999])
+def test_longest_text__is_told_within_a_second_whatever_it_says(text):
+    with speaking("de"):
+        sentences = current().sentences
+        began = time.perf_counter()
+        sentences.told(text)
+    assert time.perf_counter() - began < 1.5  # ten times what it takes
+
+
+def test_places_of_words__are_told_in_turn_but_not_on_and_on():
+    texts = {"clv: {reason:t}": "Kundenwert: {reason}", "too few": "zu wenige"}
+    assert told(texts, "clv: clv: too few") == "Kundenwert: Kundenwert: zu wenige"
+    assert told(texts, "clv: " * 10_000 + "too few").endswith("clv: clv: too few")
+
+
+def test_full_stops_at_the_end__are_kept_however_many():
+    texts = {"too few": "zu wenige", "{name} is missing": "{name} fehlt"}
+    assert told(texts, "too few.") == "zu wenige."
+    assert told(texts, "too few...") == "zu wenige..."
+    assert told(texts, "owner is missing" + "." * 5000) == "owner fehlt" + "." * 5000
+    assert told(texts, "." * 5000) == "." * 5000
+
+
+def test_unknown_name__is_repeated_up_to_a_length():
+    assert str(UnknownNameError.among("KPI", "x", known=["b", "a"])) == "no KPI named 'x'; there are: a, b"
+    assert len(str(UnknownNameError.among("KPI", "x" * 5000, known=["a"]))) < 120
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -32,6 +32,8 @@ _LOCALES = {"en": "en_GB", "de": "de_DE"}
 SENTENCES = "sentences.po"
 """What comes from below the service: reasons, warnings, verdicts, errors; see `sentences`."""
 _MOST_KEPT = 8192
+_LONGEST, _LONGEST_KEPT = 1000, 500
+"""Letters of a sentence that is told, and of one that is kept: texts may repeat what a request says, at any length."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,19 @@ def in_words(titles: Mapping[str, str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """A sentence from below the service in the language of the context; as it is where no pattern fits."""
-    return _sentence(_current.get(), text)
+    """A sentence from below the service in the language of the context; as it is where no pattern fits, or beyond `_LONGEST`."""
+    if len(text) > _LONGEST:
+        return text
+    tell = _kept if len(text) <= _LONGEST_KEPT else _told
+    return tell(_current.get(), text)
 
 
-@lru_cache(maxsize=_MOST_KEPT)
-def _sentence(code: str, text: str) -> str:
+def _told(code: str, text: str) -> str:
     sentences = _language(code).sentences
     return text if sentences is None or not text else sentences.told(text)
+
+
+_kept = lru_cache(maxsize=_MOST_KEPT)(_told)
 
 
 @cache

@@ -25,6 +25,8 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 _JOINTS = (". ", "; ")
 _OPENING = 4
 """So many first letters are looked up; patterns that begin with a place are tried on every sentence."""
+_DEEPEST = 4
+"""So many places of words are told within one another: no sentence has more, and what a request says could go on and on."""
 _WHATEVER = ".+?"
 _SHAPES = {
     "": _WHATEVER,
@@ -71,29 +73,30 @@ class Sentences:
         by_opening = {head: tuple(pattern for pattern in ordered if pattern.opening in ("", head)) for head in heads | {""}}
         return cls(locale, fixed, by_opening, other)
 
-    def told(self, text: str) -> str:
-        """The text in the language, as far as it is known."""
-        known = self.known(text)
+    def told(self, text: str, depth: int = 0) -> str:
+        """The text in the language, as far as it is known; ``depth`` counts the places that it stands in."""
+        known = self.known(text, depth)
         if known is not None:
             return known
         joint = next((joint for joint in _JOINTS if joint in text), None)
-        return joint.join(map(self.told, text.split(joint))) if joint else text
+        return joint.join(self.told(part, depth) for part in text.split(joint)) if joint else text
 
-    def known(self, text: str) -> str | None:
+    def known(self, text: str, depth: int = 0) -> str | None:
         """The text in the language; None if a part of it is not known."""
         found = self._whole(text)
-        if found is None and text.endswith("."):
-            found = self.known(text[:-1])
-            return None if found is None else f"{found}."
+        bare = text.rstrip(".")
+        if found is None and bare != text:
+            found = self.known(bare, depth)
+            return None if found is None else f"{found}{text[len(bare) :]}"
         if found is not None:
             return found
         for joint in _JOINTS:
             if joint in text:
-                parts = [self.known(part) for part in text.split(joint)]
+                parts = [self.known(part, depth) for part in text.split(joint)]
                 told = [part for part in parts if part is not None]
                 if len(told) == len(parts):
                     return joint.join(told)
-        return self._by_pattern(text)
+        return self._by_pattern(text, depth)
 
     def _whole(self, text: str) -> str | None:
         if text in self.fixed:
@@ -101,18 +104,18 @@ class Sentences:
         other = self.other(text) if text else text
         return other if other != text else None
 
-    def _by_pattern(self, text: str) -> str | None:
+    def _by_pattern(self, text: str, depth: int) -> str | None:
         for pattern in self.by_opening.get(text[:_OPENING], self.by_opening[""]):
             if pattern.literal in text:
                 found = pattern.fits.fullmatch(text)
                 if found:
                     values = found.groupdict()
-                    return pattern.words.format(**{name: self._written(values[name], kind) for name, kind in pattern.kinds.items()})
+                    return pattern.words.format(**{name: self._written(values[name], kind, depth) for name, kind in pattern.kinds.items()})
         return None
 
-    def _written(self, value: str, kind: str) -> str:
+    def _written(self, value: str, kind: str, depth: int) -> str:
         if kind == "t":
-            return self.told(value)
+            return self.told(value, depth + 1) if depth < _DEEPEST else value
         if kind == "n":
             return _number(value, self.locale)
         return _day(value, self.locale) if kind == "d" else value
