@@ -251,6 +251,23 @@ def test_roles__see_what_is_theirs(guarded):
     assert guarded.ask("GET", PAGE, None).status_code == 401
 
 
+def test_totals__are_for_who_may_see_the_company_s_numbers_or_their_own_rows(guarded):
+    assert guarded.ask("GET", f"{API}/value", "crm").status_code == 403
+    for key, sees_totals in (("viewer", True), ("crm", False), ("narrow", True)):
+        for asked in ({}, {"horizon": 24, "q": "a"}):
+            text = guarded.ask("GET", PAGE, key, headers=HTML, params=asked).text
+            assert '<p class="tile-title">Customers</p>' in text
+            totals = ('<p class="tile-title">Value,', '<p class="tile-title">At risk</p>', "The best 10% bring", 'id="concentration-title"')
+            assert [part in text for part in totals] == [sees_totals] * 4, key
+
+
+def test_without_a_model__totals_are_kept_back_alike(view):
+    bare = replace(view, champions={}, missing=dict.fromkeys(view.champions, NoChampionError("nothing was promoted")), _pages={})
+    with speaking("en"):
+        assert [fact.title for fact in customers(bare, Asked(), with_company=False).listing.facts] == ["Customers"]
+        assert len(customers(bare, Asked(), with_company=True).listing.facts) == 2
+
+
 def test_without_a_model__customers_are_listed_by_what_they_have_brought(view):
     absent = NoChampionError("nothing was promoted")
     bare = replace(view, champions={}, missing=dict.fromkeys(view.champions, absent), _pages={})

@@ -35,7 +35,7 @@ class Company:
 
 @dataclass(frozen=True)
 class Customers:
-    """The whole page; ``company`` is for who may see the company's numbers."""
+    """The whole page; ``company``, and totals of everybody's rows, are for who may see the company's numbers."""
 
     listing: Listing
     company: Company | None
@@ -74,7 +74,8 @@ def customers_csv(asked: AskedFor, view: CurrentView) -> Response:
 
 def customers(view: View, asked: Asked, *, with_company: bool) -> Customers:
     """Everything on the page at /customers."""
-    return Customers(listing(view, asked), _company(view) if with_company else None)
+    with_totals = with_company or view.rows is not None  # of their own rows whoever is held to them may add up
+    return Customers(listing(view, asked, with_totals=with_totals), _company(view) if with_company else None)
 
 
 def warm(view: View) -> None:

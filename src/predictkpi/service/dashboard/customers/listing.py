@@ -84,8 +84,11 @@ class Listing:
     is_predicted: bool
 
 
-def listing(view: View, asked: Asked) -> Listing:
-    """Those whom the caller may see and asks for; `InvalidRequestError` for what there is not."""
+def listing(view: View, asked: Asked, *, with_totals: bool = True) -> Listing:
+    """Those whom the caller may see and asks for; `InvalidRequestError` for what there is not.
+
+    ``with_totals``: what they bring together and on how few of them it hangs are told; otherwise only how many they are.
+    """
     asked = checked(view, asked)
     rows = customer_rows(view, asked.horizon)
     kept = kept_of(view, rows, asked)
@@ -97,12 +100,16 @@ def listing(view: View, asked: Asked) -> Listing:
     worth = np.sort(np.nan_to_num(rows.columns.floats(MEAN)[kept]))[::-1]
     statuses = Counter(row[c.STATUS] for row in shown if row[c.STATUS])
     reasons = {row[c.REASON] for row in shown}
+    if not with_totals:
+        facts = _count(rows, kept)
+    else:
+        facts = _facts(view, rows, kept, worth, asked) if is_predicted else _facts_known(view, rows, kept)
     return Listing(
         options=options_of(view, asked),
         q=asked.q,
         months=asked.horizon,
-        facts=_facts(view, rows, kept, worth, asked) if is_predicted else _facts_known(view, rows, kept),
-        concentration=concentration(worth, months=asked.horizon) if is_predicted else None,
+        facts=facts,
+        concentration=concentration(worth, months=asked.horizon) if is_predicted and with_totals else None,
         rows=_rows(view, shown),
         paging=_paging(asked, page, last, len(order)),
         csv=f"{CSV_PATH}{asked.query(page=1)}",
