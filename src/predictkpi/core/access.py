@@ -67,6 +67,11 @@ class RowScope:
     def __str__(self) -> str:
         return f"{self.kind} {', '.join(sorted(self.members))}"
 
+    @property
+    def key(self) -> str:
+        """Stands for these rows and no others, whatever the members are called; ``str`` is for people."""
+        return f"{self.kind} {sorted(self.members)!r}"
+
 
 @dataclass(frozen=True)
 class Caller:

@@ -208,7 +208,8 @@ def _erasures_known(scope: Scope) -> int:
 def _request_key(scope: Scope, key: str) -> str:
     """Stands for who asks what under which key, and for the rows that they are held to."""
     caller: Caller = scope["state"]["caller"]
-    said = (caller.id, str(caller.rows or ""), scope["method"], scope["path"], scope["query_string"].decode("latin-1"), key)
+    rows = caller.rows.key if caller.rows is not None else ""
+    said = (caller.id, rows, scope["method"], scope["path"], scope["query_string"].decode("latin-1"), key)
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 

@@ -131,7 +131,12 @@ class View:
 
     def within(self, rows: RowScope) -> View:
         """The same for a caller who may see only these rows: any other deal or customer is unknown. Made once for each scope."""
-        return cast(View, self.page(f"within {rows}", lambda view: replace(view, rows=rows)))
+        return cast(View, self.page(f"within {rows.key}", lambda view: replace(view, rows=rows)))
+
+    @property
+    def rows_key(self) -> str:
+        """Stands for whose rows may be seen, in names of `page`; empty for everybody's."""
+        return "" if self.rows is None else self.rows.key
 
     def sees(self, entity: str, entity_id: str) -> bool:
         """Whether the caller may see a deal or customer; series are the company's."""
@@ -159,7 +164,7 @@ class View:
 
     def has_within(self, rows: RowScope) -> bool:
         """Whether `within` and what it shows have been worked out: for a long history that takes a second."""
-        narrow = cast("View | None", self._pages.get(f"within {rows}"))
+        narrow = cast("View | None", self._pages.get(f"within {rows.key}"))
         return narrow is not None and "_seen" in vars(narrow)
 
     @property

@@ -128,7 +128,7 @@ def show(
             view = view_for(request.scope)
         except NotReadyError as waiting:
             return _waiting(request, waiting)
-        page = view.page(f"{kept} {code} {view.rows}", build) if kept else build(view)
+        page = view.page(f"{kept} {code} {view.rows_key}", build) if kept else build(view)
         heading = gettext(title) if isinstance(title, str) else title(page)
         text = render(template, request.app.state.assets, frame=frame_of(request.scope, view), title=heading, page=page)
     return keep_language(request.scope, HTMLResponse(text, headers=_HEADERS))

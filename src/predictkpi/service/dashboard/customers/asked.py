@@ -124,7 +124,7 @@ def members_of(view: View) -> Mapping[str, Sequence[str]]:
             found[name] = [*map(str, np.unique(mine[name][~missing].astype(str))), *([NONE] if missing.any() else [])]
         return found
 
-    return cast(dict[str, list[str]], view.page(f"customer-members {view.rows}", lambda _: find(view)))
+    return cast(dict[str, list[str]], view.page(f"customer-members {view.rows_key}", lambda _: find(view)))
 
 
 def _found(view: View, rows: Rows, text: str) -> Mask:

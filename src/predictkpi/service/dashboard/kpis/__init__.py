@@ -85,7 +85,7 @@ def one_kpi_page(
         make = partial(kpi_page, asked=asked, rules=rules, may_set=caller.may(Permission.TARGETS), done=done, is_waiting=is_waiting)
         # what most ask for is made once; every breakdown of every KPI would be too much to keep
         is_kept = asked.by is None and not done and not is_waiting
-        kept = f"kpi {name} {asked.freq} {caller.may(Permission.TARGETS)} {current().code} {view.rows}"
+        kept = f"kpi {name} {asked.freq} {caller.may(Permission.TARGETS)} {current().code} {view.rows_key}"
         page = cast(KpiPage, view.page(kept, make)) if is_kept else make(view)
         return with_alerts(page, view, rules, lookout)
 
@@ -143,4 +143,4 @@ def warm(view: View, rules: Rules) -> None:
 
 
 def _kept(view: View, rules: Rules) -> Catalogue:
-    return cast(Catalogue, view.page(f"kpis {current().code} {view.rows}", partial(catalogue, rules=rules)))
+    return cast(Catalogue, view.page(f"kpis {current().code} {view.rows_key}", partial(catalogue, rules=rules)))

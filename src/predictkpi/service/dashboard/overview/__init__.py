@@ -46,5 +46,5 @@ def warm(view: View, rules: Rules, lookout: Lookout) -> None:
 
 def _page(view: View, rules: Rules, lookout: Lookout) -> Overview:
     """All but the alerts is made once for each view and language: those are looked for meanwhile."""
-    kept = cast(Overview, view.page(f"overview {current().code} {view.rows}", partial(overview, rules=rules)))
+    kept = cast(Overview, view.page(f"overview {current().code} {view.rows_key}", partial(overview, rules=rules)))
     return replace(kept, alerts=alerts_by_kpi(view, [card.name for card in kept.cards], rules.alerts, lookout))

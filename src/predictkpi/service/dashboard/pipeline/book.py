@@ -93,7 +93,7 @@ def in_sight(view: View, book: pd.DataFrame) -> pd.DataFrame:
 
 def known_filters(view: View) -> dict[str, list[str]]:
     """By filter, every value that deals of the caller have, open or closed; stages in their order, of the others `NONE` last."""
-    return cast(dict[str, list[str]], view.page(f"pipeline-filters {view.rows}", lambda _: _known(view)))
+    return cast(dict[str, list[str]], view.page(f"pipeline-filters {view.rows_key}", lambda _: _known(view)))
 
 
 def _known(view: View) -> dict[str, list[str]]:
