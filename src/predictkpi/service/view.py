@@ -45,7 +45,7 @@ class PredictionTable:
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame.sort_values([c.ENTITY_ID, c.HORIZON], kind="stable", ignore_index=True)
         ids, starts = np.unique(self.frame[c.ENTITY_ID].to_numpy(dtype=object), return_index=True)
-        stops = np.append(starts[1:], len(self.frame))
+        stops = np.append(starts[1:], len(self.frame))[: len(starts)]  # of no rows there is no last one
         self._spans = {str(i): (int(start), int(stop)) for i, start, stop in zip(ids, starts, stops, strict=True)}
         self._horizons, self._values = self.frame[c.HORIZON].to_numpy(), self.frame[c.VALUE].to_numpy(float)
         self._texts = [_factorized(self.frame[name]) for name in (c.STATISTIC, c.STATUS, c.REASON)]
