@@ -40,16 +40,27 @@ def promote(
 
 
 def rollback(
-    store: Store, registry: Registry, predictor: str, *, now: pd.Timestamp, actor: str = "", beside: str | None = None
+    store: Store,
+    registry: Registry,
+    predictor: str,
+    *,
+    now: pd.Timestamp,
+    actor: str = "",
+    beside: str | None = None,
+    expected: str | None = None,
 ) -> ModelRef:
     """Give the alias back to the version that held it before, one step for each call; raises `NotFoundError` where there is none.
 
-    ``beside``: see `promote`.
+    ``beside``: see `promote`. ``expected``: the version that it leads to as far as whoever decides knows; raises `ConflictError` where it
+    is another one by now.
     """
     predictor_class(predictor)
     with alone(store, predictor, "rollback"):
         target = registry.rollback_target(predictor)
-        store.write_audit(now, "rollback", predictor, {"from": _serving(registry, predictor, beside), "to": target}, actor=actor)
+        serving = _serving(registry, predictor, beside)
+        if expected is not None and target != expected:
+            raise ConflictError(f"{predictor}: it would go back to version {target} by now, not {expected}; look again, and decide anew")
+        store.write_audit(now, "rollback", predictor, {"from": serving, "to": target}, actor=actor)
         return registry.rollback(predictor)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company, Status
-from predictkpi.errors import ArtifactError, NotFoundError, RegistryError, SettingsError, StoreError, UnknownNameError
+from predictkpi.errors import ArtifactError, ConflictError, NotFoundError, RegistryError, SettingsError, StoreError, UnknownNameError
 from predictkpi.pipelines.promote import promote, rollback
 from predictkpi.pipelines.registering import upload
 from predictkpi.pipelines.reproduce import reproduce
@@ -216,7 +216,9 @@ def test_promote_and_rollback__move_the_alias_step_by_step_and_are_kept(store, r
     versions = [run(store, registry, models_dir).champion.version for _ in range(2)]
     promote(store, registry, "toy", versions[0], now=NOW, actor="ada")
     assert registry.champion_version("toy") == versions[0]
-    assert rollback(store, registry, "toy", now=NOW).version == versions[1]
+    with pytest.raises(ConflictError, match=f"back to version {versions[1]} by now, not {versions[0]}"):
+        rollback(store, registry, "toy", now=NOW, expected=versions[0])
+    assert rollback(store, registry, "toy", now=NOW, expected=versions[1]).version == versions[1]
     assert rollback(store, registry, "toy", now=NOW).version == versions[0]
     with pytest.raises(UnknownNameError):
         promote(store, registry, "nope", "1", now=NOW)
