@@ -107,7 +107,8 @@ def test_viewer__sees_versions_and_no_buttons(own):
 
 
 def test_promote_and_roll_back__move_the_alias_and_are_written_down(own):
-    _, _, store, registry, before, again = own
+    _, keys, store, registry, before, again = own
+    who = "_".join(keys["scientist"].split("_")[:2])
     page = ask(own, "scientist", "GET", "/models/clv").text
     assert f'data-confirm="Customer lifetime value: let version {again} serve instead of version {before}?"' in page
     asked = ask(own, "scientist", "GET", f"/models/clv/promote?version={again}").text
@@ -120,25 +121,29 @@ def test_promote_and_roll_back__move_the_alias_and_are_written_down(own):
     assert registry.champion_version("clv") == before
 
     moved = ask(own, "scientist", "POST", "/models/clv/promote", data={"version": again, "beside": before, "confirmed": "yes"})
-    assert (moved.status_code, moved.headers["location"]) == (303, "/models/clv?moved=promote")
+    assert (moved.status_code, moved.headers["location"]) == (303, f"/models/clv?moved=promote&to={again}")
     assert registry.champion_version("clv") == again
     entry = store.audit(subject="clv", limit=1).iloc[0]
-    assert (entry["actor"], entry["action"], json.loads(entry["detail"])) == ("a scientist", "promote", {"from": before, "to": again})
-    assert f"version {again} is the champion now" in ask(own, "scientist", "GET", "/models/clv?moved=promote").text
+    assert (entry["actor"], entry["action"], json.loads(entry["detail"])) == (who, "promote", {"from": before, "to": again})
+    assert f"version {again} is the champion now" in ask(own, "scientist", "GET", moved.headers["location"]).text
+    assert "is the champion now" not in ask(own, "scientist", "GET", f"/models/clv?moved=promote&to={before}").text
 
-    stale = ask(own, "scientist", "POST", "/models/clv/rollback", data={"beside": before, "confirmed": "yes"})
+    stale = ask(own, "scientist", "POST", "/models/clv/rollback", data={"version": before, "beside": before, "confirmed": "yes"})
     assert stale.status_code == 409
     assert f"version {again} serves by now, not version {before}" in stale.text
+    other = ask(own, "scientist", "POST", "/models/clv/rollback", data={"version": again, "beside": again, "confirmed": "yes"})
+    assert other.status_code == 409
+    assert f"go back to version {before} by now, not {again}" in other.text
     asked = ask(own, "scientist", "GET", "/models/clv/rollback").text
     assert f"go back from version {again} to version {before}?" in asked
-    back = ask(own, "scientist", "POST", "/models/clv/rollback", data={"beside": again, "confirmed": "yes"})
-    assert back.headers["location"] == "/models/clv?moved=rollback"
+    back = ask(own, "scientist", "POST", "/models/clv/rollback", data={"version": before, "beside": again, "confirmed": "yes"})
+    assert back.headers["location"] == f"/models/clv?moved=rollback&to={before}"
     assert registry.champion_version("clv") == before
-    nothing = ask(own, "scientist", "POST", "/models/clv/rollback", data={"beside": before, "confirmed": "yes"})
+    nothing = ask(own, "scientist", "POST", "/models/clv/rollback", data={"version": again, "beside": before, "confirmed": "yes"})
     assert nothing.status_code == 409
 
-    assert "a scientist" in ask(own, "admin", "GET", "/models/clv").text
-    assert "a scientist" not in ask(own, "viewer", "GET", "/models/clv").text
+    assert who in ask(own, "admin", "GET", "/models/clv").text
+    assert who not in ask(own, "viewer", "GET", "/models/clv").text
     assert "version 1 gave way to 2" in ask(own, "viewer", "GET", "/models/clv").text.replace(again, "2").replace(before, "1")
 
 
@@ -223,6 +228,19 @@ def test_memory__waits_for_a_moment_and_shows_what_it_had():
     failed = patient.standing("clv")
     assert (failed.value.rows, failed.trouble) == ((), "cannot list versions of clv")
     assert failed.age >= 0
+
+
+def test_memory__waits_for_newer_where_it_must_and_asks_once_meanwhile():
+    slow = Slow()
+    slow.may_answer.set()
+    memory = RegistryMemory(slow, fresh_seconds=0.0, patience_seconds=0.2, glance_seconds=30)
+    memory.standing("clv")
+    slow.may_answer.clear()
+    late = memory.standing("clv", is_patient=True)
+    memory.standing("clv", is_patient=True)
+    assert (late.value.rows, "has not answered within" in late.trouble, slow.asked) == ((), True, 2)
+    slow.may_answer.set()
+    assert memory.standing("clv").trouble == ""
 
 
 def test_memory__asks_once_for_what_is_fresh():

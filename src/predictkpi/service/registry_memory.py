@@ -60,9 +60,12 @@ class RegistryMemory:
         self._asked: dict[Key, threading.Event] = {}
         self._lock = threading.Lock()
 
-    def standing(self, predictor: str) -> Known[Standing]:
-        """A predictor's versions and aliases, `FRESH_SECONDS` old at most while the registry answers quickly."""
-        return cast(Known[Standing], self._known(*self._of_standing(predictor)))
+    def standing(self, predictor: str, *, is_patient: bool = False) -> Known[Standing]:
+        """A predictor's versions and aliases, `FRESH_SECONDS` old at most while the registry answers quickly.
+
+        ``is_patient``: wait for newer also where older is there, and say so where none has come.
+        """
+        return cast(Known[Standing], self._known(*self._of_standing(predictor), is_patient=is_patient))
 
     def record(self, run_id: str) -> Known[VersionRecord]:
         """What a training has left: it never changes, so it is read once."""
@@ -87,18 +90,20 @@ class RegistryMemory:
     def _of_record(self, run_id: str) -> tuple[Key, Callable[[], object]]:
         return ("record", run_id), partial(read_record, self.registry, run_id)
 
-    def _known(self, key: Key, read: Callable[[], object], *, lasting: bool = False) -> Known[Any]:
+    def _known(self, key: Key, read: Callable[[], object], *, lasting: bool = False, is_patient: bool = False) -> Known[Any]:
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and self._is_fresh(kept, lasting=lasting):
                 return kept
             answered = self._asked.get(key) or self._ask(key, read)
         has_something = kept is not None and kept.value is not None
-        if answered.wait(self._glance_seconds if has_something else self._patience_seconds):
+        if answered.wait(self._glance_seconds if has_something and not is_patient else self._patience_seconds):
             with self._lock:
                 return self._kept.get(key) or Known(None, time.monotonic(), "the model registry was asked again")
         slow = f"the model registry has not answered within {self._patience_seconds:g} seconds; this page asks again when it is reloaded"
-        return kept if kept is not None and has_something else Known(None, time.monotonic(), slow)
+        if kept is None or not has_something:
+            return Known(None, time.monotonic(), slow)
+        return replace(kept, trouble=slow) if is_patient else kept
 
     def _is_fresh(self, kept: Known[Any], *, lasting: bool) -> bool:
         return (lasting and not kept.trouble) or time.monotonic() - kept.tried_at < self._fresh_seconds

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from predictkpi.core.access import Permission
+from predictkpi.core.types import ModelRef
 from predictkpi.errors import ConflictError, NotFoundError, PredictKpiError, RegistryError, UnknownNameError
 from predictkpi.pipelines.monitor import kept_watches
 from predictkpi.pipelines.notify import Notifier
@@ -78,11 +79,10 @@ def model_page(
     version: Chosen = "",
     with_: Annotated[str, Query(alias="with", max_length=50, pattern=NO_NUL)] = "",
     moved: Chosen = "",
+    to: Chosen = "",
 ) -> HTMLResponse:
     """One predictor, with a version of it in full and another one beside it where named."""
     predictor_class(predictor)
-    if moved:
-        memory.forget(predictor)
 
     def build(view: View) -> Detail:
         return detail(
@@ -96,6 +96,7 @@ def model_page(
             may_promote=caller.may(Permission.PROMOTE),
             sees_actors=caller.may(Permission.AUDIT),
             moved=moved,
+            to=to,
         )
 
     return show(request, "model.html", build, title=lambda page: page.title)
@@ -117,45 +118,45 @@ def picture(predictor: str, version: str, name: str, memory: Memory) -> Response
 @router.get("/{predictor}/promote", dependencies=[allow(Permission.PROMOTE)])
 def ask_to_promote(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, version: Chosen) -> HTMLResponse:
     """What will change if that version is let serve, and the form that lets it."""
-    return _ask(request, PROMOTE, predictor, version, memory, caller.name)
+    return _ask(request, PROMOTE, predictor, version, memory, f"{caller.name} ({caller.id})")
 
 
 @router.get("/{predictor}/rollback", dependencies=[allow(Permission.PROMOTE)])
 def ask_to_roll_back(request: Request, predictor: str, caller: CurrentCaller, memory: Memory) -> HTMLResponse:
     """What will change if the version before serves again, and the form that lets it."""
-    return _ask(request, ROLLBACK, predictor, "", memory, caller.name)
+    return _ask(request, ROLLBACK, predictor, "", memory, f"{caller.name} ({caller.id})")
 
 
 @router.post("/{predictor}/promote", dependencies=[allow(Permission.PROMOTE)])
-def let_serve(request: Request, predictor: str, caller: CurrentCaller, serving: ServingState, memory: Memory, form: Form) -> Response:
+def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Form) -> Response:
     """Let a version serve; one that has not been confirmed is asked about first."""
     version, beside = _field(form, "version"), _field(form, "beside", may_be_empty=True)
     if form.get("confirmed") != "yes":
         return _to(f"/models/{predictor}/promote?{urlencode({'version': version})}")
     try:
-        promote(serving.store, serving.registry, predictor, version, now=pd.Timestamp.now(), actor=caller.name, beside=beside)
+        found = promote(request.app.state.door, memory.registry, predictor, version, now=pd.Timestamp.now(), actor=caller.id, beside=beside)
     except NotFoundError as error:
         raise UnknownNameError(str(error)) from error
-    return _moved(request, PROMOTE, predictor, memory)
+    return _moved(request, PROMOTE, found, memory)
 
 
 @router.post("/{predictor}/rollback", dependencies=[allow(Permission.PROMOTE)])
-def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, serving: ServingState, memory: Memory, form: Form) -> Response:
-    """Let the version before serve again."""
-    beside = _field(form, "beside", may_be_empty=True)
+def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Form) -> Response:
+    """Let the version before serve again, where it is the one that was confirmed."""
+    version, beside = _field(form, "version"), _field(form, "beside", may_be_empty=True)
     if form.get("confirmed") != "yes":
         return _to(f"/models/{predictor}/rollback")
     predictor_class(predictor)
     try:
-        rollback(serving.store, serving.registry, predictor, now=pd.Timestamp.now(), actor=caller.name, beside=beside)
+        door, now = request.app.state.door, pd.Timestamp.now()
+        found = rollback(door, memory.registry, predictor, now=now, actor=caller.id, beside=beside, expected=version)
     except NotFoundError as error:
         raise ConflictError(str(error)) from error
-    return _moved(request, ROLLBACK, predictor, memory)
+    return _moved(request, ROLLBACK, found, memory)
 
 
 def _ask(request: Request, action: str, predictor: str, version: str, memory: RegistryMemory, by: str) -> HTMLResponse:
     spec = predictor_class(predictor).spec
-    memory.forget(predictor)
     standing = _standing(memory, predictor)
     if action == ROLLBACK:
         version = standing.rollback_to
@@ -174,16 +175,16 @@ def _ask(request: Request, action: str, predictor: str, version: str, memory: Re
 
 def _standing(memory: RegistryMemory, predictor: str) -> Standing:
     """The predictor's versions, for what must not be done without them; raises `RegistryError` where the registry is away."""
-    known = memory.standing(predictor)
+    known = memory.standing(predictor, is_patient=True)
     if known.value is None or known.trouble:
         raise RegistryError(known.trouble)
     return known.value
 
 
-def _moved(request: Request, action: str, predictor: str, memory: RegistryMemory) -> RedirectResponse:
-    memory.forget(predictor)
-    _tell(request, request.app.state.serving.store, memory.registry)
-    return _to(f"/models/{predictor}?{urlencode({'moved': action})}")
+def _moved(request: Request, action: str, served: ModelRef, memory: RegistryMemory) -> RedirectResponse:
+    memory.forget(served.predictor)
+    _tell(request, request.app.state.door, memory.registry)
+    return _to(f"/models/{served.predictor}?{urlencode({'moved': action, 'to': served.version})}")
 
 
 def _tell(request: Request, store: Store, registry: Registry) -> None:

@@ -105,12 +105,14 @@ def detail(
     may_promote: bool,
     sees_actors: bool,
     moved: str,
+    to: str = "",
 ) -> Detail:
     """One predictor; raises `UnknownNameError` for a version that the registry does not have.
 
-    ``entries`` of the audit log are about this predictor; ``moved`` names the action that has just been done.
+    ``entries`` of the audit log are about this predictor; ``moved`` names the action that has just been done, ``to`` the version
+    that serves by it.
     """
-    spec, known = predictor_class(name).spec, memory.standing(name)
+    spec, known = predictor_class(name).spec, memory.standing(name, is_patient=bool(moved))
     standing = known.value or Standing((), "")
     served = _served(view, name)
     versions = [version_of(row, served=served) for row in standing.rows]
@@ -141,7 +143,7 @@ def detail(
         command=memory.registry.page_command,
         age=age_of(known),
         trouble=known.trouble,
-        moved=_moved(moved, title, standing.champion, served),
+        moved=_moved(moved, to, title, standing.champion, served),
     )
 
 
@@ -214,9 +216,9 @@ def _comparison(
     return comparison(shown, record.value, other, other_record.value)
 
 
-def _moved(action: str, title: str, champion: str, served: str) -> str:
-    """What has been done, by what the registry says now."""
-    if action not in (PROMOTE, ROLLBACK) or not champion:
+def _moved(action: str, to: str, title: str, champion: str, served: str) -> str:
+    """What has been done; empty where the registry says now that another version serves."""
+    if action not in (PROMOTE, ROLLBACK) or not champion or champion != to:
         return ""
     done = _("{title}: version {version} is the champion now.").format(title=title, version=champion)
     if champion == served:
