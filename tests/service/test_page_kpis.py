@@ -279,7 +279,7 @@ def test_form__sets_a_target_and_removes_it_again(guarded):
     assert answer.status_code == 303
     guarded.service.until(lambda: promised() == [])
     assert "The target is removed: Whole company, Q2 2031." in guarded.ask("GET", answer.headers["location"], "manager").text
-    actions = list(guarded.store.audit(subject="revenue", limit=2)["action"])
+    actions = list(guarded.store.audit(subject="target of revenue", limit=2)["action"])
     assert actions == ["remove target", "set target"]
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from predictkpi.store import Store
 
 _TABLE = TARGETS.name
+SET, REMOVED = "a target that a person set", "a target that a person removed"
+"""What the book of loads calls the source of one."""
 _MOMENT = pd.Timedelta(microseconds=1)
 
 
@@ -51,8 +53,7 @@ def set_target(store: Store, snapshot: Snapshot, promise: Promise, value: float,
     Raises `UnknownNameError` for a KPI, a dimension or a length of period that there is not, `UnknownEntityError` for a member.
     """
     promise = checked(snapshot, promise)
-    _audit(store, "set target", promise, {"value": value}, now=now, actor=actor)
-    with store.begin_load(company=snapshot.company, now=pd.Timestamp(now), source="a target that a person set") as load:
+    with store.begin_load(company=snapshot.company, now=pd.Timestamp(now), source=SET) as load:
         versions, said = _held(load, promise)
         known_at = _known_at(snapshot, now, versions, said)
         offered = pd.DataFrame([promise.key | {c.VALUE: float(value), c.KNOWN_AT: known_at}]).astype(
@@ -64,6 +65,7 @@ def set_target(store: Store, snapshot: Snapshot, promise: Promise, value: float,
             load.write(_TABLE, offered, plan)
         elif plan[OUTCOME].iloc[0] == UNCHANGED and _is_gone(versions, said):
             _state(load, versions, known_at, is_withdrawn=False)
+        _audit(load, "set target", promise, {"value": value}, actor=actor)
         load.finish(Counts.of(plan[OUTCOME]))
     return promise
 
@@ -73,12 +75,12 @@ def remove_target(store: Store, snapshot: Snapshot, promise: Promise, *, now: da
 
     Raises `NotFoundError` where there is no such target. The names are not checked: a target that no catalogue knows may go too.
     """
-    _audit(store, "remove target", promise, {}, now=now, actor=actor)
-    with store.begin_load(company=snapshot.company, now=pd.Timestamp(now), source="a target that a person removed") as load:
+    with store.begin_load(company=snapshot.company, now=pd.Timestamp(now), source=REMOVED) as load:
         versions, said = _held(load, promise)
         if versions.empty or _is_gone(versions, said):
             raise NotFoundError(f"{promise.kpi} has no target of {promise.scope} for the {promise.freq} from {promise.ds:%Y-%m-%d}")
         _state(load, versions, _known_at(snapshot, now, versions, said), is_withdrawn=True)
+        _audit(load, "remove target", promise, {}, actor=actor)
         load.finish(Counts())
 
 
@@ -124,6 +126,7 @@ def _state(load: Load, versions: pd.DataFrame, known_at: pd.Timestamp, *, is_wit
     load.state(_TABLE, VERSION_ID, newest.astype({c.KNOWN_AT: "datetime64[us]"}))
 
 
-def _audit(store: Store, action: str, promise: Promise, detail: dict[str, object], *, now: datetime, actor: str) -> None:
+def _audit(load: Load, action: str, promise: Promise, detail: dict[str, object], *, actor: str) -> None:
+    """Told with what is done, and only then. The subject is not the bare KPI, for a predictor may have its name."""
     told = {"scope": promise.scope, "freq": promise.freq, "ds": f"{promise.ds:%Y-%m-%d}", **detail}
-    store.write_audit(pd.Timestamp(now), action, promise.kpi, told, actor=actor)
+    load.write_audit(action, f"target of {promise.kpi}", told, actor=actor)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
 from predictkpi.errors import MappingError
+from predictkpi.store.audit import write_entry
 from predictkpi.store.erased import Erased, add_erased, read_erased
 from predictkpi.store.frames import OnRows, indexed_afterwards, insert_frame, read_versions
 from predictkpi.store.marks import read_statements, withdraw, write_marks, write_statements
@@ -134,6 +135,10 @@ class Load:
     def erase_further(self, named: Mapping[str, Iterable[str]]) -> None:
         """Add ids by kind to the list of erasures: of what this load brings of an erased customer and the list did not know yet."""
         add_erased(self._connection, named, salt=self.erased.salt, at=self.learning.now, actor="load")
+
+    def write_audit(self, action: str, subject: str, detail: Mapping[str, object], *, actor: str = "") -> None:
+        """Add to the audit log what this load does, kept or not as the load is; see `Store.write_audit`."""
+        write_entry(self._connection, self.learning.now, action, subject, detail, actor)
 
     def finish(self, counts: Counts, *, is_refused: bool = False) -> None:
         """Enter the counts in the book of loads. A refused load has brought nothing but its rejects."""

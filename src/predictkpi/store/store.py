@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -159,12 +159,16 @@ class Store:
         with self._reading() as connection:
             return 0 if connection is None else count_rejects(connection)
 
-    def loads(self, limit: int = 100) -> pd.DataFrame:
-        """The book of loads, newest first, with their counts; a refused load brought only its rejects."""
+    def loads(self, limit: int = 100, *, besides: Collection[str] = ()) -> pd.DataFrame:
+        """The book of loads, newest first, with their counts; a refused load brought only its rejects.
+
+        ``besides``: sources whose loads are left out.
+        """
         with self._reading() as connection:
             if connection is None:
                 return pd.DataFrame(columns=LOADS.c.keys())
-            return read_frame(connection, sa.select(LOADS).order_by(LOADS.c[LOAD_ID].desc()).limit(limit))
+            wanted = LOADS.c.source.not_in(besides)
+            return read_frame(connection, sa.select(LOADS).where(wanted).order_by(LOADS.c[LOAD_ID].desc()).limit(limit))
 
     def marks(self, source: str) -> dict[str, str]:
         """How far each object of that source has been read, as its connector wrote it."""

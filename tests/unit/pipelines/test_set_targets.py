@@ -9,7 +9,7 @@ import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.errors import NotFoundError, UnknownEntityError, UnknownNameError
-from predictkpi.pipelines.targets import Promise, remove_target, set_target
+from predictkpi.pipelines.targets import REMOVED, SET, Promise, remove_target, set_target
 from predictkpi.store import Store
 
 QUARTER = Promise("revenue", "total", "Q", pd.Timestamp("2031-04-01"))
@@ -40,7 +40,8 @@ def test_set_target__is_seen_from_the_day_that_the_data_end_and_moves_no_date(st
         assert target_of(store, QUARTER) == value
     assert store.default_as_of() == as_of
     assert target_of(store, QUARTER, as_of - pd.Timedelta(days=1)) is None, "what was known before is not rewritten"
-    entries = store.audit(subject="revenue")
+    entries = store.audit(subject="target of revenue")
+    assert store.audit(subject="revenue").empty, "a model of that name has nothing to do with it"
     assert set(entries["actor"]) == {"somebody"}
     assert set(entries["action"]) == {"set target"}
     assert [json.loads(detail)["value"] for detail in entries["detail"]] == [1e6, 2e6, 2e6, 1e6][::-1]
@@ -61,9 +62,18 @@ def test_remove_target__can_be_undone_by_the_same_or_another_value(store):
         remove_target(store, store.snapshot(), QUARTER, now=NOW)
         assert target_of(store, QUARTER) is None
         assert store.count_withdrawals() > seen
+        told = len(store.audit())
         with pytest.raises(NotFoundError):
             remove_target(store, store.snapshot(), QUARTER, now=NOW)
+        assert len(store.audit()) == told, "what was refused was not done"
     assert store.default_as_of() == as_of
+
+
+def test_loads__can_be_listed_without_those_of_single_targets(store):
+    set_target(store, store.snapshot(), QUARTER, 1e6, now=NOW)
+    remove_target(store, store.snapshot(), QUARTER, now=NOW)
+    assert list(store.loads()["source"]) == [REMOVED, SET, "memory"]
+    assert list(store.loads(1, besides=(SET, REMOVED))["source"]) == ["memory"]
 
 
 def test_remove_target__leaves_all_others(store):
@@ -87,4 +97,4 @@ def test_remove_target__leaves_all_others(store):
 def test_set_target__names_what_there_is_where_it_is_for_nothing(store, changes, error):
     with pytest.raises(error):
         set_target(store, store.snapshot(), Promise(**(vars(QUARTER) | {"freq": "M"} | changes)), 1.0, now=NOW)
-    assert store.audit(subject="revenue").empty
+    assert store.audit().empty

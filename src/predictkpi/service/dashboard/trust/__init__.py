@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from predictkpi.core.access import Permission
+from predictkpi.pipelines.targets import REMOVED, SET
 from predictkpi.service.access.permissions import CurrentCaller, allow
 from predictkpi.service.api.account import NO_NUL, Cursor
 from predictkpi.service.dashboard.languages import marked
@@ -41,7 +42,7 @@ def trust_page(
         return trust(
             view,
             records=records_of_champions(view, request.app.state.registry_memory),
-            loads=serving.store.loads(1),
+            loads=serving.store.loads(1, besides=(SET, REMOVED)),
             models_dir=request.app.state.models_dir,
             rejects=_rejects(serving.store, file, table, cursor) if caller.may(Permission.REJECTS) else None,
         )
