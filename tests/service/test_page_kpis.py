@@ -212,14 +212,14 @@ def test_values__are_read_as_the_reader_s_language_writes_them():
     with speaking("en"):
         assert read_value(" 1,250,000.5 ", revenue) == 1250000.5
         assert read_value("27.5 %", win_rate) == pytest.approx(0.275)
-        for text in ("", "12,5", "many", "1e999", "nan"):
+        for text in ("", "12,5", "many", "1e999", "1e5", "1_000", "nan"):
             with pytest.raises(InvalidRequestError):
                 read_value(text, revenue)
     with speaking("de"):
         assert read_value("1.250.000,5", revenue) == 1250000.5
         assert read_value("27,5", win_rate) == pytest.approx(0.275)
     assert read_period("Q:2026-10-01") == ("Q", pd.Timestamp("2026-10-01"))
-    for text in ("", "Q", "Q:", "Q:soon", "H:2026-10-01", "Q:2026-10-01T00:00Z"):
+    for text in ("", "Q", "Q:", "Q:soon", "H:2026-10-01", "Q:2026-10-01T00:00Z", "Q:today", "M:1899-12-01", "Y:2201-01-01"):
         with pytest.raises(InvalidRequestError):
             read_period(text)
 
@@ -275,7 +275,12 @@ def test_form__sets_a_target_and_removes_it_again(guarded):
     assert "1.23\u202fM EUR" in text
     assert "within some seconds" not in text
 
-    answer = guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS | {"action": "remove"})
+    asked = guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS | {"action": "remove"})
+    assert asked.status_code == 200
+    assert "Remove the target for Q2 2031 (Whole company)?</b>" in asked.text
+    assert '"confirmed" value="yes"' in asked.text
+    assert promised() == [1234567.0]
+    answer = guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS | {"action": "remove", "confirmed": "yes"})
     assert answer.status_code == 303
     guarded.service.until(lambda: promised() == [])
     assert "The target is removed: Whole company, Q2 2031." in guarded.ask("GET", answer.headers["location"], "manager").text
@@ -290,7 +295,8 @@ def test_form__sets_a_target_and_removes_it_again(guarded):
         ({"period": "soon"}, "Choose the period"),
         ({"scope": "region=Mars"}, "Mars"),
         ({"scope": "<b>", "value": "7"}, "a scope is"),
-        ({"action": "remove", "period": "Q:2039-01-01"}, "no target"),
+        ({"action": "remove", "confirmed": "yes", "period": "Q:2039-01-01"}, "no target"),
+        ({"period": "Q:1031-01-01"}, "Choose the period"),
     ],
 )
 def test_form__that_cannot_be_taken_comes_back_with_the_reason_and_what_was_entered(guarded, changes, told):
@@ -299,7 +305,14 @@ def test_form__that_cannot_be_taken_comes_back_with_the_reason_and_what_was_ente
     error = html.unescape(answer.text.split('role="alert"')[1].split("</p>")[0])
     assert told in error
     assert f'value="{(ASKS | changes)["value"]}"' in answer.text
+    assert 'href="?freq' not in answer.text
     assert "<b>'" not in answer.text
+
+
+def test_form__with_more_fields_than_any_here_is_refused(guarded):
+    many = {f"field{n}": "1" for n in range(30)}
+    assert guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS | many).status_code == 422
+    assert guarded.ask("POST", "/sign-in", None, data=many).status_code == 422
 
 
 def test_form__of_another_site_is_refused(guarded):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -12,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from predictkpi.core.access import ANYBODY_HERE, Caller
 from predictkpi.service.access.keyring import Access
 from predictkpi.service.access.sessions import COOKIE, SESSION_SECONDS
+from predictkpi.service.dashboard.forms import Fields
 from predictkpi.service.dashboard.languages import marked
 from predictkpi.service.dashboard.site import show_plain
 from predictkpi.service.problems import UnauthenticatedError
@@ -19,7 +19,6 @@ from predictkpi.service.problems import UnauthenticatedError
 router = APIRouter(include_in_schema=False)
 
 _NO_STORE = {"Cache-Control": "no-store"}
-MOST_FIELDS = 10
 
 
 @router.get("/sign-in")
@@ -29,13 +28,12 @@ def sign_in_page(request: Request, next_: Annotated[str, Query(alias="next")] = 
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request) -> Response:
+async def sign_in(request: Request, form: Fields) -> Response:
     """A session for whoever has a key; the page again, with the reason, for who has not."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
-    next_ = _own_path(form.get("next", ["/"])[0])
+    next_ = _own_path(form.get("next", "/"))
     access: Access = request.app.state.access
     try:
-        caller = access.of_key(form.get("key", [""])[0].strip())
+        caller = access.of_key(form.get("key", "").strip())
     except UnauthenticatedError as error:
         return _page(request, next_=next_, refusal=str(error), status=401)
     answer = RedirectResponse(next_, status_code=303, headers=_NO_STORE)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, cast
-from urllib.parse import parse_qs, urlencode
+from typing import Annotated, Any, cast
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from predictkpi.core import columns as c
@@ -18,6 +17,7 @@ from predictkpi.errors import ConflictError, NotFoundError
 from predictkpi.kpis import get_kpi, kpi_names
 from predictkpi.pipelines.targets import Promise, remove_target, set_target
 from predictkpi.service.access.permissions import CurrentCaller, allow
+from predictkpi.service.dashboard.forms import Fields
 from predictkpi.service.dashboard.kpi_words import alerts_by_kpi
 from predictkpi.service.dashboard.kpis.asked import Asked, asked_of
 from predictkpi.service.dashboard.kpis.catalogue import Catalogue, catalogue
@@ -29,7 +29,6 @@ from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, s
 from predictkpi.service.dashboard.site import language_of, show
 from predictkpi.service.dependencies import CurrentLookout, CurrentRules, CurrentView
 from predictkpi.service.kpi_answers import Rules
-from predictkpi.service.lookout import Lookout
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.view import View
 from predictkpi.store import Store
@@ -40,7 +39,6 @@ router = APIRouter(include_in_schema=False)
 
 _SEES = [allow(Permission.NUMBERS)]
 _SETS = [allow(Permission.NUMBERS), allow(Permission.TARGETS)]
-MOST_FIELDS = 10
 
 Length = Annotated[Freq, Query(description="length of a period")]
 By = Annotated[str, Query(description="dimension to break it down by")]
@@ -93,43 +91,39 @@ def one_kpi_page(
 
 
 @router.post("/kpis/{name}/targets", dependencies=_SETS)
-async def change_target(
-    name: str, request: Request, caller: CurrentCaller, view: CurrentView, rules: CurrentRules, lookout: CurrentLookout
+def change_target(
+    name: str, request: Request, caller: CurrentCaller, view: CurrentView, rules: CurrentRules, lookout: CurrentLookout, form: Fields
 ) -> Response:
-    """Set a target, or remove one; the page again, with the reason and what was entered, where it cannot be."""
-    form = {
-        key: values[0] for key, values in parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS).items()
-    }
-    return await run_in_threadpool(_changed, request, name, form, caller, view, rules, lookout)
-
-
-def _changed(request: Request, name: str, form: dict[str, str], caller: Caller, view: View, rules: Rules, lookout: Lookout) -> Response:
+    """Set a target, or remove one that is confirmed; the page again, with the reason and what was entered, where it cannot be."""
     kpi = get_kpi(name)
+
+    def again(status: int, **told: Any) -> Response:
+        def build(view: View) -> KpiPage:
+            page = kpi_page(view, Asked(kpi, kpi.fixed_freq or "M"), rules, may_set=True, **told)
+            return with_alerts(page, view, rules, lookout)
+
+        answer = show(request, "kpi.html", build, title=lambda page: page.title)
+        answer.status_code = status
+        return answer
+
     entered = Entered(form.get("scope", c.TOTAL), form.get("period", ""), form.get("value", ""))
     is_removal = form.get("action") == "remove"
     try:
         with speaking(language_of(request.scope)):
-            promise = _change(request.app.state.door, name, entered, view, caller, is_removal=is_removal)
+            promise = Promise(name, entered.scope, *read_period(entered.period))
+            if is_removal and form.get("confirmed") != "yes":
+                return again(200, removal=promise)
+            promise = _change(request.app.state.door, promise, entered, view, caller, is_removal=is_removal)
     except (ConflictError, InvalidRequestError, NotFoundError) as error:
-        told = str(error)
-
-        def build(view: View) -> KpiPage:
-            page = kpi_page(view, Asked(kpi, kpi.fixed_freq or "M"), rules, may_set=True, entered=entered, error=told)
-            return with_alerts(page, view, rules, lookout)
-
-        answer = show(request, "kpi.html", build, title=lambda page: page.title)
-        answer.status_code = 422
-        return answer
+        return again(422, entered=entered, error=str(error))
     done = f"{'removed' if is_removal else 'set'}|{period_key(promise.freq, promise.ds)}|{promise.scope}"
     address = f"/kpis/{name}?{urlencode({'done': done})}#targets"
     return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
 
 
-def _change(store: Store, name: str, entered: Entered, view: View, caller: Caller, *, is_removal: bool) -> Promise:
-    freq, ds = read_period(entered.period)
-    promise = Promise(name, entered.scope, freq, ds)
+def _change(store: Store, promise: Promise, entered: Entered, view: View, caller: Caller, *, is_removal: bool) -> Promise:
     if not is_removal:
-        value = read_value(entered.value, get_kpi(name))
+        value = read_value(entered.value, get_kpi(promise.kpi))
         return set_target(store, view.snapshot, promise, value, now=view.now(), actor=caller.id)
     remove_target(store, view.snapshot, promise, now=view.now(), actor=caller.id)
     return promise

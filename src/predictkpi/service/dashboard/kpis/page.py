@@ -9,6 +9,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.types import Status
 from predictkpi.pipelines.alerts import PERIODS
+from predictkpi.pipelines.targets import Promise
 from predictkpi.service.dashboard.kpi_words import (
     Aim,
     Alerts,
@@ -117,15 +118,16 @@ def kpi_page(
     may_set: bool,
     entered: Entered | None = None,
     error: str = "",
+    removal: Promise | None = None,
     done: str = "",
     is_waiting: bool = False,
 ) -> KpiPage:
     """Everything on the page but its alerts; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was.
 
-    ``is_waiting``: its forecast is being worked out, and left out.
+    ``removal``: a target that is to be removed and has not been confirmed. ``is_waiting``: its forecast is being worked out, and left out.
     """
     kpi = asked.kpi
-    form: Form | None = form_of(view, asked, entered, error) if may_set else None
+    form: Form | None = form_of(view, asked, entered, error, removal) if may_set else None
     return KpiPage(
         name=kpi.name,
         title=in_words(kpi.title),

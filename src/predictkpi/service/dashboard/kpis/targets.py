@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import FREQS, Freq, shift, start_of
 from predictkpi.kpis import Kpi
 from predictkpi.kpis.attainment import Bands, Light
+from predictkpi.pipelines.targets import Promise
 from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.charts import records
 from predictkpi.service.dashboard.kpi_words import light_text, period_text, unit_text, value_text
@@ -28,8 +31,12 @@ MOST_OTHERS = 48
 """So many of the others; the API has all of them."""
 AHEAD: dict[Freq, tuple[int, int]] = {"M": (-12, 24), "Q": (-4, 8), "Y": (-1, 3)}
 """The periods that the form offers, counted from the running one."""
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 LISTED = 12
 """So many targets of the series shown are listed of each kind before the others are folded away."""
+
+
+_PLAIN = re.compile(r"[-+]?[0-9][0-9., '’]*")
 
 
 @dataclass(frozen=True)
@@ -73,14 +80,25 @@ class Entered:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """A target whose removal is to be confirmed."""
+
+    scope: str
+    scope_key: str
+    period: str
+    period_key: str
+
+
+@dataclass(frozen=True)
 class Form:
-    """The form, for who may set targets. ``error`` says why what was sent was not taken."""
+    """The form, for who may set targets. ``error`` says why what was sent was not taken, ``removal`` what is asked back."""
 
     scopes: list[Choices]
     periods: list[Choices]
     entered: Entered
     unit: str
     error: str = ""
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,7 @@ def _every(view: View, kpi: Kpi, bands: Bands) -> pd.DataFrame:
     return every.sort_values([c.DS, c.SCOPE], ascending=[False, True], kind="stable", ignore_index=True)
 
 
-def form_of(view: View, asked: Asked, entered: Entered | None = None, error: str = "") -> Form:
+def form_of(view: View, asked: Asked, entered: Entered | None = None, error: str = "", removal: Promise | None = None) -> Form:
     """The form with what it offers: the total, who has targets already, and the members of the dimension that was asked for."""
     kpi = asked.kpi
     targets = view.snapshot.targets
@@ -131,7 +149,8 @@ def form_of(view: View, asked: Asked, entered: Entered | None = None, error: str
         promised = [scope for scope in promised if not scope.startswith(f"{asked.by}=")]
     if promised:
         scopes.append(Choices(_("With targets"), [Option(scope, scope_text(scope)) for scope in promised]))
-    return Form(scopes, [_periods(view, freq) for freq in offered(kpi)], entered, unit_text(kpi, view.company), error)
+    periods = [_periods(view, freq) for freq in offered(kpi)]
+    return Form(scopes, periods, entered, unit_text(kpi, view.company), error, _asked_back(view, removal) if removal else None)
 
 
 def offered(kpi: Kpi) -> list[Freq]:
@@ -149,19 +168,19 @@ def read_period(text: str) -> tuple[Freq, pd.Timestamp]:
     length, colon, day = text.partition(":")
     freq = next((freq for freq in FREQS if freq == length), None)
     try:
-        start = pd.Timestamp(day) if colon else None
+        start = date.fromisoformat(day)
     except ValueError:
-        start = None
-    if freq is None or start is None or pd.isna(start) or start.tzinfo is not None:
+        start = date.min
+    if freq is None or not colon or not FIRST_YEAR <= start.year <= LAST_YEAR:
         raise InvalidRequestError.parameter("period", _("Choose the period that the target is for."))
-    return freq, start.normalize()
+    return freq, pd.Timestamp(start)
 
 
 def read_value(text: str, kpi: Kpi) -> float:
     """A number as the reader's language writes it, a share in percent; raises `InvalidRequestError`."""
     plain = text.strip().rstrip("%").strip().replace("\u202f", "").replace("\u00a0", "").replace("\u2212", "-")
     try:
-        value = float(parse_decimal(plain, locale=current().locale, strict=True))
+        value = float(parse_decimal(plain, locale=current().locale, strict=True)) if _PLAIN.fullmatch(plain) else float("nan")
     except (NumberFormatError, ValueError):
         value = float("nan")
     if not f.is_number(value):
@@ -192,6 +211,11 @@ def _row(row: Mapping[str, Any], view: View, kpi: Kpi) -> TargetRow:
         light=light,
         verdict=light_text(light, is_running=is_running),
     )
+
+
+def _asked_back(view: View, promise: Promise) -> Removal:
+    period = period_text(promise.ds, promise.freq, view.company)
+    return Removal(scope_text(promise.scope), promise.scope, period, period_key(promise.freq, promise.ds))
 
 
 def _periods(view: View, freq: Freq) -> Choices:

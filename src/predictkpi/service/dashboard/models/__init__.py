@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Annotated
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import pandas as pd
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -21,6 +21,7 @@ from predictkpi.predictors import predictor_class
 from predictkpi.registry import Registry
 from predictkpi.service.access.permissions import CurrentCaller, allow
 from predictkpi.service.api.account import NO_NUL
+from predictkpi.service.dashboard.forms import Fields
 from predictkpi.service.dashboard.languages import gettext, in_words, marked
 from predictkpi.service.dashboard.models.context import Detail, Lines, detail, lines
 from predictkpi.service.dashboard.models.history import SHOWN
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/models", include_in_schema=False)
 
-MOST_FIELDS = 10
 _NO_STORE = {"Cache-Control": "no-store"}
 _NEVER_CHANGES = {"Cache-Control": "private, max-age=86400, immutable"}
 Chosen = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
@@ -50,17 +50,7 @@ def memory_of(request: Request) -> RegistryMemory:
     return request.app.state.registry_memory  # type: ignore[no-any-return]
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form, the first value of each; raises `InvalidRequestError` for more of them than any form here has."""
-    try:
-        found = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
-    except ValueError as error:
-        raise InvalidRequestError.at("#", str(error)) from error
-    return {name: values[0] for name, values in found.items()}
-
-
 Memory = Annotated[RegistryMemory, Depends(memory_of)]
-Form = Annotated[dict[str, str], Depends(form_of)]
 
 
 @router.get("", dependencies=[allow(Permission.TRUST)])
@@ -128,7 +118,7 @@ def ask_to_roll_back(request: Request, predictor: str, caller: CurrentCaller, me
 
 
 @router.post("/{predictor}/promote", dependencies=[allow(Permission.PROMOTE)])
-def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Form) -> Response:
+def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Fields) -> Response:
     """Let a version serve; one that has not been confirmed is asked about first."""
     version, beside = _field(form, "version"), _field(form, "beside", may_be_empty=True)
     if form.get("confirmed") != "yes":
@@ -141,7 +131,7 @@ def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: M
 
 
 @router.post("/{predictor}/rollback", dependencies=[allow(Permission.PROMOTE)])
-def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Form) -> Response:
+def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Fields) -> Response:
     """Let the version before serve again, where it is the one that was confirmed."""
     version, beside = _field(form, "version"), _field(form, "beside", may_be_empty=True)
     if form.get("confirmed") != "yes":

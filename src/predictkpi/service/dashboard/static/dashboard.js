@@ -69,10 +69,11 @@
   });
 
   // <form data-confirm="...">: asks before it is sent, and says so in its field `confirmed`; without it the server asks on a page.
-  document.querySelectorAll("form[data-confirm]").forEach((form) => {
-    form.addEventListener("submit", (event) => {
-      if (!window.confirm(form.dataset.confirm)) event.preventDefault();
-      else if (form.elements.confirmed) form.elements.confirmed.value = "yes";
-    });
+  // One listener for all of them, also for those that come into the page later.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.dataset.confirm) return;
+    if (!window.confirm(form.dataset.confirm)) event.preventDefault();
+    else if (form.elements.confirmed) form.elements.confirmed.value = "yes";
   });
 })();
