@@ -98,8 +98,10 @@ def settled(kpi: Kpi, snapshot: Snapshot, *, freq: Freq = "M", by: str | None = 
     series = kpi.series(snapshot, freq=freq, by=by)
     if kpi.settles_with is None or series.empty:
         return series
-    began = start_of(snapshot.table(kpi.settles_with)[c.DS].min(), "M")
-    return series[series[c.DS] >= shift(began, _YEAR, "M")]
+    first = snapshot.table(kpi.settles_with)[c.DS].min()
+    if pd.isna(first):
+        return series.iloc[:0]
+    return series[series[c.DS] >= shift(start_of(first, "M"), _YEAR, "M")]
 
 
 def count_of(kpi: Kpi, months: int) -> str:

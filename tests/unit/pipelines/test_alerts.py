@@ -10,6 +10,7 @@ from predictkpi.kpis import get_kpi
 from predictkpi.pipelines.alerts import ALERT_COLUMNS, AlertRule, Outlook, alerts, watched
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import table_schema
+from toy.books import books
 
 END = pd.Timestamp("2024-01-01")
 RULE = AlertRule(draws=1000, origins=6)
@@ -193,3 +194,12 @@ def test_sample_company__a_month_without_a_win_is_found(company):
     found = watched(shocked, ["win_rate"], periods=1, rule=RULE)
     row = found[found[c.FREQ] == "M"].iloc[0]
     assert (row["direction"], row["verdict"]) == ("below", "worse")
+
+
+def test_watched__without_orders_has_nothing_to_tell_and_says_why():
+    months = pd.date_range(END - pd.DateOffset(months=36), periods=36, freq="MS")
+    spend = [{"ds": month, "channel": "ads", "amount": 5.0, "currency": "EUR"} for month in months]
+    found = watched(books(spend=spend).at(END), ["cac", "cac_lagged"], periods=3, rule=RULE)
+    assert len(found)
+    assert not found["is_alert"].any()
+    assert found[c.REASON].str.startswith("0 months with a value").all()
