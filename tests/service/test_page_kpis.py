@@ -89,9 +89,9 @@ def test_forecast__that_is_being_worked_out_keeps_no_reader_waiting(served):
     fresh, lookout = replace(served.serving.view, _pages={}), served.app.state.lookout
     release = threading.Event()
     lookout._forecasts.submit(release.wait, 30)
-    assert not lookout.has_forecast(fresh, "cac", "total")
+    assert lookout.forecast(fresh, "cac", "total") == "looking"
     with speaking("en"):
-        page = kpi_page(fresh, asked_of(fresh, "cac", freq="M"), Rules(), may_set=False, is_waiting=True)
+        page = kpi_page(fresh, asked_of(fresh, "cac", freq="M"), Rules(), may_set=False, ahead="looking")
     text = page_text("kpi.html", page, fresh, path="/kpis/cac")
     assert 'id="kpi-series" data-again' in text
     assert "being worked out" in text
@@ -99,8 +99,39 @@ def test_forecast__that_is_being_worked_out_keeps_no_reader_waiting(served):
     assert not page.series.has_ahead
     release.set()
     lookout._forecasts.submit(lambda: None).result(30)
-    assert lookout.has_forecast(fresh, "cac", "total")
-    assert Lookout().has_forecast(fresh, "cac", "total"), "without a thread it is worked out by who asks"
+    assert lookout.forecast(fresh, "cac", "total") == "known"
+    assert Lookout().forecast(fresh, "cac", "total") == "known", "without a thread it is worked out by who asks"
+
+
+def test_forecast__that_fails_is_said_to_fail_and_spoils_no_page(served, monkeypatch, caplog):
+    fresh = replace(served.serving.view, _pages={}, _series={})
+    monkeypatch.setattr("predictkpi.service.kpi_answers.forecast_kpi", lambda *_, **__: float("what"))
+    monkeypatch.setattr(served.serving, "_view", fresh)
+    assert served.client.get("/kpis/cac", headers=HTML).status_code == 200
+    fresh.page("cac forecasting total", None).exception(timeout=60)
+    for _ in range(2):
+        answer = served.client.get("/kpis/cac", headers=HTML | {"Accept-Language": "en"})
+        assert answer.status_code == 200
+        assert "cannot be told" in answer.text.split('id="kpi-series"')[1].split("</header>")[0]
+    assert caplog.text.count("the forecast of cac, total, cannot be told") == 1
+    page = served.client.get("/kpis/cac", headers=HTML | {"Accept-Language": "de"})
+    assert "Keine Prognose: sie lässt sich nicht sagen" in page.text
+
+
+def test_views_that_are_gone__are_not_worked_for(served):
+    fresh = replace(served.serving.view, _pages={}, _series={})
+    gone = replace(fresh, fingerprint=replace(fresh.fingerprint), _pages={}, _series={})
+    lookout = Lookout(lambda: fresh)
+    lookout.start()
+    for view in (gone, fresh):
+        lookout.look(view, "cac", rule=AlertRule())
+        lookout.forecast(view, "cac", "total")
+        for name in ("cac looking 1", "cac forecasting total"):
+            view.page(name, None).result(timeout=60)
+    lookout.stop()
+    assert (lookout.look(gone, "cac", rule=AlertRule()).state, lookout.forecast(gone, "cac", "total")) == ("looking", "looking")
+    assert (lookout.look(fresh, "cac", rule=AlertRule()).state, lookout.forecast(fresh, "cac", "total")) == ("known", "known")
+    assert not gone._series, "nothing was worked out of it"
 
 
 def test_forecast__agrees_with_the_api(view, get):

@@ -67,7 +67,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
         state.bands = read_rule(Bands, settings.models_dir / TARGETS)
         state.models_dir = settings.models_dir
         state.door = own_door
-        state.lookout = Lookout()
+        state.lookout = Lookout(lambda: state.serving.current)
         registry = open_registry(settings)
         state.registry_memory = RegistryMemory(registry)
 

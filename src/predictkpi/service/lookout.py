@@ -6,24 +6,29 @@ A page shows what is known so far, and asks again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, cast
 
 import pandas as pd
 
+from predictkpi.errors import PredictKpiError
 from predictkpi.pipelines.alerts import ALERT_COLUMNS, AlertRule
 from predictkpi.service.kpi_answers import NEWEST, forecast_of, watched_periods
 from predictkpi.service.view import View
 
 log = logging.getLogger(__name__)
 
+State = Literal["known", "looking", "failed"]
+
 
 @dataclass(frozen=True)
 class Looked:
     """The alerts of one KPI, newest first (`ALERT_COLUMNS`), and how many periods could be judged; nothing unless ``state`` is known."""
 
-    state: Literal["known", "looking", "failed"]
+    state: State
     rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ALERT_COLUMNS))
     judged: int = 0
 
@@ -31,10 +36,11 @@ class Looked:
 class Lookout:
     """A thread for alerts and one for forecasts of the KPIs that somebody asks for, each once a view; `start` and `stop` frame them.
 
-    Before they are started, who asks waits for the answer.
+    Before they are started, who asks waits for the answer. ``current`` is the view in service: for one that is gone nothing more is begun.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, current: Callable[[], View | None] | None = None) -> None:
+        self._current = current
         self._pool: ThreadPoolExecutor | None = None
         self._forecasts: ThreadPoolExecutor | None = None
 
@@ -49,28 +55,55 @@ class Lookout:
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
 
-    def has_forecast(self, view: View, kpi: str, scope: str) -> bool:
-        """Whether `forecast_of` answers at once; where it would not, it is worked out from now on."""
+    def forecast(self, view: View, kpi: str, scope: str) -> State:
+        """Known where `forecast_of` answers at once, or refuses; where it would not, it is worked out from now on."""
         pool = self._forecasts
         if pool is None:
-            return True
-        asked = view.page(f"{kpi} forecasting {scope}", lambda view: pool.submit(forecast_of, view, kpi, scope))
-        return cast("Future[pd.DataFrame]", asked).done()
+            return "known"
+
+        def begin(view: View) -> Future[pd.DataFrame | None]:
+            return pool.submit(self._worked_out, f"the forecast of {kpi}, {scope},", view, partial(forecast_of, view, kpi, scope))
+
+        asked = cast("Future[pd.DataFrame | None]", view.page(f"{kpi} forecasting {scope}", begin))
+        if not asked.done():
+            return "looking"
+        error = asked.exception()
+        if error is None:
+            return "looking" if asked.result() is None else "known"
+        return "known" if isinstance(error, PredictKpiError) else "failed"
 
     def look(self, view: View, kpi: str, *, rule: AlertRule, periods: int = NEWEST) -> Looked:
         """What is known of the alerts among the newest periods; what is not known yet is looked for from now on."""
         pool = self._pool
         if pool is None:
             return looked(watched_periods(view, kpi, rule=rule, periods=periods))
-        asked = view.page(f"{kpi} looking {periods}", lambda view: pool.submit(watched_periods, view, kpi, rule=rule, periods=periods))
-        looking = cast("Future[pd.DataFrame]", asked)
+
+        def begin(view: View) -> Future[pd.DataFrame | None]:
+            look = partial(watched_periods, view, kpi, rule=rule, periods=periods)
+            return pool.submit(self._worked_out, f"the alerts of {kpi}", view, look)
+
+        looking = cast("Future[pd.DataFrame | None]", view.page(f"{kpi} looking {periods}", begin))
         if not looking.done():
             return Looked("looking")
-        error = looking.exception()
-        if error is None:
-            return looked(looking.result())
-        log.error("the alerts of %s cannot be told", kpi, exc_info=error)
-        return Looked("failed")
+        if looking.exception() is not None:
+            return Looked("failed")
+        found = looking.result()
+        return Looked("looking") if found is None else looked(found)
+
+    def _worked_out(self, what: str, view: View, work: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
+        """What was asked for; None where the view has gone meanwhile, as its readers are shown the new one when they ask again."""
+        if self._current is not None:
+            served = self._current()
+            if served is None or served.fingerprint is not view.fingerprint:  # `View.within` makes copies
+                return None
+        try:
+            return work()
+        except PredictKpiError as error:
+            log.info("%s cannot be told: %s", what, error)
+            raise
+        except Exception:
+            log.exception("%s cannot be told", what)
+            raise
 
 
 def looked(found: pd.DataFrame) -> Looked:

@@ -29,6 +29,7 @@ from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, s
 from predictkpi.service.dashboard.site import language_of, show
 from predictkpi.service.dependencies import CurrentLookout, CurrentRules, CurrentView
 from predictkpi.service.kpi_answers import Rules
+from predictkpi.service.lookout import Lookout, State
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.view import View
 from predictkpi.store import Store
@@ -79,10 +80,10 @@ def one_kpi_page(
 
     def build(view: View) -> KpiPage:
         asked = asked_of(view, name, freq=freq, by=by, scope=scope)
-        is_waiting = is_ahead_of(asked) and not lookout.has_forecast(view, name, asked.scope)
-        make = partial(kpi_page, asked=asked, rules=rules, may_set=caller.may(Permission.TARGETS), done=done, is_waiting=is_waiting)
+        ahead = _ahead(lookout, view, asked)
+        make = partial(kpi_page, asked=asked, rules=rules, may_set=caller.may(Permission.TARGETS), done=done, ahead=ahead)
         # what most ask for is made once; every breakdown of every KPI would be too much to keep
-        is_kept = asked.by is None and not done and not is_waiting
+        is_kept = asked.by is None and not done and ahead == "known"
         kept = f"kpi {name} {asked.freq} {caller.may(Permission.TARGETS)} {current().code} {view.rows_key}"
         page = cast(KpiPage, view.page(kept, make)) if is_kept else make(view)
         return with_alerts(page, view, rules, lookout)
@@ -99,7 +100,8 @@ def change_target(
 
     def again(status: int, **told: Any) -> Response:
         def build(view: View) -> KpiPage:
-            page = kpi_page(view, Asked(kpi, kpi.fixed_freq or "M"), rules, may_set=True, **told)
+            asked = Asked(kpi, kpi.fixed_freq or "M")
+            page = kpi_page(view, asked, rules, may_set=True, ahead=_ahead(lookout, view, asked), **told)
             return with_alerts(page, view, rules, lookout)
 
         answer = show(request, "kpi.html", build, title=lambda page: page.title)
@@ -119,6 +121,10 @@ def change_target(
     done = f"{'removed' if is_removal else 'set'}|{period_key(promise.freq, promise.ds)}|{promise.scope}"
     address = f"/kpis/{name}?{urlencode({'done': done})}#targets"
     return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def _ahead(lookout: Lookout, view: View, asked: Asked) -> State:
+    return lookout.forecast(view, asked.kpi.name, asked.scope) if is_ahead_of(asked) else "known"
 
 
 def _change(store: Store, promise: Promise, entered: Entered, view: View, caller: Caller, *, is_removal: bool) -> Promise:

@@ -46,7 +46,7 @@ from predictkpi.service.dashboard.kpis.targets import (
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.languages import in_words, sentence
 from predictkpi.service.kpi_answers import Rules, newest_of, points_of, targets_of
-from predictkpi.service.lookout import Lookout
+from predictkpi.service.lookout import Lookout, State
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.view import View
 
@@ -120,11 +120,12 @@ def kpi_page(
     error: str = "",
     removal: Promise | None = None,
     done: str = "",
-    is_waiting: bool = False,
+    ahead: State = "known",
 ) -> KpiPage:
     """Everything on the page but its alerts; ``entered`` and ``error`` are of a form that was not taken, ``done`` of one that was.
 
-    ``removal``: a target that is to be removed and has not been confirmed. ``is_waiting``: its forecast is being worked out, and left out.
+    ``removal``: a target that is to be removed and has not been confirmed. ``ahead``: how far its forecast is; it is left out until it is
+    known.
     """
     kpi = asked.kpi
     form: Form | None = form_of(view, asked, entered, error, removal) if may_set else None
@@ -136,7 +137,7 @@ def kpi_page(
         scope=scope_text(asked.scope),
         is_total=asked.scope == c.TOTAL,
         headline=_headline(asked, view, rules),
-        series=series_of(view, asked, rules.bands, is_waiting=is_waiting),
+        series=series_of(view, asked, rules.bands, ahead=ahead),
         members=members_of(view, asked),
         dimension=dimension_text(asked.by) if asked.by else "",
         targets=targets_section(view, kpi, rules.bands, scope=asked.scope, form=form, done=_done(done, asked, view)),

@@ -28,6 +28,7 @@ from predictkpi.service.dashboard.kpis.catalogue import trend_label
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.languages import in_words
 from predictkpi.service.kpi_answers import forecast_of
+from predictkpi.service.lookout import State
 from predictkpi.service.view import View
 
 SHOWN: dict[Freq, int] = {"D": 92, "W": 78, "M": 60, "Q": 24, "Y": 12}
@@ -99,19 +100,22 @@ def is_ahead_of(asked: Asked) -> bool:
     return asked.freq == "M" or asked.kpi.fixed_freq is not None
 
 
-def series_of(view: View, asked: Asked, bands: Bands, *, is_waiting: bool = False) -> Series:
-    """The series that was asked for; while its forecast is waited for, without it."""
+def series_of(view: View, asked: Asked, bands: Bands, *, ahead: State = "known") -> Series:
+    """The series that was asked for; without its forecast until that is known."""
     kpi, company = asked.kpi, view.company
     rows = shown_rows(view, asked, bands).tail(SHOWN[asked.freq])
-    months, note = (_nothing_ahead(), "") if is_waiting else _ahead(view, asked)
+    is_waiting = ahead == "looking"
+    months, note = _ahead(view, asked) if ahead == "known" else (_nothing_ahead(), "")
+    if ahead == "failed":
+        note = _("it cannot be told; the log of the service has the cause.")
     has_ahead = not note and not is_waiting
-    ahead = months if has_ahead else months.iloc[:0]
+    drawn = months if has_ahead else months.iloc[:0]
     description = _description(rows, asked, view)
     chart = None
     if rows[c.VALUE].notna().any():
         chart = series_chart(
             rows,
-            ahead,
+            drawn,
             freq=asked.freq,
             unit=kpi.unit,
             write=lambda value: value_text(value, kpi, company),
@@ -122,7 +126,7 @@ def series_of(view: View, asked: Asked, bands: Bands, *, is_waiting: bool = Fals
         chart=chart,
         description=description,
         rows=[_point(row, asked, view) for row in reversed(records(rows))],
-        ahead=[_month(row, asked) for row in records(ahead)],
+        ahead=[_month(row, asked) for row in records(drawn)],
         ahead_status=str(months[c.STATUS].iloc[0]) if has_ahead else "",
         ahead_reason=str(months[c.REASON].iloc[0]) if has_ahead else "",
         ahead_note=note,
