@@ -6,6 +6,8 @@ import io
 import json
 import re
 import struct
+import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +20,7 @@ from running_service import copy_of
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Role
-from predictkpi.errors import NoChampionError, StoreError
+from predictkpi.errors import NoChampionError, RegistryError, StoreError
 from predictkpi.outlook.periods import Periods
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.service.dashboard import formats as f
@@ -27,6 +29,7 @@ from predictkpi.service.dashboard.forecast.question import Question
 from predictkpi.service.dashboard.languages import speaking
 from predictkpi.service.outlooks import periods_of
 from predictkpi.service.past_forecasts import past_forecasts
+from predictkpi.service.registry_memory import RegistryMemory
 
 PAGE = "/forecast"
 HTML = {"Accept": "text/html", "Accept-Language": "en"}
@@ -61,9 +64,10 @@ def table(served):
 def shown(served):
     """The context of the page for a view of the test's own."""
 
-    def shown(view=None, serving=None, **asked):
-        with speaking("en"):
-            return forecast(view or served.serving.view, serving or served.serving, Question(**asked))
+    def shown(view=None, serving=None, *, memory=None, language="en", **asked):
+        serving = serving or served.serving
+        with speaking(language):
+            return forecast(view or served.serving.view, serving.store, memory or RegistryMemory(serving.registry), Question(**asked))
 
     return shown
 
@@ -272,7 +276,7 @@ def test_past_forecasts__are_what_was_stored_before_and_not_what_knew_more(store
     keep_predictions(store, view, months=[3], version="2")
     registry = registry_of({"1": view.as_of - pd.DateOffset(months=7), "2": view.as_of})
     serving = SimpleNamespace(store=store, registry=registry)
-    past = past_forecasts(serving, view, "total")
+    past = past_forecasts(serving.store, RegistryMemory(serving.registry), view, "total")
     assert past.source == "stored"
     assert set(past.rows[c.MODEL_VERSION]) == {"1"}
     found = shown(view, serving, lead="1", years=1)
@@ -293,7 +297,7 @@ def test_past_forecasts__are_what_was_stored_before_and_not_what_knew_more(store
 def test_past_forecasts__come_from_the_replay_where_none_are_stored(served, settings, shown):
     view = fresh(served.serving.view)
     serving = SimpleNamespace(store=served.serving.store, registry=open_registry(settings))
-    past = past_forecasts(serving, view, "total")
+    past = past_forecasts(serving.store, RegistryMemory(serving.registry), view, "total")
     assert past.source == "replay"
     assert past.rows["q10"].isna().all()
     assert (past.rows[c.DS] < view.as_of.to_period("M").start_time).all()
@@ -310,6 +314,49 @@ def test_past_forecasts__that_cannot_be_read_are_said_to_be_missing(served, show
     found = shown(view, serving)
     assert "the database is away" in found.past[0]
     assert found.panels
+
+
+@pytest.mark.parametrize("hangs", ["versions", "runs_of"])
+def test_past_forecasts__of_a_registry_that_hangs_keep_no_reader_waiting(served, shown, hangs):
+    release, asked = threading.Event(), []
+
+    def hang(name):
+        asked.append(name)
+        release.wait(30)
+        return []
+
+    view, store = fresh(served.serving.view), served.serving.store
+    registry = SimpleNamespace(**{"versions": lambda name: [], "runs_of": lambda name: [], hangs: hang})
+    memory = RegistryMemory(registry, patience_seconds=0.3)
+    serving = SimpleNamespace(store=store, registry=registry)
+    began = time.monotonic()
+    first = shown(view, serving, memory=memory)
+    assert time.monotonic() - began >= 0.3
+    waited = threading.Thread(target=lambda: [past_forecasts(store, memory, view, "total") for _ in range(10)])
+    waited.start()
+    waited.join(2)
+    assert not waited.is_alive(), "who asks later does not wait as long again"
+    assert first.panels
+    assert "cannot be read: the model registry has not answered" in first.past[0]
+    assert "das Modellregister hat binnen" in shown(view, serving, memory=memory, language="de").past[0]
+    assert len(asked) == 1
+    release.set()
+    patient = RegistryMemory(registry, patience_seconds=30)
+    assert "No earlier forecast is kept yet" in shown(view, serving, memory=patient).past[0]
+
+
+def test_past_forecasts__that_the_registry_refuses_are_not_asked_for_again_at_once(served, shown):
+    asked = []
+
+    def refuse(name):
+        asked.append(name)
+        raise RegistryError("cannot list versions of revenue")
+
+    view, serving = fresh(served.serving.view), SimpleNamespace(store=None, registry=SimpleNamespace(versions=refuse))
+    memory = RegistryMemory(serving.registry, patience_seconds=30)
+    for _ in range(2):
+        assert "cannot list versions of revenue" in shown(view, serving, memory=memory).past[0]
+    assert len(asked) == 1
 
 
 def test_without_a_revenue_model__the_page_says_what_to_do(served, shown):

@@ -14,6 +14,7 @@ from predictkpi.pipelines.alerts import AlertRule
 from predictkpi.service.kpi_answers import Rules
 from predictkpi.service.lookout import Lookout
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
+from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
 from predictkpi.service.wire import Envelope
@@ -56,6 +57,11 @@ def lookout_of(request: Request) -> Lookout:
     return request.app.state.lookout  # type: ignore[no-any-return]
 
 
+def memory_of(request: Request) -> RegistryMemory:
+    """What this process keeps of the registry."""
+    return request.app.state.registry_memory  # type: ignore[no-any-return]
+
+
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
 
@@ -77,6 +83,7 @@ CurrentBands = Annotated[Bands, Depends(bands_of)]
 CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 CurrentRules = Annotated[Rules, Depends(rules_of)]
 CurrentLookout = Annotated[Lookout, Depends(lookout_of)]
+CurrentMemory = Annotated[RegistryMemory, Depends(memory_of)]
 
 
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:

@@ -1,24 +1,28 @@
 """What was said of months that are over by now, before they were: the stored predictions of revenue, else the replay of past months.
 
-A view is made of facts alone; what was predicted is read from the store when it is first asked for, and kept with the view.
+A view is made of facts alone; what was predicted is read from the store when it is first asked for, and kept with the view. The registry
+is read through its memory: a page is not kept waiting for it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.periods import start_of
 from predictkpi.core.types import Role
-from predictkpi.errors import PredictKpiError
+from predictkpi.errors import PredictKpiError, RegistryError
 from predictkpi.outlook.trust import SERIES
 from predictkpi.pipelines.outlook import kept_replay
-from predictkpi.pipelines.scoreboard import Learnt, days_of, learnt_until
-from predictkpi.service.state import Serving
+from predictkpi.pipelines.scoreboard import days_of, learnt_until
+from predictkpi.service.registry_memory import Known, RegistryMemory
 from predictkpi.service.view import View
+from predictkpi.store import Store
+
+T = TypeVar("T")
 
 REVENUE = "revenue"
 LEAD = "lead"
@@ -41,30 +45,30 @@ class PastForecasts:
     trouble: str = ""
 
 
-def past_forecasts(serving: Serving, view: View, scope: str) -> PastForecasts:
+def past_forecasts(store: Store, memory: RegistryMemory, view: View, scope: str) -> PastForecasts:
     """Of a scope; one day of each month speaks, that which the scoreboard judges."""
     try:
-        return cast(PastForecasts, view.page(f"past forecasts {scope}", lambda view: _found(serving, view, scope)))
+        return cast(PastForecasts, view.page(f"past forecasts {scope}", lambda view: _found(store, memory, view, scope)))
     except PredictKpiError as error:
         return PastForecasts(pd.DataFrame(columns=COLUMNS), trouble=str(error))
 
 
-def _found(serving: Serving, view: View, scope: str) -> PastForecasts:
-    rows = _stored(serving, view, scope)
+def _found(store: Store, memory: RegistryMemory, view: View, scope: str) -> PastForecasts:
+    rows = _stored(store, memory, view, scope)
     if len(rows):
         return PastForecasts(rows, "stored")
-    rows = _replayed(serving, view) if scope == c.TOTAL else rows
+    rows = _replayed(memory, view) if scope == c.TOTAL else rows
     return PastForecasts(rows, "replay" if len(rows) else "none")
 
 
-def _stored(serving: Serving, view: View, scope: str) -> pd.DataFrame:
-    learnt = cast(Learnt, view.page("learnt", lambda _: learnt_until(serving.registry, [REVENUE])))
+def _stored(store: Store, memory: RegistryMemory, view: View, scope: str) -> pd.DataFrame:
+    learnt = _known(memory.known(("learnt", REVENUE), lambda: learnt_until(memory.registry, [REVENUE])))
     spec = view.champion(REVENUE).predictor.spec
-    days, _, _ = days_of(serving.store, spec, learnt, until=view.as_of)
+    days, _, _ = days_of(store, spec, learnt, until=view.as_of)
     days = days[days[c.ROLE] == Role.CHAMPION].sort_values(c.AS_OF, kind="stable")
     days = days[~days[c.AS_OF].dt.to_period("M").duplicated()]
     said = [
-        serving.store.read_predictions(predictor=REVENUE, model_version=version, as_of=as_of, entity_ids=[scope])
+        store.read_predictions(predictor=REVENUE, model_version=version, as_of=as_of, entity_ids=[scope])
         for version, as_of in zip(days[c.MODEL_VERSION], days[c.AS_OF], strict=True)
     ]
     if not any(map(len, said)):
@@ -75,11 +79,21 @@ def _stored(serving: Serving, view: View, scope: str) -> pd.DataFrame:
     return _of_months_over(wide.reset_index(), view)
 
 
-def _replayed(serving: Serving, view: View) -> pd.DataFrame:
-    replayed = kept_replay(serving.registry, view.as_of)
-    if replayed is None:
+def _replayed(memory: RegistryMemory, view: View) -> pd.DataFrame:
+    def read() -> pd.DataFrame:
+        found = kept_replay(memory.registry, view.as_of)
+        return pd.DataFrame() if found is None else found
+
+    replayed = _known(memory.known(("replay", view.as_of.isoformat()), read))
+    if replayed.empty:
         return pd.DataFrame(columns=COLUMNS)
     return _of_months_over(replayed.rename(columns={SERIES: "mean"}).assign(**{c.MODEL_VERSION: ""}), view)
+
+
+def _known(found: Known[T]) -> T:
+    if found.value is None:
+        raise RegistryError(found.trouble)
+    return found.value
 
 
 def _of_months_over(rows: pd.DataFrame, view: View) -> pd.DataFrame:

@@ -43,6 +43,14 @@ class Known(Generic[T]):
         return time.monotonic() - self.read_at
 
 
+class _Asked(threading.Event):
+    """Set once there is an answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since = time.monotonic()
+
+
 class RegistryMemory:
     """See the module; shared by all requests of a process."""
 
@@ -57,7 +65,7 @@ class RegistryMemory:
         self.registry = registry
         self._fresh_seconds, self._patience_seconds, self._glance_seconds = fresh_seconds, patience_seconds, glance_seconds
         self._kept: dict[Key, Known[Any]] = {}
-        self._asked: dict[Key, threading.Event] = {}
+        self._asked: dict[Key, _Asked] = {}
         self._lock = threading.Lock()
 
     def standing(self, predictor: str, *, is_patient: bool = False) -> Known[Standing]:
@@ -70,6 +78,10 @@ class RegistryMemory:
     def record(self, run_id: str) -> Known[VersionRecord]:
         """What a training has left: it never changes, so it is read once."""
         return cast(Known[VersionRecord], self._known(*self._of_record(run_id), lasting=True))
+
+    def known(self, key: Key, read: Callable[[], T]) -> Known[T]:
+        """What else somebody reads of the registry, which is not None; as old as `standing`."""
+        return cast(Known[T], self._known(key, read))
 
     def begin(self, *, predictors: Iterable[str], run_ids: Iterable[str]) -> None:
         """Begin to read what pages will ask for; waits for nothing."""
@@ -97,7 +109,9 @@ class RegistryMemory:
                 return kept
             answered = self._asked.get(key) or self._ask(key, read)
         has_something = kept is not None and kept.value is not None
-        if answered.wait(self._glance_seconds if has_something and not is_patient else self._patience_seconds):
+        # whoever asks later waits no longer than who asked first: a registry that hangs must not hold every request for that long
+        patience = 0.0 if has_something and not is_patient else self._patience_seconds - (time.monotonic() - answered.since)
+        if answered.wait(max(patience, self._glance_seconds)):
             with self._lock:
                 return self._kept.get(key) or Known(None, time.monotonic(), "the model registry was asked again")
         slow = f"the model registry has not answered within {self._patience_seconds:g} seconds; this page asks again when it is reloaded"
@@ -108,12 +122,12 @@ class RegistryMemory:
     def _is_fresh(self, kept: Known[Any], *, lasting: bool) -> bool:
         return (lasting and not kept.trouble) or time.monotonic() - kept.tried_at < self._fresh_seconds
 
-    def _ask(self, key: Key, read: Callable[[], object]) -> threading.Event:
-        answered = self._asked[key] = threading.Event()
+    def _ask(self, key: Key, read: Callable[[], object]) -> _Asked:
+        answered = self._asked[key] = _Asked()
         threading.Thread(target=self._read, args=(key, read, answered), name="predictkpi-registry", daemon=True).start()
         return answered
 
-    def _read(self, key: Key, read: Callable[[], object], answered: threading.Event) -> None:
+    def _read(self, key: Key, read: Callable[[], object], answered: _Asked) -> None:
         value, trouble = None, ""
         try:
             value = read()

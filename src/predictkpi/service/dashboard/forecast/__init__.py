@@ -18,7 +18,7 @@ from predictkpi.service.dashboard.forecast.exports import Size, as_csv, as_png, 
 from predictkpi.service.dashboard.forecast.question import PATH, Question, asked
 from predictkpi.service.dashboard.languages import marked, speaking
 from predictkpi.service.dashboard.site import language_of, show
-from predictkpi.service.dependencies import CurrentView, ServingState
+from predictkpi.service.dependencies import CurrentMemory, CurrentView, ServingState
 from predictkpi.service.scenarios import WhatIfs
 from predictkpi.service.view import View
 
@@ -32,15 +32,16 @@ _HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
 
 
 @router.get(PATH, dependencies=_NUMBERS)
-def forecast_page(request: Request, serving: ServingState, question: Asked) -> HTMLResponse:
+def forecast_page(request: Request, serving: ServingState, memory: CurrentMemory, question: Asked) -> HTMLResponse:
     """The page; its whole state stands in the address."""
-    return show(request, "forecast.html", partial(forecast, serving=serving, question=question), title=marked("Forecast"))
+    build = partial(forecast, store=serving.store, memory=memory, question=question)
+    return show(request, "forecast.html", build, title=marked("Forecast"))
 
 
 @router.get(f"{PATH}.csv", dependencies=_NUMBERS)
-def forecast_csv(view: CurrentView, serving: ServingState, question: Asked) -> Response:
+def forecast_csv(view: CurrentView, serving: ServingState, memory: CurrentMemory, question: Asked) -> Response:
     """The numbers of the charts."""
-    text = as_csv(view, question, courses_of(view, serving, question))
+    text = as_csv(view, question, courses_of(view, serving.store, memory, question))
     return Response(text, media_type="text/csv; charset=utf-8", headers=_HEADERS | _named(view.as_of.strftime("%Y-%m-%d"), "csv"))
 
 
@@ -49,13 +50,14 @@ def forecast_png(
     request: Request,
     view: CurrentView,
     serving: ServingState,
+    memory: CurrentMemory,
     question: Asked,
     width: Annotated[int, Query(ge=400, le=3200)] = 1600,
     height: Annotated[int, Query(ge=300, le=2400)] = 900,
 ) -> Response:
     """The charts as a picture, for slides and mail: light, in the reader's language."""
     with speaking(language_of(request.scope)):
-        picture = as_png(view, question, courses_of(view, serving, question), Size(width, height))
+        picture = as_png(view, question, courses_of(view, serving.store, memory, question), Size(width, height))
     return Response(picture, media_type="image/png", headers=_HEADERS | _named(view.as_of.strftime("%Y-%m-%d"), "png"))
 
 

@@ -25,9 +25,10 @@ from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.outlooks import forecasters_of, parts_of, periods_of
 from predictkpi.service.past_forecasts import PastForecasts, past_forecasts
 from predictkpi.service.problems import InvalidRequestError
+from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.scenarios import WhatIfs
-from predictkpi.service.state import Serving
 from predictkpi.service.view import View
+from predictkpi.store import Store
 
 SIDE_BY_SIDE = 9
 """Members that are shown where none is chosen; the table has them all."""
@@ -124,14 +125,14 @@ class Chosen:
         return self.drawn[0] if len(self.drawn) == 1 else c.TOTAL
 
 
-def forecast(view: View, serving: Serving, question: Question) -> Forecast:
+def forecast(view: View, store: Store, memory: RegistryMemory, question: Question) -> Forecast:
     """Everything on the page at /forecast."""
     try:
         periods_of(view)
     except PredictKpiError as error:  # what keeps revenue from being served is told on the page
         return Forecast(question, absent=str(error))
     chosen, changed = chosen_scopes(view, question), changed_by(view, question)
-    past = past_forecasts(serving, view, chosen.subject)
+    past = past_forecasts(store, memory, view, chosen.subject)
     courses = drawn(view, question, chosen, changed=changed, past=past)
     subject, status = chosen.subject, forecasters_of(view).standing(periods_of(view).outlook, chosen.subject)
     is_alone = len(courses) == 1

@@ -20,8 +20,9 @@ from predictkpi.service.dashboard.forecast.wording import measure_title, scope_t
 from predictkpi.service.dashboard.languages import gettext as _
 from predictkpi.service.dashboard.vega_locale import vega_locale
 from predictkpi.service.past_forecasts import past_forecasts
-from predictkpi.service.state import Serving
+from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.view import View
+from predictkpi.store import Store
 
 SCALE = 2
 """Pixels of the picture for one of the page: sharp when printed."""
@@ -36,10 +37,10 @@ class Size:
     height: int
 
 
-def courses_of(view: View, serving: Serving, question: Question) -> list[Course]:
+def courses_of(view: View, store: Store, memory: RegistryMemory, question: Question) -> list[Course]:
     """What the page draws for a question; raises what keeps revenue from being served."""
     chosen = chosen_scopes(view, question)
-    past = past_forecasts(serving, view, chosen.subject)
+    past = past_forecasts(store, memory, view, chosen.subject)
     return drawn(view, question, chosen, changed=changed_by(view, question), past=past)
 
 

@@ -8,14 +8,14 @@ from predictkpi.service.dashboard.forecast.courses import Course
 from predictkpi.service.dashboard.forecast.question import Question
 from predictkpi.service.dashboard.forecast.wording import LEADS
 from predictkpi.service.dashboard.languages import gettext as _
-from predictkpi.service.dashboard.languages import ngettext
+from predictkpi.service.dashboard.languages import ngettext, sentence
 from predictkpi.service.past_forecasts import PastForecasts
 
 
 def past_in_words(course: Course, question: Question, past: PastForecasts) -> list[str]:
     """Sentences: whose forecasts are on the chart and how they held up, or why there are none and how to get them."""
     if past.trouble:
-        return [_("Past forecasts cannot be read: {reason}").format(reason=past.trouble)]
+        return [_("Past forecasts cannot be read: {reason}").format(reason=sentence(past.trouble))]
     if question.lead == "none":
         return []
     if question.freq != "M":

@@ -27,7 +27,7 @@ from predictkpi.service.dashboard.models.context import Detail, Lines, detail, l
 from predictkpi.service.dashboard.models.history import SHOWN
 from predictkpi.service.dashboard.models.moves import PROMOTE, ROLLBACK, Question, question
 from predictkpi.service.dashboard.site import show
-from predictkpi.service.dependencies import ServingState
+from predictkpi.service.dependencies import CurrentMemory, ServingState
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.version_records import BACKTEST, Standing
@@ -45,16 +45,8 @@ _NEVER_CHANGES = {"Cache-Control": "private, max-age=86400, immutable"}
 Chosen = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 
 
-def memory_of(request: Request) -> RegistryMemory:
-    """What this process keeps of the registry."""
-    return request.app.state.registry_memory  # type: ignore[no-any-return]
-
-
-Memory = Annotated[RegistryMemory, Depends(memory_of)]
-
-
 @router.get("", dependencies=[allow(Permission.TRUST)])
-def models_page(request: Request, serving: ServingState, memory: Memory) -> HTMLResponse:
+def models_page(request: Request, serving: ServingState, memory: CurrentMemory) -> HTMLResponse:
     """All predictors."""
     return show(request, "models.html", lambda view: lines(view, memory, kept_watches(serving.store)), title=marked("Models"))
 
@@ -65,7 +57,7 @@ def model_page(
     predictor: str,
     caller: CurrentCaller,
     serving: ServingState,
-    memory: Memory,
+    memory: CurrentMemory,
     version: Chosen = "",
     with_: Annotated[str, Query(alias="with", max_length=50, pattern=NO_NUL)] = "",
     moved: Chosen = "",
@@ -93,7 +85,7 @@ def model_page(
 
 
 @router.get("/{predictor}/pictures/{version}/{name}", dependencies=[allow(Permission.TRUST)])
-def picture(predictor: str, version: str, name: str, memory: Memory) -> Response:
+def picture(predictor: str, version: str, name: str, memory: CurrentMemory) -> Response:
     """One picture of a version's backtest, as PNG."""
     predictor_class(predictor)
     row = _standing(memory, predictor).row(version)
@@ -106,19 +98,19 @@ def picture(predictor: str, version: str, name: str, memory: Memory) -> Response
 
 
 @router.get("/{predictor}/promote", dependencies=[allow(Permission.PROMOTE)])
-def ask_to_promote(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, version: Chosen) -> HTMLResponse:
+def ask_to_promote(request: Request, predictor: str, caller: CurrentCaller, memory: CurrentMemory, version: Chosen) -> HTMLResponse:
     """What will change if that version is let serve, and the form that lets it."""
     return _ask(request, PROMOTE, predictor, version, memory, f"{caller.name} ({caller.id})")
 
 
 @router.get("/{predictor}/rollback", dependencies=[allow(Permission.PROMOTE)])
-def ask_to_roll_back(request: Request, predictor: str, caller: CurrentCaller, memory: Memory) -> HTMLResponse:
+def ask_to_roll_back(request: Request, predictor: str, caller: CurrentCaller, memory: CurrentMemory) -> HTMLResponse:
     """What will change if the version before serves again, and the form that lets it."""
     return _ask(request, ROLLBACK, predictor, "", memory, f"{caller.name} ({caller.id})")
 
 
 @router.post("/{predictor}/promote", dependencies=[allow(Permission.PROMOTE)])
-def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Fields) -> Response:
+def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: CurrentMemory, form: Fields) -> Response:
     """Let a version serve; one that has not been confirmed is asked about first."""
     version, beside = _field(form, "version"), _field(form, "beside", may_be_empty=True)
     if form.get("confirmed") != "yes":
@@ -131,7 +123,7 @@ def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: M
 
 
 @router.post("/{predictor}/rollback", dependencies=[allow(Permission.PROMOTE)])
-def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, memory: Memory, form: Fields) -> Response:
+def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, memory: CurrentMemory, form: Fields) -> Response:
     """Let the version before serve again, where it is the one that was confirmed."""
     version, beside = _field(form, "version"), _field(form, "beside", may_be_empty=True)
     if form.get("confirmed") != "yes":
