@@ -83,6 +83,6 @@ def audit(
         moved = f"version {detail.get('from') or 'none'} to {detail.get('to')}"
         told = f"{sum(detail['rows'].values()):,} rows" if "rows" in detail else detail.get("reason") or moved
         if "scope" in detail and "ds" in detail:
-            told = f"{detail['scope']}, {detail['freq']} from {detail['ds']}" + (f": {detail['value']:,g}" if "value" in detail else "")
+            told = f"{detail['scope']}, {detail['freq']} from {detail['ds']}" + (f": {detail['value']:,.12g}" if "value" in detail else "")
         rows.append([f"{row.at:%Y-%m-%d %H:%M}", row.actor, row.action, row.subject, told])
     out().print(table("Audit log", [(name, "left") for name in ("at", "by", "action", "subject", "what")], rows))
