@@ -364,8 +364,9 @@ def test_asked__keeps_its_place_in_an_address():
 @pytest.mark.parametrize(("width", "scheme", "language"), [(1440, "light", "en-GB"), (390, "dark", "de-DE")])
 def test_page__answers_while_it_is_steered(visit, width, scheme, language):
     seen = visit("/kpis/revenue", width=width, scheme=scheme, language=language)
-    seen.wait_for_charts()
     page = seen.page
+    page.wait_for_selector("#kpi-series[data-again]", state="detached", timeout=60_000)
+    seen.wait_for_charts()
     assert page.locator("figure[data-chart=series] svg .mark-line path").count() >= 2
     page.select_option("select[name=freq]", "Q")
     page.wait_for_url("**freq=Q*")
@@ -376,7 +377,30 @@ def test_page__answers_while_it_is_steered(visit, width, scheme, language):
     page.select_option("select[name=scope]", index=1)
     page.wait_for_selector("tr.is-shown")
     assert "scope=region" in page.url
-    page.wait_for_function("!document.querySelector('[data-again]')", timeout=60_000)
+    page.wait_for_selector("[data-again]", state="detached", timeout=60_000)
     assert seen.complaints == []
     assert not seen.scrolls_sideways()
     assert seen.hindrances() == []
+
+
+@pytest.mark.browser
+def test_part__that_a_form_brings_is_asked_for_until_it_is_there(served, visit):
+    served.serving.view._pages.pop("slip_rate forecasting total", None)
+    page, asked, release = visit("/kpis/slip_rate?freq=Q").page, [], threading.Event()
+    page.wait_for_selector("[data-again]", state="detached", timeout=60_000)
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) == 2:  # the first that asks again
+            release.set()
+            route.fulfill(status=503)
+        else:
+            route.continue_()
+
+    page.route("**/kpis/slip_rate*", answer)
+    served.app.state.lookout._forecasts.submit(release.wait, 60)
+    page.select_option("select[name=freq]", "M")
+    page.wait_for_selector("#kpi-series[data-again]")
+    page.wait_for_selector("[data-again]", state="detached", timeout=60_000)
+    page.wait_for_selector("figure[data-chart=series] svg")
+    assert len(asked) >= 3

@@ -1,19 +1,39 @@
-// What the server is still working out: <part id=... data-again> is asked for again until it comes without data-again.
+// What the server is still working out: each <part id=... data-again> is asked for again until it comes without data-again.
 "use strict";
 (() => {
   const SECONDS = 1;
+  const MOST_SECONDS = 30;
+  let pause = SECONDS;
+  let waiting = false;
 
-  async function renew(part) {
-    const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
-    const found = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
-    // a form that was used meanwhile has put another part in its place
-    const shown = document.getElementById(part.id);
-    if (!found || !shown) return;
-    shown.replaceWith(found);
-    found.dispatchEvent(new CustomEvent("renewed", { bubbles: true }));
-    if (found.hasAttribute("data-again")) later(found);
+  const parts = () => [...document.querySelectorAll("[id][data-again]")];
+
+  // One answer serves all parts; true if it had one of them.
+  async function renew() {
+    const address = window.location.href;
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return false;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (address !== window.location.href) return true; // a form that was used meanwhile has put other parts in their place
+    const renewed = parts().map((shown) => [shown, page.getElementById(shown.id)]).filter(([, found]) => found);
+    for (const [shown, found] of renewed) {
+      shown.replaceWith(found);
+      found.dispatchEvent(new CustomEvent("renewed", { bubbles: true }));
+    }
+    return renewed.length > 0;
   }
 
-  const later = (part) => setTimeout(() => renew(part).catch(() => later(part)), SECONDS * 1000);
-  document.querySelectorAll("[id][data-again]").forEach(later);
+  function later() {
+    if (waiting || !parts().length) return;
+    waiting = true;
+    setTimeout(async () => {
+      const isAnswered = await renew().catch(() => false);
+      pause = isAnswered ? SECONDS : Math.min(2 * pause, MOST_SECONDS);
+      waiting = false;
+      later();
+    }, pause * 1000);
+  }
+
+  document.addEventListener("renewed", later);
+  later();
 })();

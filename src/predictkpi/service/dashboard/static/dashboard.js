@@ -43,7 +43,7 @@
         if (!part || !shown) continue;
         shown.querySelectorAll("figure[data-chart]").forEach((figure) => figure.finalize && figure.finalize());
         shown.replaceWith(part);
-        part.querySelectorAll("figure[data-chart]").forEach(draw);
+        part.dispatchEvent(new CustomEvent("renewed", { bubbles: true }));
       }
       if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
       window.history.replaceState(null, "", address);
