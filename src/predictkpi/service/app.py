@@ -6,8 +6,10 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
@@ -63,14 +65,11 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_SECONDS)
         state = app.state
-        state.alert_rule = read_rule(AlertRule, settings.models_dir / ALERTS)
-        state.bands = read_rule(Bands, settings.models_dir / TARGETS)
-        state.models_dir = settings.models_dir
+        _read_rules(state, settings.models_dir)
         state.door = own_door
         state.lookout = Lookout(lambda: state.serving.current)
         registry = open_registry(settings)
         state.registry_memory = RegistryMemory(registry)
-
         state.serving = Serving(
             store,
             registry,
@@ -121,6 +120,12 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
         app.include_router(page)
     _stand_guard(app, settings, door_of_keys)
     return app
+
+
+def _read_rules(state: State, models_dir: Path) -> None:
+    state.models_dir = models_dir
+    state.alert_rule = read_rule(AlertRule, models_dir / ALERTS)
+    state.bands = read_rule(Bands, models_dir / TARGETS)
 
 
 def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:
