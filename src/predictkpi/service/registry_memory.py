@@ -111,7 +111,7 @@ class RegistryMemory:
         has_something = kept is not None and kept.value is not None
         # whoever asks later waits no longer than who asked first: a registry that hangs must not hold every request for that long
         patience = 0.0 if has_something and not is_patient else self._patience_seconds - (time.monotonic() - answered.since)
-        if answered.wait(max(patience, self._glance_seconds)):
+        if answered.wait(max(patience, min(self._glance_seconds, self._patience_seconds))):
             with self._lock:
                 return self._kept.get(key) or Known(None, time.monotonic(), "the model registry was asked again")
         slow = f"the model registry has not answered within {self._patience_seconds:g} seconds; this page asks again when it is reloaded"
