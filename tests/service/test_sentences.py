@@ -6,7 +6,6 @@ import ast
 import io
 import re
 import string
-import time
 from itertools import permutations
 from pathlib import Path
 
@@ -119,17 +118,6 @@ def test_catalogue__has_words_for_each_pattern_and_only_kinds_of_places_that_the
         assert not message.fuzzy, message.id
 
 
-def test_sentence__is_told_fast():
-    with speaking("de"):
-        sentences = current().sentences
-        texts = ["untouched for 45 days", "no deal 'D-1' is known as of 2026-01-01T00:00:00", "nothing of the kind has ever been said"]
-        began = time.perf_counter()
-        for _ in range(300):
-            for text in texts:
-                sentences.told(text)
-    assert (time.perf_counter() - began) / 900 < 500e-6  # ten times what it takes: other processes share the cores
-
-
 def test_long_text__stays_as_it_is_and_is_not_kept():
     with speaking("de"):
         languages._kept.cache_clear()
@@ -144,12 +132,12 @@ def test_long_text__stays_as_it_is_and_is_not_kept():
 
 
 @pytest.mark.parametrize("text", ["clv: " * 199, "clv: z; y. " * 90, "clv: z; " * 120, "no kind named " * 70, "x" + "." * 999])
-def test_longest_text__is_told_within_a_second_whatever_it_says(text):
+def test_longest_text__is_gone_over_a_few_times_whatever_it_says(text, monkeypatch):
+    looks, by_pattern = [], Sentences._by_pattern
+    monkeypatch.setattr(Sentences, "_by_pattern", lambda self, part, depth: looks.append(part) or by_pattern(self, part, depth))
     with speaking("de"):
-        sentences = current().sentences
-        began = time.perf_counter()
-        sentences.told(text)
-    assert time.perf_counter() - began < 1.5  # ten times what it takes
+        current().sentences.told(text)
+    assert 0 < sum(map(len, looks)) <= 20 * len(text)
 
 
 def test_places_of_words__are_told_in_turn_but_not_on_and_on():

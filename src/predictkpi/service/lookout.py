@@ -62,7 +62,7 @@ class Lookout:
             return "known"
 
         def begin(view: View) -> Future[pd.DataFrame | None]:
-            return pool.submit(self._worked_out, f"the forecast of {kpi}, {scope},", view, partial(forecast_of, view, kpi, scope))
+            return self._begun(pool, f"the forecast of {kpi}, {scope},", view, partial(forecast_of, view, kpi, scope))
 
         asked = cast("Future[pd.DataFrame | None]", view.page(f"{kpi} forecasting {scope}", begin))
         if not asked.done():
@@ -80,7 +80,7 @@ class Lookout:
 
         def begin(view: View) -> Future[pd.DataFrame | None]:
             look = partial(watched_periods, view, kpi, rule=rule, periods=periods)
-            return pool.submit(self._worked_out, f"the alerts of {kpi}", view, look)
+            return self._begun(pool, f"the alerts of {kpi}", view, look)
 
         looking = cast("Future[pd.DataFrame | None]", view.page(f"{kpi} looking {periods}", begin))
         if not looking.done():
@@ -90,20 +90,27 @@ class Lookout:
         found = looking.result()
         return Looked("looking") if found is None else looked(found)
 
-    def _worked_out(self, what: str, view: View, work: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
+    def _begun(self, pool: ThreadPoolExecutor, what: str, view: View, work: Callable[[], pd.DataFrame]) -> Future[pd.DataFrame | None]:
+        begun = pool.submit(self._worked_out, view, work)
+        begun.add_done_callback(partial(_tell, what))
+        return begun
+
+    def _worked_out(self, view: View, work: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
         """What was asked for; None where the view has gone meanwhile, as its readers are shown the new one when they ask again."""
         if self._current is not None:
             served = self._current()
             if served is None or served.fingerprint is not view.fingerprint:  # `View.within` makes copies
                 return None
-        try:
-            return work()
-        except PredictKpiError as error:
-            log.info("%s cannot be told: %s", what, error)
-            raise
-        except Exception:
-            log.exception("%s cannot be told", what)
-            raise
+        return work()
+
+
+def _tell(what: str, ended: Future[pd.DataFrame | None]) -> None:
+    """Log what failed; the page says that it did."""
+    error = None if ended.cancelled() else ended.exception()
+    if isinstance(error, PredictKpiError):
+        log.info("%s cannot be told: %s", what, error)
+    elif error is not None:
+        log.error("%s cannot be told", what, exc_info=error)
 
 
 def looked(found: pd.DataFrame) -> Looked:

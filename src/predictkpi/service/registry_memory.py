@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from predictkpi.errors import PredictKpiError
 from predictkpi.registry import Registry
+from predictkpi.service.background import outcome
 from predictkpi.service.version_records import Standing, VersionRecord, read_record, read_standing
 
 log = logging.getLogger(__name__)
@@ -128,13 +129,11 @@ class RegistryMemory:
         return answered
 
     def _read(self, key: Key, read: Callable[[], object], answered: _Asked) -> None:
-        value, trouble = None, ""
-        try:
-            value = read()
-        except PredictKpiError as error:
-            trouble = str(error)
-        except Exception as error:  # whatever it is, the page must say so instead of waiting for ever
-            log.exception("what the registry holds of %s cannot be read", key[1])
+        read_values: list[object] = []
+        error = outcome(lambda: read_values.append(read()), "predictkpi-registry")
+        value, trouble = (read_values[0], "") if error is None else (None, str(error))
+        if error is not None and not isinstance(error, PredictKpiError):
+            log.error("what the registry holds of %s cannot be read", key[1], exc_info=error)
             trouble = f"what the registry holds cannot be read: {type(error).__name__}; the log has the cause"
         now = time.monotonic()
         with self._lock:
