@@ -179,9 +179,11 @@ def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail
 
 
 def test_new_data__moves_as_of_and_the_predictions(own_settings, snapshot):
-    store = open_store(own_settings)
-    serving = Serving(store, open_registry(own_settings))
+    store, warmed = open_store(own_settings), []
+    serving = Serving(store, open_registry(own_settings), warm=[lambda view: warmed.append(serving.current is view)])
     assert serving.refresh()
+    serving._warming.join(30)
+    assert warmed == [True], "the first view does not wait for its pages"
     assert not serving.refresh()
     before = serving.view
     order = snapshot.orders.tail(1).assign(
@@ -189,6 +191,7 @@ def test_new_data__moves_as_of_and_the_predictions(own_settings, snapshot):
     )
     store.load({"orders": order}, company=before.company, now=snapshot.as_of + pd.Timedelta(hours=11))
     assert serving.refresh()
+    assert warmed == [True, False], "new data are shown once their pages are there"
     assert serving.view.as_of == before.as_of + pd.Timedelta(days=1)
     assert before.as_of == snapshot.as_of
     rows = serving.view.champions["clv"].table.frame

@@ -121,11 +121,17 @@ def test_forecast__that_fails_is_said_to_fail_and_spoils_no_page(served, monkeyp
 def test_views_that_are_gone__are_not_worked_for(served):
     fresh = replace(served.serving.view, _pages={}, _series={})
     gone = replace(fresh, fingerprint=replace(fresh.fingerprint), _pages={}, _series={})
-    lookout = Lookout(lambda: fresh)
+    served_now, release = [gone], threading.Event()
+    lookout = Lookout(lambda: served_now[0])
     lookout.start()
-    for view in (gone, fresh):
+    for pool in (lookout._pool, lookout._forecasts):
+        pool.submit(release.wait, 30)
+    for view in (gone, fresh):  # the other one is being warmed: it is not served yet
         lookout.look(view, "cac", rule=AlertRule())
         lookout.forecast(view, "cac", "total")
+    served_now[0] = fresh
+    release.set()
+    for view in (gone, fresh):
         for name in ("cac looking 1", "cac forecasting total"):
             view.page(name, None).result(timeout=60)
     lookout.stop()

@@ -91,17 +91,18 @@ class Lookout:
         return Looked("looking") if found is None else looked(found)
 
     def _begun(self, pool: ThreadPoolExecutor, what: str, view: View, work: Callable[[], pd.DataFrame]) -> Future[pd.DataFrame | None]:
-        begun = pool.submit(self._worked_out, view, work)
+        # one that is being warmed is not in service yet, and not gone either
+        begun = pool.submit(self._worked_out, view if self._is_served(view) else None, work)
         begun.add_done_callback(partial(_tell, what))
         return begun
 
-    def _worked_out(self, view: View, work: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
-        """What was asked for; None where the view has gone meanwhile, as its readers are shown the new one when they ask again."""
-        if self._current is not None:
-            served = self._current()
-            if served is None or served.fingerprint is not view.fingerprint:  # `View.within` makes copies
-                return None
-        return work()
+    def _worked_out(self, served: View | None, work: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
+        """What was asked for; None where a view that was served has gone meanwhile: its readers see the new one when they ask again."""
+        return work() if served is None or self._is_served(served) else None
+
+    def _is_served(self, view: View) -> bool:
+        served = self._current() if self._current is not None else view
+        return served is not None and served.fingerprint is view.fingerprint  # `View.within` makes copies
 
 
 def _tell(what: str, ended: Future[pd.DataFrame | None]) -> None:

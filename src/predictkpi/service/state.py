@@ -45,8 +45,8 @@ class Serving:
 
     Predictions of the whole cohort are computed with the view, not read from the store: stored ones name a version and a day, but not
     the state of the data, which another load of the same day has changed. ``prepare`` is called with each new view before it is swapped in,
-    so that the first question need not wait; the steps of ``warm`` after that and beside all else, for readers of pages, until there is
-    a newer view. For a large company they take a minute.
+    so that the first question need not wait. The steps of ``warm``, for readers of pages, take a minute for a large company: new data wait
+    for them, a new champion does not, and they are then done beside until there is a newer view.
     """
 
     def __init__(
@@ -132,21 +132,26 @@ class Serving:
         if self._view is not None and self._view.fingerprint == fingerprint and not is_due:
             return False
         view = self._build(fingerprint, refused)
+        is_urgent = self._view is None or self._view.fingerprint.data == fingerprint.data
         self._warm_trouble = self._done(self._prepare, view)
+        if not is_urgent:
+            self._warm_pages(view, lambda: True)
         self._view, self._has_looked, self._built_at = view, True, time.monotonic()
         _set_aside()
-        self._warming = threading.Thread(target=self._warm_pages, args=[view], name="predictkpi-pages", daemon=True)
-        self._warming.start()
+        if is_urgent:
+            beside = partial(self._warm_pages, view, lambda: view is self._view)
+            self._warming = threading.Thread(target=beside, name="predictkpi-pages", daemon=True)
+            self._warming.start()
         versions = {name: champion.ref.version for name, champion in view.champions.items()}
         log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), versions)
         return True
 
-    def _warm_pages(self, view: View) -> None:
+    def _warm_pages(self, view: View, is_wanted: Callable[[], bool]) -> None:
         for step in self._warm:
-            if view is not self._view or self._rounds.is_stopping():
+            if self._rounds.is_stopping() or not is_wanted():
                 return
             self._warm_trouble = self._done(step, view) or self._warm_trouble
-        if self._warm:
+        if self._warm and view is self._view:
             _set_aside()
 
     def _done(self, what: Callable[[View], object] | None, view: View) -> str | None:

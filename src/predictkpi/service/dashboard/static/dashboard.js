@@ -21,6 +21,7 @@
   const drawAll = () => document.querySelectorAll("figure[data-chart]").forEach(draw);
   dark.addEventListener("change", drawAll);
   drawAll();
+  document.querySelector(".places a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   document.addEventListener("renewed", (event) => event.target.querySelectorAll("figure[data-chart]").forEach(draw));
 
   // <form data-live="id id ...">: each change asks for the form's page and puts the named parts of the answer in place of those shown.
