@@ -24,6 +24,11 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
         self.answer = self.page.goto(url)
+        self.wait_until_painted()
+
+    def wait_until_painted(self):
+        """Until there is something to see: before it Chromium drops what is typed and clicked."""
+        self.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0", timeout=30_000)
 
     def wait_for_charts(self):
         """Until every chart of the page is drawn."""

@@ -56,3 +56,11 @@ def test_first_tab__skips_to_the_content(visit):
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.parametrize("path", [PATHS[0], PATHS[-1]])
+def test_place_one_is_at__is_in_sight_on_a_phone(visit, path):
+    page = visit(path, width=390).page
+    box = page.locator("nav.places a[aria-current=page]").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390

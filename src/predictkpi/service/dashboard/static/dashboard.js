@@ -21,7 +21,15 @@
   const drawAll = () => document.querySelectorAll("figure[data-chart]").forEach(draw);
   dark.addEventListener("change", drawAll);
   drawAll();
-  document.querySelector(".places a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+  // On a phone the places scroll; the one shown comes to the middle. Not by scrollIntoView: the next Tab would start from there.
+  function centre(place) {
+    const places = place.parentElement;
+    const [mine, all] = [place.getBoundingClientRect(), places.getBoundingClientRect()];
+    places.scrollLeft += mine.left + mine.width / 2 - all.left - all.width / 2;
+  }
+  document.querySelectorAll(".places a[aria-current]").forEach(centre);
+
   document.addEventListener("renewed", (event) => event.target.querySelectorAll("figure[data-chart]").forEach(draw));
 
   // <form data-live="id id ...">: each change asks for the form's page and puts the named parts of the answer in place of those shown.
