@@ -14,13 +14,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.errors import SettingsError
+from predictkpi.parts import Parts
 from predictkpi.snapshot import Snapshot
 
 MODEL, BASELINE = "model", "baseline"
@@ -139,6 +140,11 @@ class Predictor(ABC):
         Columns ``entity_id, as_of, horizon, statistic, feature, contribution``. Empty where the model has none to give.
         """
         return pd.DataFrame(columns=[c.ENTITY_ID, c.AS_OF, c.HORIZON, c.STATISTIC, "feature", "contribution"])
+
+    @property
+    def parts(self) -> Parts[Any] | None:
+        """How `inputs` and `training_table` are made of parts of the facts, on several machines; None where they need all of them at once."""
+        return None
 
     @property
     def purpose(self) -> str:

@@ -30,10 +30,12 @@ class AttributeHistory:
     """All versions of the own fields of one table (customers, deals or orders) of a snapshot, indexed for questions about the past.
 
     ``kinds``: category, number, date or flag by name, sorted by name. ``base`` is the history of ``snapshot.base``, where it has one; it
-    is worked out where it is not given.
+    is worked out where it is not given. Of a part of the facts, ``kinds`` says what all of them know the fields as.
     """
 
-    def __init__(self, snapshot: Snapshot, table: str, *, base: AttributeHistory | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, table: str, *, base: AttributeHistory | None = None, kinds: Mapping[str, str] | None = None
+    ) -> None:
         if base is None and snapshot.base is not None:
             base = AttributeHistory(snapshot.base, table)
         self.table = table
@@ -41,7 +43,7 @@ class AttributeHistory:
         if base is None:
             facts = snapshot.history("attributes")
             facts = facts[facts[c.TABLE] == table]
-            self.kinds = kinds_of(facts)
+            self.kinds = kinds_of(facts) if kinds is None else dict(kinds)
             deleted = facts[c.IS_DELETED].to_numpy(bool) if c.IS_DELETED in facts else np.zeros(len(facts), bool)
             self._layers = [_Versions(ATTRIBUTES.typed(facts), deleted, self.kinds)]
         else:
@@ -87,9 +89,12 @@ class DealAttributes:
     of_deals: AttributeHistory
     of_customers: AttributeHistory
 
-    def __init__(self, snapshot: Snapshot, *, base: DealAttributes | None = None) -> None:
-        self.of_deals = AttributeHistory(snapshot, "deals", base=base.of_deals if base else None)
-        self.of_customers = AttributeHistory(snapshot, "customers", base=base.of_customers if base else None)
+    def __init__(
+        self, snapshot: Snapshot, *, base: DealAttributes | None = None, kinds: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        of = (kinds or {}).get
+        self.of_deals = AttributeHistory(snapshot, "deals", base=base.of_deals if base else None, kinds=of("deals"))
+        self.of_customers = AttributeHistory(snapshot, "customers", base=base.of_customers if base else None, kinds=of("customers"))
 
     @property
     def are_none(self) -> bool:
@@ -136,3 +141,10 @@ def kinds_of(attributes: pd.DataFrame) -> dict[str, str]:
     """Kind of each field, sorted by name, that was learnt last; ``attributes`` are versions of one table's fields, oldest first."""
     newest = attributes.drop_duplicates(c.NAME, keep="last").sort_values(c.NAME)
     return {str(name): str(kind) for name, kind in zip(newest[c.NAME], newest[c.KIND], strict=True)}
+
+
+def learnt_last(part: Snapshot, table: str) -> dict[tuple[str, str], int]:
+    """By name and kind that a part of the facts knows the fields of ``table`` as, when that was learnt last (microseconds since 1970)."""
+    facts = part.history("attributes")
+    newest = facts[facts[c.TABLE] == table].groupby([c.NAME, c.KIND])[c.KNOWN_AT].max()
+    return {(str(name), str(kind)): int(known) for (name, kind), known in zip(newest.index, microseconds(newest), strict=True)}

@@ -15,15 +15,18 @@ ACTIVITY_NUMBERS = ("activities", "activities_7_days", "activities_30_days", "da
 
 
 class DealActivities:
-    """All versions of the activities of these deals, sorted by deal and instant. ``known`` gives the kinds that keep their codes."""
+    """All versions of the activities of these deals, sorted by deal and instant. ``known`` are kinds that keep their codes."""
 
     kinds: Codes
+    learnt: tuple[Ints, Ints]
+    """Kind of each activity, and when it was known, in the order of the facts."""
 
-    def __init__(self, activities: Columns, deals: Codes, *, known: DealActivities | None) -> None:
+    def __init__(self, activities: Columns, deals: Codes, *, known: Codes | None) -> None:
         deal = deals.of(activities[c.DEAL_ID].tolist())
-        self.kinds = Codes(activities[c.KIND], known=known.kinds if known else None)
+        self.kinds = Codes(activities[c.KIND], known=known)
         learnt = microseconds(activities[c.KNOWN_AT])
         until = valid_until(Codes(activities[c.ACTIVITY_ID]).codes[0], learnt)
+        self.learnt = self.kinds.codes[0], learnt
         ds = microseconds(activities[c.DS])
         order = np.lexsort((learnt, ds, deal))
         order = order[deal[order] >= 0]

@@ -100,6 +100,14 @@ class NewestBefore:
         return np.where(found, self._index.order[np.maximum(end - 1, 0)], -1)
 
 
+class Rows(NamedTuple):
+    """What `RunningSums` adds up: ``code`` and ``instant`` (n,), ``values`` (n, m)."""
+
+    code: Ints
+    instant: Ints
+    values: Floats
+
+
 class SumsOfKey(NamedTuple):
     """One key of `RunningSums`: instants of its rows, and the sums before each of them and after the last."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from predictkpi.features.deal_asof import NEVER, Floats, Ints, RunningSums, SumsOfKey, run_starts
+from predictkpi.features.deal_asof import NEVER, Floats, Ints, Rows, RunningSums, SumsOfKey, run_starts
 
 if TYPE_CHECKING:
     from predictkpi.features.deal_history import DealHistory
@@ -21,22 +21,10 @@ earlier deals."""
 
 
 class Buyers:
-    """Running sums by customer over closes and first amounts, learnt from all deals of a history.
+    """Running sums by customer over closes and over first amounts, and over all first amounts: see `buyer_rows`."""
 
-    A deal's customer is the one first stated of it, from when that became known.
-    """
-
-    def __init__(self, history: DealHistory, customer: Ints, closes: tuple[Ints, Ints, Floats]) -> None:
-        rows, instant, values = closes
-        buyer, stated = _first_buyers(history, customer)
-        deal, amounts = history.deal[rows], history.first_amounts
-        known = buyer[deal] >= 0
-        self._closes = RunningSums(buyer[deal][known], np.maximum(instant, stated[deal])[known], values[known])
-        counted = np.column_stack([np.ones(len(amounts.value)), np.nan_to_num(amounts.value)])
-        priced = amounts.since < NEVER
-        bought = priced & (buyer >= 0)
-        self._amounts = RunningSums(buyer[bought], np.maximum(amounts.since, stated)[bought], counted[bought])
-        self._all_amounts = RunningSums(np.zeros(int(priced.sum()), np.int64), amounts.since[priced], counted[priced])
+    def __init__(self, closes: RunningSums, amounts: RunningSums, all_amounts: RunningSums) -> None:
+        self._closes, self._amounts, self._all_amounts = closes, amounts, all_amounts
 
     @property
     def all_amounts(self) -> SumsOfKey:
@@ -63,6 +51,23 @@ class Buyers:
         usual = np.divide(everybody[:, 1], everybody[:, 0], out=np.full(len(buyer), np.nan), where=everybody[:, 0] > 0)
         mean = (earlier[:, 1] + SHRINKAGE_OF_AMOUNTS * usual) / (earlier[:, 0] + SHRINKAGE_OF_AMOUNTS)
         return dict(zip(BUYER_NUMBERS, (edge, closed, first - mean), strict=True))
+
+
+def buyer_rows(history: DealHistory, customer: Ints, closes: tuple[Ints, Ints, Floats]) -> tuple[Rows, Rows, Rows]:
+    """Of all deals of a history: closes (closed, won) by code of the customer, and first amounts (count, total) by customer and of all.
+
+    A deal's customer is the one first stated of it, from when that became known.
+    """
+    rows, instant, values = closes
+    buyer, stated = _first_buyers(history, customer)
+    deal, amounts = history.deal[rows], history.first_amounts
+    known = buyer[deal] >= 0
+    closed = Rows(buyer[deal][known], np.maximum(instant, stated[deal])[known], values[known])
+    counted = np.column_stack([np.ones(len(amounts.value)), np.nan_to_num(amounts.value)])
+    priced = amounts.since < NEVER
+    bought = priced & (buyer >= 0)
+    own = Rows(buyer[bought], np.maximum(amounts.since, stated)[bought], counted[bought])
+    return closed, own, Rows(np.zeros(int(priced.sum()), np.int64), amounts.since[priced], counted[priced])
 
 
 class FirstAmounts:

@@ -10,6 +10,7 @@ their own deals: a deal in a request gets the same answer alone and among any ot
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,9 @@ from predictkpi.features.deal_asof import (
     run_starts,
     valid_until,
 )
-from predictkpi.features.deal_buyers import BUYER_NUMBERS, Buyers, FirstAmounts
+from predictkpi.features.deal_buyers import BUYER_NUMBERS, FirstAmounts
+from predictkpi.features.deal_records import DealRecords
 from predictkpi.features.deal_shared import SharedByDeals, by_value
-from predictkpi.features.deal_stages import StageOrder
 from predictkpi.features.deal_tallies import ACTIVITIES, MOST_KINDS, STAGES, tallies
 from predictkpi.features.event_order import event_order
 from predictkpi.snapshot import Snapshot
@@ -88,63 +89,66 @@ class DealHistory:
     """All versions of deals, events and customers of one snapshot, indexed for questions about the past.
 
     ``base`` is the history of ``snapshot.base``, where it has one; it is worked out where it is not given. With ``only_added``, the
-    deals that were added to it are the only ones indexed: that takes no longer for a long history than for a short one.
+    deals that were added to it are the only ones indexed: that takes no longer for a long history than for a short one. Of a snapshot that
+    holds a part of the facts, ``records`` says what the deals of all share.
     """
 
     stages: Codes
     owners: Codes
-    _sources: Codes
+    sources: Codes
+    buyer_codes: Codes
+    activities: DealActivities
+    own_fields: DealAttributes
     _customers: Codes
     _customer_versions: NewestBefore
     _segment: Texts
-    own_fields: DealAttributes
-    _buyer_codes: Codes
-    _buyers: Buyers
-    _activities: DealActivities
-    _stage_order: StageOrder
-    _wins_by_owner: RunningSums
-    _wins_by_source: RunningSums
-    _wins: RunningSums
 
-    def __init__(self, snapshot: Snapshot, *, base: DealHistory | None = None, only_added: bool = False) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        base: DealHistory | None = None,
+        only_added: bool = False,
+        records: DealRecords | None = None,
+    ) -> None:
         if base is None and snapshot.base is not None:
             base = DealHistory(snapshot.base)
+        known = self._known = base.records if base is not None else records
         self.company = snapshot.company
         self.as_of_instant = snapshot.as_of
         self.as_of = int(microseconds(snapshot.as_of.to_datetime64()))
         deals, events, activities = (_rows(snapshot, name, only_added=only_added) for name in _READ)
         self.deals = Codes(events[c.DEAL_ID], deals[c.DEAL_ID])
         event_deal, self.row_deal = self.deals.codes
-        self._read_events(events, event_deal, base)
-        self._read_deals(deals, base)
+        self._read_events(events, event_deal, known)
+        self._read_deals(deals, known)
         if base is not None and "customers" not in snapshot.added:
             self._customers, self._customer_versions, self._segment = base._customers, base._customer_versions, base._segment
         else:
             self._read_customers(table_schema("customers").typed(snapshot.living("customers"), _OF_CUSTOMERS))
         self._customer = self._customers.of(deals[c.CUSTOMER_ID].tolist())
-        self._buyer_codes = Codes(deals[c.CUSTOMER_ID], known=base._buyer_codes if base else None)
         self.first_amounts = FirstAmounts(self)
-        self._activities = DealActivities(activities, self.deals, known=base._activities if base else None)
-        self.own_fields = DealAttributes(snapshot, base=base.own_fields if base is not None else None)
-        if base is not None:
-            self._stage_order = base._stage_order
-            self._wins_by_owner, self._wins_by_source, self._wins = base._wins_by_owner, base._wins_by_source, base._wins
-            self._buyers = base._buyers
-        else:
-            self._stage_order = StageOrder(self)
-            self._track_records()
+        self.activities = DealActivities(activities, self.deals, known=known.activity_kinds if known else None)
+        self.own_fields = DealAttributes(
+            snapshot, base=base.own_fields if base is not None else None, kinds=known.own_kinds if known and base is None else None
+        )
 
-    def _read_events(self, events: Columns, deal: Ints, base: DealHistory | None) -> None:
+    @cached_property
+    def records(self) -> DealRecords:
+        """What all deals share: of the base, or of all parts, where this history is only a part."""
+        return self._known or DealRecords.learn(self)
+
+    def _read_events(self, events: Columns, deal: Ints, known_records: DealRecords | None) -> None:
         known = microseconds(events[c.KNOWN_AT])
         until = valid_until(Codes(events[c.EVENT_ID]).codes[0], known)
         happened = microseconds(events[c.DS])
-        stages = Codes(events[c.STAGE], known=base.stages if base else None)
+        stages = Codes(events[c.STAGE], known=known_records.stages if known_records else None)
         closed_codes = stages.of(c.CLOSED_STAGES)
         self._is_open_stage = np.ones(len(stages) + 1, bool)
         self._is_open_stage[closed_codes[closed_codes >= 0]] = False
         closed = ~self._is_open_stage[stages.codes[0]]
         order = event_order(deal, happened, known, closed, events[c.EVENT_ID])
-        owners = Codes(events[c.OWNER], known=base.owners if base else None)
+        owners = Codes(events[c.OWNER], known=known_records.owners if known_records else None)
         self.stages, self.owners = stages, owners
         self.deal, self.ds, self.known, self.until = deal[order], happened[order], known[order], until[order]
         self.stage, self.owner = stages.codes[0][order], owners.codes[0][order]
@@ -153,33 +157,32 @@ class DealHistory:
         self.is_won, self.is_closed = self.stage == stages.of([c.WON])[0], closed[order]
         self.first_event = self.deal.searchsorted(np.arange(len(self.deals) + 1))
 
-    def _read_deals(self, deals: Columns, base: DealHistory | None) -> None:
+    def _read_deals(self, deals: Columns, known: DealRecords | None) -> None:
         self.row_known = microseconds(deals[c.KNOWN_AT])
         self._deal_versions = NewestBefore(self.row_deal, self.row_known)
         self._created = microseconds(deals[c.CREATED_AT])
         self._deal_text = {name: deals[name] for name in _DEAL_TEXT}
-        self._sources = Codes(deals[c.SOURCE], known=base._sources if base else None)
+        self.sources = Codes(deals[c.SOURCE], known=known.sources if known else None)
+        self.buyer_codes = Codes(deals[c.CUSTOMER_ID], known=known.buyer_codes if known else None)
 
     def _read_customers(self, customers: Columns) -> None:
         self._customers = Codes(customers[c.CUSTOMER_ID])
         self._customer_versions = NewestBefore(self._customers.codes[0], microseconds(customers[c.KNOWN_AT]))
         self._segment = customers[c.SEGMENT]
 
-    def _track_records(self) -> None:
-        """Running counts of (closed, won) by owner, source, customer and in all; a corrected close is taken back when that is known."""
+    def closings(self) -> tuple[Ints, Ints, Floats]:
+        """Closes, and closes taken back when they were corrected: ``(event row, instant, (closed, won))``, minus ones where taken back."""
         closed = np.flatnonzero(self.is_closed)
         undone = closed[self.until[closed] < NEVER]
         rows = np.concatenate([closed, undone])
         sign = np.concatenate([np.ones(len(closed)), -np.ones(len(undone))])
-        effective = np.maximum(self.known, self.ds)
-        instant = np.concatenate([effective[closed], np.maximum(self.until, self.ds)[undone]])
-        values = np.column_stack([sign, sign * self.is_won[rows]])
-        source = _of_version(self._sources.codes[0], self._deal_versions.find(self.deal[rows], effective[rows] + 1), -1)
-        owner = self.owner[rows]
-        self._wins_by_owner = RunningSums(owner[owner >= 0], instant[owner >= 0], values[owner >= 0])
-        self._wins_by_source = RunningSums(source[source >= 0], instant[source >= 0], values[source >= 0])
-        self._wins = RunningSums(np.zeros(len(rows), np.int64), instant, values)
-        self._buyers = Buyers(self, self._buyer_codes.codes[0], (rows, instant, values))
+        instant = np.concatenate([np.maximum(self.known, self.ds)[closed], np.maximum(self.until, self.ds)[undone]])
+        return rows, instant, np.column_stack([sign, sign * self.is_won[rows]])
+
+    def sources_of(self, rows: Ints) -> Ints:
+        """Code of the deal's source at each event, as known when the event took effect."""
+        version = self._deal_versions.find(self.deal[rows], np.maximum(self.known, self.ds)[rows] + 1)
+        return _of_version(self.sources.codes[0], version, -1)
 
     def created(self, version: Ints) -> Ints:
         """Creation instants by number of a deal's version; `MISSING` where there is none."""
@@ -190,7 +193,7 @@ class DealHistory:
 
         NaN for a stage that no deal had entered by then, and for the closed ones.
         """
-        return self._stage_order.at(before, len(self.stages))
+        return self.records.stage_order.at(before, len(self.stages))
 
     def known_events(self, deal: Ints, landmark: Ints) -> tuple[Ints, Ints]:
         """Events that had happened and whose version was in force at each pair: ``(pair number, event row)``, in order of time."""
@@ -218,18 +221,18 @@ class DealHistory:
         age = (landmark - origin) / DAY
         numbers = {AGE: age} | path.numbers()
         numbers[IN_STAGE] = np.where(path.any, numbers[IN_STAGE], age)
-        source = _of_version(self._sources.codes[0], version, -1)
-        base = _shrunk(self._wins.before(np.zeros(len(deal), np.int64), landmark), 0.5)
-        numbers["owner_edge"] = _shrunk(self._wins_by_owner.before(path.owner, landmark), base) - base
-        numbers["source_edge"] = _shrunk(self._wins_by_source.before(source, landmark), base) - base
-        numbers |= self._buyers.numbers(
-            _of_version(self._buyer_codes.codes[0], version, -1),
+        source = _of_version(self.sources.codes[0], version, -1)
+        base = _shrunk(self.records.wins.before(np.zeros(len(deal), np.int64), landmark), 0.5)
+        numbers["owner_edge"] = _shrunk(self.records.wins_by_owner.before(path.owner, landmark), base) - base
+        numbers["source_edge"] = _shrunk(self.records.wins_by_source.before(source, landmark), base) - base
+        numbers |= self.records.buyers.numbers(
+            _of_version(self.buyer_codes.codes[0], version, -1),
             landmark,
             base=base,
             first=numbers.pop("first_amount"),
             since=self.first_amounts.since[deal],
         )
-        activity, last_activity = self._activities.numbers(deal, landmark)
+        activity, last_activity = self.activities.numbers(deal, landmark)
         numbers |= activity
         texts = {c.STAGE: self.stages.text(path.stage), FURTHEST_STAGE: self.stages.text(path.furthest)}
         texts |= {name: _of_version(self._deal_text[name], version, None) for name in _DEAL_TEXT}
@@ -244,12 +247,12 @@ class DealHistory:
         def edge(wins: RunningSums, codes: Ints) -> Floats:
             return _shrunk(wins.before(codes, np.full(len(codes), at)), base) - base
 
-        base = _shrunk(self._wins.before(np.zeros(1, np.int64), np.array([at])), 0.5)
-        by_owner, nobodys = by_value(self.owners, lambda codes: edge(self._wins_by_owner, codes))
-        by_source, _ = by_value(self._sources, lambda codes: edge(self._wins_by_source, codes))
-        buyers = np.arange(-1, len(self._buyer_codes))
-        records = list(zip(*(part.tolist() for part in self._buyers.record(buyers, np.full(len(buyers), at), base)), strict=True))
-        code_of = dict(zip(self._buyer_codes.values.tolist(), range(len(buyers) - 1), strict=True))
+        base = _shrunk(self.records.wins.before(np.zeros(1, np.int64), np.array([at])), 0.5)
+        by_owner, nobodys = by_value(self.owners, lambda codes: edge(self.records.wins_by_owner, codes))
+        by_source, _ = by_value(self.sources, lambda codes: edge(self.records.wins_by_source, codes))
+        buyers = np.arange(-1, len(self.buyer_codes))
+        records = list(zip(*(part.tolist() for part in self.records.buyers.record(buyers, np.full(len(buyers), at), base)), strict=True))
+        code_of = dict(zip(self.buyer_codes.values.tolist(), range(len(buyers) - 1), strict=True))
         customers = np.arange(len(self._customers))
         segment = _of_version(self._segment, self._customer_versions.find(customers, np.full(len(customers), at)), None)
         return SharedByDeals(
@@ -259,12 +262,12 @@ class DealHistory:
             nobodys_edge=nobodys,
             by_buyer=dict(zip(code_of, records[1:], strict=True)),
             new_buyer=records[0],
-            buyers=self._buyers,
+            buyers=self.records.buyers,
             code_of=code_of,
             segments=dict(zip(self._customers.values.tolist(), segment.tolist(), strict=True)),
             tallied={
                 STAGES: frozenset(self.stages.values[self._is_open_stage[:-1]][:MOST_KINDS].tolist()),
-                ACTIVITIES: frozenset(self._activities.kinds.values[:MOST_KINDS].tolist()),
+                ACTIVITIES: frozenset(self.activities.kinds.values[:MOST_KINDS].tolist()),
             },
         )
 
@@ -287,7 +290,7 @@ class DealHistory:
         stages = tallies(
             STAGES, self.stages.values[is_open], pair[entered], place[self.stage[row[entered]]], self.ds[row[entered]], landmark
         )
-        return stages | self._activities.by_kind(deal, landmark)
+        return stages | self.activities.by_kind(deal, landmark)
 
     def _segments(self, version: Ints, landmark: Ints) -> Texts:
         customer = _of_version(self._customer, version, -1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from predictkpi.features.deal_asof import NEVER, Floats, Ints, RunningSums
+from predictkpi.features.deal_asof import NEVER, Floats, Ints, Rows, RunningSums
 
 if TYPE_CHECKING:
     from predictkpi.features.deal_history import DealHistory
@@ -20,10 +20,10 @@ PATHS_AT_ONCE = 100_000
 
 
 class StageOrder:
-    """The order in which deals enter stages, learnt from all paths of a history."""
+    """The order in which deals enter stages, out of the running sums of `stage_places`."""
 
-    def __init__(self, history: DealHistory) -> None:
-        self._places = _stage_places(history)
+    def __init__(self, places: RunningSums) -> None:
+        self._places = places
         self._last: tuple[int, int, Floats] | None = None
 
     def at(self, before: Ints, n_stages: int) -> Floats:
@@ -40,8 +40,8 @@ class StageOrder:
         return order
 
 
-def _stage_places(history: DealHistory) -> RunningSums:
-    """Running (number of deals, sum of their places) by stage."""
+def stage_places(history: DealHistory) -> Rows:
+    """(Number of deals, sum of their places) by code of the stage, from all paths of a history."""
     effective = np.maximum(history.known, history.ds)
     is_late = (history.deal[1:] == history.deal[:-1]) & (effective[1:] < effective[:-1])
     is_rewritten = np.zeros(len(history.deals), bool)
@@ -51,7 +51,7 @@ def _stage_places(history: DealHistory) -> RunningSums:
     parts = [_places_for_good(history, effective, np.flatnonzero(~of_rewritten))]
     parts += _places_for_a_time(history, effective, np.flatnonzero(of_rewritten))
     stage, instant, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return RunningSums(stage, instant, values)
+    return Rows(stage, instant, values)
 
 
 def _places_for_good(history: DealHistory, effective: Ints, rows: Ints) -> tuple[Ints, Ints, Floats]:

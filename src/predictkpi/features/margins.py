@@ -29,42 +29,68 @@ def margin_shares(snapshot: Snapshot, customers: pd.Index) -> Floats:
     share. All are NaN where no order of the company has a margin, or these orders come to nothing in total.
     """
     if snapshot not in _SHARES:
-        _SHARES[snapshot] = _shares(snapshot)
+        held = margins_held(snapshot)
+        share = share_of(float(held["net"].sum()), float(held[MARGIN].sum()))
+        _SHARES[snapshot] = _own_shares(held, share), share
     own, share = _SHARES[snapshot]
     return own.reindex(customers).fillna(share).to_numpy(float)
 
 
-def _shares(snapshot: Snapshot) -> tuple[pd.Series, float]:
-    """Shares of customers whose orders have one, by id, and the company's."""
-    nobody = pd.Series(dtype=float, index=pd.Index([], dtype="str"))
-    given = _given(snapshot)
+def margin_shares_of_part(part: Snapshot, customers: pd.Index, share: float) -> Floats:
+    """`margin_shares` of customers whose orders are in a part of the facts, where the company's share is known."""
+    return _own_shares(margins_held(part, is_number=True), share).reindex(customers).fillna(share).to_numpy(float)
+
+
+def share_of(net: float, margin: float) -> float:
+    """The company's share, of the sums of orders that have a margin; NaN where they come to nothing."""
+    return margin / net if net > 0 else np.nan
+
+
+def margins_held(snapshot: Snapshot, *, is_number: bool | None = None) -> pd.DataFrame:
+    """Orders that have a margin: ``customer_id, margin, net``, in the reporting currency.
+
+    ``is_number``: whether the field is a number, where that is not to be found out from these facts, which may be a part of all.
+    """
+    given = _given(snapshot, is_number)
     if given is None:
-        return nobody, np.nan
+        return pd.DataFrame({c.CUSTOMER_ID: pd.Series([], dtype="str"), MARGIN: np.zeros(0), "net": np.zeros(0)})
     orders = snapshot.orders
     margin = orders[c.ORDER_ID].map(given).to_numpy(float) * _rates(snapshot, orders)
     has = np.isfinite(margin)
     amount = orders[c.AMOUNT].to_numpy(float)[has]
-    if amount.sum() <= 0:
-        return nobody, np.nan
-    share = float(margin[has].sum() / amount.sum())
-    held = pd.DataFrame({c.CUSTOMER_ID: orders[c.CUSTOMER_ID].to_numpy()[has], MARGIN: margin[has], "net": amount, "size": np.abs(amount)})
-    grouped = held.groupby(c.CUSTOMER_ID)
+    return pd.DataFrame({c.CUSTOMER_ID: orders[c.CUSTOMER_ID].to_numpy()[has], MARGIN: margin[has], "net": amount})
+
+
+def _own_shares(held: pd.DataFrame, share: float) -> pd.Series:
+    """Shares of customers whose orders have one, by id; none without one of the company."""
+    if np.isnan(share):
+        return pd.Series(dtype=float, index=pd.Index([], dtype="str"))
+    grouped = held.assign(size=held["net"].abs()).groupby(c.CUSTOMER_ID)
     sums = grouped[[MARGIN, "net"]].sum().assign(prior=PRIOR_ORDERS * grouped["size"].mean())
     sums = sums[sums["net"] > 0]
-    return (sums[MARGIN] + sums["prior"] * share) / (sums["net"] + sums["prior"]), share
+    return (sums[MARGIN] + sums["prior"] * share) / (sums["net"] + sums["prior"])
 
 
-def _given(snapshot: Snapshot) -> pd.Series | None:
+def _given(snapshot: Snapshot, is_number: bool | None) -> pd.Series | None:
     """Margins by order id; None, at the cost of one comparison, where no order has the field, or has it as another kind by now."""
     versions = snapshot.history("attributes")
     if not ((versions[c.NAME] == MARGIN) & (versions[c.TABLE] == "orders")).any():
         return None
     held = snapshot.table("attributes")
     held = held[(held[c.TABLE] == "orders") & (held[c.NAME] == MARGIN)]
-    if kinds_of(held.sort_values(c.KNOWN_AT, kind="stable")).get(MARGIN) != "number":
+    if is_number is None:
+        is_number = kinds_of(held.sort_values(c.KNOWN_AT, kind="stable")).get(MARGIN) == "number"
+    if not is_number:
         return None
     numbers = held[held[c.KIND] == "number"]
     return from_text(numbers.set_index(c.ENTITY_ID)[c.VALUE], "number")
+
+
+def kinds_told(part: Snapshot) -> dict[str, pd.Timestamp]:
+    """By kind that a part of the facts knows the field as, when it was learnt last: the newest of all parts is what the field is."""
+    held = part.table("attributes")
+    held = held[(held[c.TABLE] == "orders") & (held[c.NAME] == MARGIN)]
+    return {str(kind): known for kind, known in held.groupby(c.KIND)[c.KNOWN_AT].max().items()}
 
 
 def _rates(snapshot: Snapshot, orders: pd.DataFrame) -> Floats:

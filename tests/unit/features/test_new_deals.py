@@ -75,7 +75,7 @@ class Draws:
         self.stages = [*shared.ranks, "Unheard"]
         self.owners, self.sources = [*shared.by_owner, "Nobody", None], [*shared.by_source, "pigeon", None]
         self.customers = [*list(shared.code_of)[:40], *list(shared.segments)[:40], "unknown", None]
-        self.kinds = [*self.history._activities.kinds.values.tolist()[:4], "seance"]
+        self.kinds = [*self.history.activities.kinds.values.tolist()[:4], "seance"]
 
     def one(self, values: list):
         return values[self.rng.integers(len(values))]

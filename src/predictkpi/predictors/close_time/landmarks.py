@@ -36,13 +36,16 @@ class Landmarks:
 
 def history_start(closes: Closes) -> int | None:
     """Midnight of the first close known, from when on deals can be seen closing; None where none has closed."""
-    first = closes.first_instant
-    return None if first is None else first // DAY * DAY
+    return midnight_of(closes.first_instant)
 
 
-def entries(history: DealHistory, closes: Closes) -> Landmarks:
+def midnight_of(instant: int | None) -> int | None:
+    """The midnight before, in microseconds; None for None."""
+    return None if instant is None else instant // DAY * DAY
+
+
+def entries(history: DealHistory, *, start: int | None) -> Landmarks:
     """Each deal's first landmark: just after it became known, or the start of history if that is later."""
-    start = history_start(closes)
     known = np.full(len(history.deals), NEVER)
     np.minimum.at(known, history.row_deal, history.row_known)
     first_event = np.full(len(known), NEVER)
@@ -55,13 +58,21 @@ def entries(history: DealHistory, closes: Closes) -> Landmarks:
     return Landmarks(deal[kept], instant[kept], flags, ~flags, 1.0)
 
 
-def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float, seed: int) -> Landmarks:
-    """All entries plus a constant-rate sample of all candidates, about ``budget`` of them at most."""
-    first = entries(history, closes)
-    day = -(-first.instant // DAY)
-    gone = _known_gone(history, closes)[first.deal]
-    n_days = np.maximum(gone // DAY - day + 1, 0)
-    rate = min(max_rate, budget / max(int(n_days.sum()) + len(day), 1))
+def count_candidates(history: DealHistory, closes: Closes, *, start: int | None) -> int:
+    """Candidates there are, entries and midnights."""
+    first = entries(history, start=start)
+    return int(_days(history, closes, first)[1].sum()) + len(first.deal)
+
+
+def rate_of(candidates: int, *, budget: int, max_rate: float) -> float:
+    """The rate at which about ``budget`` of so many are kept."""
+    return min(max_rate, budget / max(candidates, 1))
+
+
+def sample(history: DealHistory, closes: Closes, *, start: int | None, rate: float, seed: int) -> Landmarks:
+    """All entries plus a constant-rate sample of all candidates."""
+    first = entries(history, start=start)
+    day, n_days = _days(history, closes, first)
     identity = pd.util.hash_array(history.deals.values).astype(np.uint64)
     key = identity[first.deal]
     parts = []
@@ -83,6 +94,13 @@ def sample(history: DealHistory, closes: Closes, *, budget: int, max_rate: float
         np.concatenate([uniform(key, np.full(len(key), -1), seed) < rate, np.ones(n_later, bool)]),
         rate,
     )
+
+
+def _days(history: DealHistory, closes: Closes, first: Landmarks) -> tuple[Ints, Ints]:
+    """The first midnight from each entry on, in days since 1970, and how many there are."""
+    day = -(-first.instant // DAY)
+    gone = _known_gone(history, closes)[first.deal]
+    return day, np.maximum(gone // DAY - day + 1, 0)
 
 
 def _known_gone(history: DealHistory, closes: Closes) -> Ints:

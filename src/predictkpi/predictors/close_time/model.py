@@ -32,6 +32,7 @@ from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
 from predictkpi.predictors.close_time.learner import by_parts, mean_daily
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
+from predictkpi.predictors.close_time.parts import DealParts
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.reasons import title_of
 from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
@@ -87,6 +88,11 @@ class CloseTimePredictor(IncidencePredictor):
     def training_table(self, snapshot: Snapshot) -> pd.DataFrame:
         """One row per landmark of a deal; see `table.training_table`."""
         return training_table(snapshot, budget=self.landmark_budget, max_rate=self.landmark_rate, seed=self.random_state)
+
+    @property
+    def parts(self) -> DealParts:
+        """See `Predictor.parts`."""
+        return DealParts(budget=self.landmark_budget, max_rate=self.landmark_rate, seed=self.random_state)
 
     def fit(self, table: pd.DataFrame) -> Self:
         """Learn the rung of the ladder that the number of closed deals allows."""

@@ -15,7 +15,7 @@ from predictkpi.errors import DealClosedError, UnknownEntityError
 from predictkpi.features.deal_asof import DAY, Ints
 from predictkpi.features.deal_history import AGE, CATEGORIES, NUMBERS, DealHistory
 from predictkpi.features.deal_outcomes import Closes
-from predictkpi.predictors.close_time.landmarks import Landmarks, entries, sample
+from predictkpi.predictors.close_time.landmarks import Landmarks, count_candidates, entries, history_start, rate_of, sample
 from predictkpi.predictors.close_time.spec import FULL_FROM, LIMITED_FROM
 from predictkpi.snapshot import Snapshot
 
@@ -40,7 +40,14 @@ def training_table(snapshot: Snapshot, *, budget: int, max_rate: float, seed: in
     """
     history = DealHistory(snapshot)
     closes = Closes(history)
-    chosen = sample(history, closes, budget=budget, max_rate=max_rate, seed=seed)
+    start = history_start(closes)
+    rate = rate_of(count_candidates(history, closes, start=start), budget=budget, max_rate=max_rate)
+    return landmark_rows(history, closes, start=start, rate=rate, seed=seed)
+
+
+def landmark_rows(history: DealHistory, closes: Closes, *, start: int | None, rate: float, seed: int) -> pd.DataFrame:
+    """`training_table` of a history's deals, where it is known when the company's history starts and at what rate candidates are kept."""
+    chosen = sample(history, closes, start=start, rate=rate, seed=seed)
     used = chosen.is_entry | chosen.is_sampled
     order = np.flatnonzero(used)[np.lexsort((chosen.instant[used], chosen.deal[used]))]
     states = history.states(chosen.deal[order], chosen.instant[order])
@@ -51,7 +58,7 @@ def entry_table(snapshot: Snapshot) -> pd.DataFrame:
     """Only the entries of `training_table`: one row per deal, enough for overall curves; tallies and own fields left out."""
     history = DealHistory(snapshot)
     closes = Closes(history)
-    first = entries(history, closes)
+    first = entries(history, start=history_start(closes))
     states = history.states(first.deal, first.instant)
     return _labelled(history, closes, first, np.arange(len(first.deal)), states, in_detail=False)
 

@@ -22,6 +22,7 @@ from predictkpi.predictors.clv.forecast import CustomerForecast, Positions, Sett
 from predictkpi.predictors.clv.ladder import MONTH_DAYS, Verdicts, company_readiness, long_predictions
 from predictkpi.predictors.clv.learners import Boosting
 from predictkpi.predictors.clv.level import DEFAULT_SPREAD
+from predictkpi.predictors.clv.parts import CustomerParts
 from predictkpi.predictors.clv.purchase_model import spent_of
 from predictkpi.predictors.clv.reasons import title_of
 from predictkpi.predictors.clv.simulate import Draws
@@ -104,6 +105,11 @@ class ClvPredictor(Predictor):
     def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """See `Predictor.inputs`; the same columns as the newest cohort of the training table."""
         return build_clv_table(snapshot, entity_ids=entity_ids)
+
+    @property
+    def parts(self) -> CustomerParts:
+        """See `Predictor.parts`."""
+        return CustomerParts(past_rows=self.past_rows)
 
     def outcomes(self, later: Snapshot, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Net revenue (``mean``) and purchases (``expected_purchases``) that came true; see `Predictor.outcomes`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.periods import horizon_end
 from predictkpi.errors import SchemaError, UnknownEntityError
 from predictkpi.features import rfm
-from predictkpi.features.margins import margin_shares
+from predictkpi.features.margins import margin_shares, margin_shares_of_part
 from predictkpi.features.purchase_days import DAY, Floats, PurchaseDays
 from predictkpi.features.purchase_rhythm import RHYTHM_COLUMNS, rhythm_of
 from predictkpi.predictors.clv.cutoffs import practice
@@ -29,16 +30,37 @@ SPENT, BOUGHT = "spent_", "bought_"
 """Before a span in days: net spend and purchases that came within it, in training tables; missing where it is not over yet."""
 
 
-def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None, with_margin: bool = True) -> pd.DataFrame:
+@dataclass(frozen=True)
+class SharedByCustomers:
+    """What the rows of all customers take from the whole company: when it booked its first order, and its margin over net amount."""
+
+    first_order: pd.Timestamp | None
+    margin_share: float
+
+    def history_days(self, as_of: pd.Timestamp) -> float:
+        """Days since the first order; 0 without one."""
+        return 0.0 if self.first_order is None else (as_of - self.first_order) / DAY
+
+
+def build_clv_table(
+    snapshot: Snapshot,
+    *,
+    entity_ids: Sequence[str] | None = None,
+    with_margin: bool = True,
+    shared: SharedByCustomers | None = None,
+) -> pd.DataFrame:
     """One row per customer with an order, or an account, known before ``as_of``; sorted by id, or in the order of ``entity_ids``.
 
     Columns `CLV_COLUMNS`: `CATEGORIES`, `features.rfm`, `features.purchase_rhythm`, ``account_days`` since the account was opened (or
     first known, or first bought, whichever is earliest), ``history_days`` since the company's first order, the same in every row,
     ``margin_share`` of `features.margins` (missing where no order has a margin, or not ``with_margin``), and ``opened_late``: whole days by
     which the account is said to have been opened after the first purchase, 0 where it was not. Raises `UnknownEntityError`.
+
+    ``shared``: what all customers share, where ``snapshot`` holds the facts of only a part of them.
     """
     whole = snapshot.base or snapshot  # what all share is not moved by what a request adds
-    history_days = (snapshot.as_of - whole.orders[c.DS].min()) / DAY if len(whole.orders) else 0.0
+    first_order = whole.orders[c.DS].min() if len(whole.orders) else None
+    history_days = (shared or SharedByCustomers(first_order, np.nan)).history_days(snapshot.as_of)
     if entity_ids is not None:
         wanted = pd.Index(np.asarray(entity_ids, dtype="str"))
         if snapshot.base is not None:
@@ -64,24 +86,29 @@ def build_clv_table(snapshot: Snapshot, *, entity_ids: Sequence[str] | None = No
     table[HISTORY_DAYS] = history_days
     stated = (snapshot.as_of - accounts[c.CREATED_AT].reindex(cohort)) / DAY
     table[OPENED_LATE] = np.floor(np.fmax(table[rfm.T].to_numpy() - stated.to_numpy(float), 0.0)) * (table[rfm.PURCHASES] > 0)
-    table[MARGIN_SHARE] = margin_shares(whole, cohort) if with_margin else np.nan
+    table[MARGIN_SHARE] = np.nan
+    if with_margin:
+        table[MARGIN_SHARE] = margin_shares_of_part(snapshot, cohort, shared.margin_share) if shared else margin_shares(whole, cohort)
     table[c.AS_OF] = snapshot.as_of
     table.index.name = c.ENTITY_ID
     return table.reset_index()[CLV_COLUMNS]
 
 
-def build_training_table(snapshot: Snapshot, *, horizons: Sequence[float], budget: int) -> pd.DataFrame:
+def build_training_table(
+    snapshot: Snapshot, *, horizons: Sequence[float], budget: int, shared: SharedByCustomers | None = None, buyers: int | None = None
+) -> pd.DataFrame:
     """The cohort now, and cohorts of the past with what they bought since.
 
     `build_clv_table` at ``snapshot.as_of`` and, for customers with an order, at each cutoff of `cutoffs.practice`, every row as known
     then; columns ``spent_<days>`` and ``bought_<days>`` hold what followed, as known by now. With more than ``budget`` rows of the past,
-    a part of the customers stands for all, the same at every cutoff and chosen by their ids alone.
+    a part of the customers stands for all, the same at every cutoff and chosen by their ids alone. Of a part of the facts, ``shared`` says
+    what all customers share, and ``buyers`` how many of all have an order.
     """
-    now = build_clv_table(snapshot)
+    now = build_clv_table(snapshot, shared=shared)
     history = float(now[HISTORY_DAYS].max()) if len(now) else 0.0
     plan = practice(snapshot.as_of, history_days=history, horizons=horizons)
     bought = now.loc[now[rfm.ORDERS] > 0, c.ENTITY_ID]
-    sampled = _sampled(bought, budget // max(len(plan.cutoffs), 1))
+    sampled = _sampled(bought, budget // max(len(plan.cutoffs), 1), of=len(bought) if buyers is None else buyers)
     source = snapshot if len(sampled) == len(bought) else _only(snapshot, sampled)
     frames = [now]
     for cutoff in plan.cutoffs:
@@ -119,12 +146,12 @@ def check_clv_columns(frame: pd.DataFrame, *, needed: Sequence[str] = CLV_COLUMN
         raise SchemaError.missing_columns("clv table", missing=missing, available=frame.columns)
 
 
-def _sampled(customers: pd.Series, most: int) -> pd.Series:
-    """Up to about ``most`` of them: those whose ids hash below a threshold."""
-    if len(customers) <= most:
+def _sampled(customers: pd.Series, most: int, *, of: int) -> pd.Series:
+    """Up to about ``most`` of the ``of`` that there are in all: those whose ids hash below a threshold."""
+    if of <= most:
         return customers
     share = pd.util.hash_array(customers.to_numpy(object)).astype(float) / 2.0**64
-    return customers[share < most / len(customers)]
+    return customers[share < most / of]
 
 
 def _only(snapshot: Snapshot, customers: pd.Series | pd.Index) -> Snapshot:

@@ -17,6 +17,7 @@ from predictkpi.core.periods import future_periods, horizon_end
 from predictkpi.core.types import Readiness, Spec, Status
 from predictkpi.errors import ArtifactError, InsufficientDataError
 from predictkpi.predictors.revenue.coherence import NEWCOMER, NOTHING, Part, coherent
+from predictkpi.predictors.revenue.parts import BookingParts
 from predictkpi.predictors.revenue.paths import GROWTH_STATISTICS, LEVEL_STATISTICS, Answer
 from predictkpi.predictors.revenue.point import MEAN_MONTHS, MODEL_MONTHS, SEASONAL_MONTHS
 from predictkpi.predictors.revenue.running import Booked, Pace, completed, paces
@@ -79,6 +80,11 @@ class SeriesForecaster(Predictor):
     def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """See the class. ``entity_ids`` are names of series: ``total``, ``region=EMEA``, ``region=EMEA&segment=SMB``."""
         return series_inputs(snapshot, entity_ids, crossed=self.crossed)
+
+    @property
+    def parts(self) -> BookingParts:
+        """See `Predictor.parts`."""
+        return BookingParts(crossed=self.crossed, origins=self.origins)
 
     def predict_inputs(self, inputs: pd.DataFrame) -> pd.DataFrame:
         """Statistics of the sample paths of each series and horizon."""

@@ -9,6 +9,8 @@ a value. Beside each month stands what was booked in it by the position that ``a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,7 @@ DAY_FACTOR = "day_factor"
 HORIZON = 12
 """Months ahead, the running one being the first."""
 IS_MISSING = "is_missing"
+ORDERS = "orders"
 _SERIES = {c.UNIQUE_ID: "str", c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64", IS_MISSING: "bool"}
 # Records that begin later in a month than this day are taken to hold only a part of that month.
 _FIRST_DAY_OF_A_WHOLE_MONTH = 7
@@ -38,24 +41,43 @@ _USUAL_ORDERS = 5
 RECORDED_LATE = pd.Timedelta(days=31)
 
 
-def members_of(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
-    """One row per order and series it belongs to: ``unique_id, ds, y, to_date``; ``ds`` is the start of its month.
-
-    The team is that of the order's deal. An order without a deal, of a deal without a team, of a customer without that attribute or
-    absent from customers belongs to the member "unknown". A dimension with one member is left out, and so is a pair that has one.
+@dataclass(frozen=True)
+class Bookings:
+    """What series are made of: rows ``ds`` (start of the month), a column a dimension, ``y``, ``to_date`` and ``orders`` (how many), any
+    number of them for the same month and members; revenue by day; and when the first order was booked (None without any).
     """
-    members = _members(snapshot)
-    kept = [dimension for dimension in DIMENSIONS if members[dimension].nunique() > 1]
+
+    months: pd.DataFrame
+    days: pd.Series
+    first: pd.Timestamp | None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Self:
+        """One row an order. The team is that of the order's deal. An order without a deal, of a deal without a team, of a customer without
+        that attribute or absent from customers belongs to the member "unknown".
+        """
+        orders = snapshot.orders
+        months = period_start(orders[c.DS], "M")
+        amount = orders[c.AMOUNT].astype("float64")
+        early = amount.where(_is_early(snapshot, months), 0.0)
+        booked = _members(snapshot).assign(**{c.DS: months, c.Y: amount, TO_DATE: early, ORDERS: 1.0})
+        return cls(booked, amount.groupby(orders[c.DS].dt.normalize()).sum(), orders[c.DS].min() if len(orders) else None)
+
+
+def members_of(booked: pd.DataFrame, crossed: Crossed = ()) -> pd.DataFrame:
+    """One row per row of `Bookings.months` and series it belongs to: ``unique_id, ds, y, to_date, orders``.
+
+    A dimension with one member is left out, and so is a pair that has one.
+    """
+    kept = [dimension for dimension in DIMENSIONS if booked[dimension].nunique() > 1]
     pairs = [tuple(sorted(pair)) for pair in crossed if set(pair) <= set(kept)]
-    months = period_start(snapshot.orders[c.DS], "M")
-    amount = snapshot.orders[c.AMOUNT].astype("float64")
-    booked = pd.DataFrame({c.DS: months, c.Y: amount, TO_DATE: amount.where(_is_early(snapshot, months), 0.0)})
-    parts = [booked.assign(**{c.UNIQUE_ID: c.TOTAL})]
+    values = booked[[c.DS, c.Y, TO_DATE, ORDERS]]
+    parts = [values.assign(**{c.UNIQUE_ID: c.TOTAL})]
     for dimensions in [*((dimension,) for dimension in kept), *dict.fromkeys(pairs)]:
-        code, found = pd.factorize(pd.MultiIndex.from_frame(members[list(dimensions)]))
+        code, found = pd.factorize(pd.MultiIndex.from_frame(booked[list(dimensions)]))
         names = np.array([entity_id_of(dict(zip(dimensions, key, strict=True))) for key in found], dtype=object)
-        parts.append(booked.assign(**{c.UNIQUE_ID: names[code]}))
-    return pd.concat(parts, ignore_index=True)[[c.UNIQUE_ID, c.DS, c.Y, TO_DATE]]
+        parts.append(values.assign(**{c.UNIQUE_ID: names[code]}))
+    return pd.concat(parts, ignore_index=True)[[c.UNIQUE_ID, c.DS, c.Y, TO_DATE, ORDERS]]
 
 
 def _is_early(snapshot: Snapshot, months: pd.Series) -> pd.Series:
@@ -85,17 +107,20 @@ def with_members(rows: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
 
 
 def monthly_series(snapshot: Snapshot, crossed: Crossed = ()) -> pd.DataFrame:
+    """`series_of` a snapshot's bookings."""
+    return series_of(Bookings.of(snapshot), snapshot.as_of, crossed)
+
+
+def series_of(booked: Bookings, as_of: pd.Timestamp, crossed: Crossed = ()) -> pd.DataFrame:
     """``unique_id, ds, y, to_date, is_missing`` of the complete months before ``as_of`` and, with empty ``y``, of the running one, sorted.
 
     A first month in which the company's records begin late is left out: it would be a part taken for a whole.
     """
-    orders = snapshot.orders
-    if not len(orders):
+    if booked.first is None:
         return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _SERIES.items()})
-    first = orders[c.DS].min()
-    begins = first_whole_month(first)
-    rows, running = members_of(snapshot, crossed), start_of(snapshot.as_of, "M")
-    months = complete_periods(begins, snapshot.as_of, "M").append(pd.DatetimeIndex([running]))
+    begins = first_whole_month(booked.first)
+    rows, running = members_of(booked.months, crossed), start_of(as_of, "M")
+    months = complete_periods(begins, as_of, "M").append(pd.DatetimeIndex([running]))
     wide = rows.pivot_table(index=c.UNIQUE_ID, columns=c.DS, values=[c.Y, TO_DATE], aggfunc="sum").sort_index()
     held = (wide[name].reindex(columns=months) for name in (c.Y, TO_DATE))
     y, to_date = (part.to_numpy(dtype=float, na_value=np.nan, copy=True) for part in held)
@@ -118,7 +143,8 @@ def first_whole_month(first: pd.Timestamp) -> pd.Timestamp:
 
 def _missing_months(rows: pd.DataFrame, months: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """Months without any order between months that have some, in a company with many; not where another year lacks that month too."""
-    counts = rows.loc[rows[c.UNIQUE_ID] == c.TOTAL, c.DS].value_counts().reindex(months, fill_value=0)
+    total = rows[rows[c.UNIQUE_ID] == c.TOTAL]
+    counts = total.groupby(c.DS)[ORDERS].sum().reindex(months, fill_value=0)
     seen = counts[counts > 0]
     if not len(seen) or seen.median() < _USUAL_ORDERS:
         return months[:0]
@@ -138,32 +164,38 @@ def filled(rows: pd.DataFrame, column: str) -> pd.Series:
 
 
 def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:
-    """Long inputs, one row per series and month: see `SeriesForecaster`.
+    """`inputs_from` a snapshot's bookings."""
+    return inputs_from(Bookings.of(snapshot), snapshot, entity_ids, crossed=crossed)
+
+
+def inputs_from(
+    booked: Bookings, company: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()
+) -> pd.DataFrame:
+    """Long inputs, one row per series and month: see `SeriesForecaster`. Of ``company`` only the instant and the settings are asked.
 
     The months ahead are there too, with an empty ``y``, for their days: ``day_factor`` is what a month's weekdays and public holidays let
     it hold, over what its calendar month usually does (see `Workdays`), as the company's own days say by ``as_of``. All series are there
     whichever are named, since the answer of each depends on the others it adds up with. Raises `UnknownEntityError` for a named series
     without an order.
     """
-    frame = monthly_series(snapshot, crossed).rename(columns={c.UNIQUE_ID: c.ENTITY_ID})
+    frame = series_of(booked, company.as_of, crossed).rename(columns={c.UNIQUE_ID: c.ENTITY_ID})
     asked = set(frame[c.ENTITY_ID] if entity_ids is None else entity_ids)
     unknown = sorted(asked - set(frame[c.ENTITY_ID]))
     if unknown:
-        raise UnknownEntityError(f"no revenue known before {snapshot.as_of.isoformat()} for series {', '.join(unknown)}")
-    frame = _with_months_ahead(frame, snapshot)
-    frame.insert(1, c.AS_OF, snapshot.as_of)
-    return frame.assign(**{FISCAL_YEAR_STARTS: snapshot.company.fiscal_year_starts, IS_ASKED: frame[c.ENTITY_ID].isin(asked)})
+        raise UnknownEntityError(f"no revenue known before {company.as_of.isoformat()} for series {', '.join(unknown)}")
+    frame = _with_months_ahead(frame, booked.days, company)
+    frame.insert(1, c.AS_OF, company.as_of)
+    return frame.assign(**{FISCAL_YEAR_STARTS: company.company.fiscal_year_starts, IS_ASKED: frame[c.ENTITY_ID].isin(asked)})
 
 
-def _with_months_ahead(frame: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
+def _with_months_ahead(frame: pd.DataFrame, booked: pd.Series, company: Snapshot) -> pd.DataFrame:
     """Rows of the months after the running one, and every month's day factor."""
-    ahead = future_periods(snapshot.as_of, HORIZON, "M")[1:]
+    ahead = future_periods(company.as_of, HORIZON, "M")[1:]
     ids = frame[c.ENTITY_ID].unique()
     rows = pd.DataFrame({c.ENTITY_ID: np.repeat(ids, len(ahead)), c.DS: np.tile(ahead, len(ids)), c.Y: np.nan, TO_DATE: 0.0})
     rows = rows.assign(**{IS_MISSING: False}).astype(frame.dtypes.to_dict())
     frame = pd.concat([frame, rows]).sort_values([c.ENTITY_ID, c.DS], ignore_index=True)
-    orders = snapshot.orders
-    days = Workdays.learn(orders[c.DS], orders[c.AMOUNT], until=snapshot.as_of, country=snapshot.company.country)
+    days = Workdays.learn(booked.index.to_series(), booked, until=company.as_of, country=company.company.country)
     return frame.assign(**{DAY_FACTOR: days.factors(pd.DatetimeIndex(frame[c.DS]))})
 
 
@@ -177,6 +209,11 @@ def inputs_of(entity_id: str, as_of: pd.Timestamp, months: pd.Index, y: npt.NDAr
 
 def training_series(snapshot: Snapshot, origins: int, *, crossed: Crossed = ()) -> pd.DataFrame:
     """The inputs as known at ``as_of`` and, before it, at the start of the running month and of each of the ``origins`` before."""
-    instants = [shift(snapshot.as_of, -back, "M") for back in range(origins, -1, -1)]
-    frames = [series_inputs(snapshot.at(instant), crossed=crossed) for instant in instants if instant < snapshot.as_of]
+    frames = [series_inputs(snapshot.at(instant), crossed=crossed) for instant in origin_instants(snapshot.as_of, origins)]
     return pd.concat([*[frame for frame in frames if len(frame)], series_inputs(snapshot, crossed=crossed)], ignore_index=True)
+
+
+def origin_instants(as_of: pd.Timestamp, origins: int) -> list[pd.Timestamp]:
+    """Starts of the running month and of each of the ``origins`` before it, those before ``as_of``; oldest first."""
+    instants = [shift(as_of, -back, "M") for back in range(origins, -1, -1)]
+    return [instant for instant in instants if instant < as_of]

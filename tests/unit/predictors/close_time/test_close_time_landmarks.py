@@ -7,13 +7,16 @@ import pytest
 from predictkpi.features.deal_asof import DAY
 from predictkpi.features.deal_history import DealHistory
 from predictkpi.features.deal_outcomes import Closes
-from predictkpi.predictors.close_time.landmarks import entries, history_start, sample
+from predictkpi.predictors.close_time.landmarks import count_candidates, entries, history_start, rate_of, sample
 from predictkpi.predictors.close_time.model import CloseTimePredictor
 
 
 def landmarks_of(snapshot, **settings):
     history = DealHistory(snapshot)
-    return history, sample(history, Closes(history), **{"budget": 10**9, "max_rate": 0.3, "seed": 0} | settings)
+    closes = Closes(history)
+    start = history_start(closes)
+    rate = rate_of(count_candidates(history, closes, start=start), budget=settings.get("budget", 10**9), max_rate=0.3)
+    return history, sample(history, closes, start=start, rate=rate, seed=settings.get("seed", 0))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_entries__do_not_look_before_the_first_close_known(make_snapshot):
     history = DealHistory(snapshot)
     closes = Closes(history)
     assert pd.Timestamp(history_start(closes), unit="us") == pd.Timestamp("2024-04-10")
-    first = entries(history, closes)
+    first = entries(history, start=history_start(closes))
     found = dict(zip(history.deals.text(first.deal), pd.to_datetime(first.instant, unit="us"), strict=True))
     assert found["old"] == found["closer"] == pd.Timestamp("2024-04-10")
     assert pd.Timedelta(0) < found["new"] - pd.Timestamp("2024-05-01 09:00") < pd.Timedelta(seconds=1)
@@ -74,7 +77,7 @@ def test_entries__do_not_look_before_the_first_close_known(make_snapshot):
 
 def test_entries__of_a_history_without_a_close_are_none(make_snapshot):
     history = DealHistory(make_snapshot([("A", "2024-01-01")], [("A", "2024-01-01", "Lead")]))
-    assert len(entries(history, Closes(history)).deal) == 0
+    assert len(entries(history, start=history_start(Closes(history))).deal) == 0
 
 
 def test_sample__lies_at_midnights_before_as_of(two_lengths):

@@ -1,0 +1,123 @@
+"""How a predictor's inputs are made of parts of the facts: what lets the same features be built on one machine and on many.
+
+Facts are split by an entity's key. What entities share (track records, totals of the company) is added up over the parts::
+
+    part --contributed()--> sums --shared()--> small object --inputs(part, ...)--> the rows of `Predictor.inputs` that are the part's
+                                                            --counted(part, ...), then training_rows(part, ...)--> those of its training table
+
+Whatever the parts are, their rows together are those of the whole, up to the rounding of sums: a test of every predictor holds that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.snapshot import Snapshot
+
+WHAT, KEY, AT, COUNT, SUM = "what", "key", "at", "count", "sum"
+SUM_COLUMNS = {WHAT: "str", KEY: "str", AT: "int64", COUNT: "float64", SUM: "float64"}
+"""Columns of contributions: rows of the same ``what``, ``key`` and ``at`` (microseconds since 1970) are added up."""
+
+Shared = TypeVar("Shared")
+
+
+@dataclass(frozen=True)
+class Own:
+    """Which rows of a table go with an entity: those whose column ``on`` holds its key, or what ``through`` says belongs to the key.
+
+    ``through`` names a table and its column that holds what ``on`` holds, beside the key: ``Own("customers", on="customer_id",
+    through=("deals", "customer_id"))`` are the customers of a part's deals. ``of`` narrows attributes to those of one table.
+    """
+
+    table: str
+    on: str
+    through: tuple[str, str] | None = None
+    of: str | None = None
+
+
+class Parts(ABC, Generic[Shared]):
+    """See the module. ``key`` splits the tables ``own``; every part is given ``everywhere`` whole. No entity is in two parts."""
+
+    key: ClassVar[str]
+    own: ClassVar[tuple[Own, ...]]
+    everywhere: ClassVar[tuple[str, ...]] = ()
+    are_whole: ClassVar[bool] = True
+    """Whether entities lie in parts; else `inputs` and `training_rows` come of what is shared alone, asked once with a part of no facts."""
+
+    @abstractmethod
+    def contributed(self, part: Snapshot) -> pd.DataFrame:
+        """What a part adds to what all share: columns `SUM_COLUMNS`."""
+
+    @abstractmethod
+    def shared(self, sums: pd.DataFrame, company: Snapshot) -> Shared:
+        """What all share, out of the sums of all parts; ``company`` is a snapshot for its instant and settings, its tables are not read."""
+
+    @abstractmethod
+    def inputs(self, part: Snapshot, shared: Shared) -> pd.DataFrame:
+        """Rows of `Predictor.inputs` of the part's entities, in any order."""
+
+    def counted(self, part: Snapshot, shared: Shared) -> pd.DataFrame:
+        """What a part adds to what a training table needs to know of all; columns `SUM_COLUMNS`."""
+        return no_sums()
+
+    @abstractmethod
+    def training_rows(self, part: Snapshot, shared: Shared, counts: pd.DataFrame) -> pd.DataFrame:
+        """Rows of `Predictor.training_table` of the part's entities, in any order; ``counts`` are the sums of `counted`."""
+
+
+def no_sums() -> pd.DataFrame:
+    """Nothing contributed."""
+    return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in SUM_COLUMNS.items()})
+
+
+def contribution(what: str, *, key: Any = "", at: Any = 0, count: Any = 0.0, total: Any = 0.0, rows: int = 1) -> pd.DataFrame:
+    """Rows of contributions of one ``what``; what is not given is empty or 0, one value stands for all rows."""
+    columns = {WHAT: what, KEY: key, AT: at, COUNT: count, SUM: total}
+    return pd.DataFrame(columns, index=pd.RangeIndex(rows)).astype(SUM_COLUMNS)
+
+
+def added_up(contributions: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The sums of several contributions, sorted by what they are of."""
+    found = pd.concat([no_sums(), *contributions], ignore_index=True)
+    return found.groupby([WHAT, KEY, AT], as_index=False, dropna=False)[[COUNT, SUM]].sum()
+
+
+def of_each(sums: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """The sums by ``what``."""
+    return {str(what): rows.reset_index(drop=True) for what, rows in sums.groupby(WHAT)}
+
+
+def of(sums: Mapping[str, pd.DataFrame], what: str) -> pd.DataFrame:
+    """One ``what`` of `of_each`, empty where nothing was contributed to it."""
+    return sums.get(what, no_sums())
+
+
+def split(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], n: int) -> list[dict[str, pd.DataFrame]]:
+    """Versions of facts, table by table, in ``n`` parts by a hash of the key: what an engine does with many more."""
+    return [_part(tables, parts, number, n) for number in range(n)]
+
+
+def _part(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], number: int, n: int) -> dict[str, pd.DataFrame]:
+    found = {name: tables[name] for name in parts.everywhere if name in tables}
+    for own in parts.own:
+        if own.table not in tables:
+            continue
+        rows = tables[own.table] if own.of is None else tables[own.table][tables[own.table][c.TABLE] == own.of]
+        if own.through is None:
+            mine = is_in_part(rows[own.on], number, n)
+        else:
+            there = tables.get(own.through[0], pd.DataFrame(columns=[own.through[1], parts.key]))
+            mine = rows[own.on].isin(there.loc[is_in_part(there[parts.key], number, n), own.through[1]])
+        found[own.table] = pd.concat([found[own.table], rows[mine]]) if own.table in found else rows[mine]
+    return found
+
+
+def is_in_part(keys: pd.Series, number: int, n: int) -> pd.Series:
+    """Which keys are in that part of ``n``."""
+    return pd.Series(pd.util.hash_array(keys.to_numpy(object)) % n == number, index=keys.index)

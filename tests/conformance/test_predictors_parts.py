@@ -1,0 +1,58 @@
+"""A predictor's inputs and training table are the same, made of parts of the facts or at once."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from predictkpi.core import columns as c
+from predictkpi.parts import added_up, split
+from predictkpi.predictors import predictor_class, predictor_names
+from predictkpi.snapshot import MemoryFacts, Snapshot
+from predictkpi.tables import TABLES
+
+PARTS = 5
+APART = [name for name in predictor_names() if predictor_class(name)().parts is not None]
+
+
+@pytest.fixture(scope="module")
+def snapshots(company):
+    """By day of the month: the end of the data, and an instant in the middle of a month."""
+    return {"end": company.snapshot(), "between": company.snapshot().at(company.end - pd.Timedelta(days=45, hours=7))}
+
+
+@pytest.fixture(params=["end", "between"])
+def whole(request, snapshots):
+    return snapshots[request.param]
+
+
+def apart(predictor, whole):
+    """Snapshots of the parts, and what they share."""
+    tables = {name: whole.history(name) for name in TABLES}
+    facts = [MemoryFacts(part, whole.company) for part in split(tables, predictor.parts, PARTS)]
+    found = [Snapshot(each, whole.as_of) for each in facts]
+    nothing = Snapshot(MemoryFacts({}, whole.company), whole.as_of)
+    shared = predictor.parts.shared(added_up(predictor.parts.contributed(part) for part in found), nothing)
+    counts = added_up(predictor.parts.counted(part, shared) for part in found)
+    return found if predictor.parts.are_whole else [nothing], shared, counts
+
+
+def in_order(frame):
+    """By entity and instant, columns by name."""
+    return frame.sort_values([c.ENTITY_ID, c.AS_OF, *([c.DS] if c.DS in frame else [])], kind="stable", ignore_index=True)[sorted(frame)]
+
+
+@pytest.mark.parametrize("name", APART)
+def test_inputs__of_parts_are_those_of_the_whole(name, whole):
+    predictor = predictor_class(name)()
+    parts, shared, _ = apart(predictor, whole)
+    found = pd.concat([predictor.parts.inputs(part, shared) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(in_order(found), in_order(predictor.inputs(whole)), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", APART)
+def test_training_table__of_parts_is_that_of_the_whole(name, whole):
+    predictor = predictor_class(name)()
+    parts, shared, counts = apart(predictor, whole)
+    found = pd.concat([predictor.parts.training_rows(part, shared, counts) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(in_order(found), in_order(predictor.training_table(whole)), rtol=1e-9, atol=1e-9)
