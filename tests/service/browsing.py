@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 CHROMIUM = Path(os.environ.get("PREDICTKPI_CHROMIUM", "/usr/bin/chromium"))
@@ -28,11 +29,18 @@ class Visit:
 
     def wait_until_painted(self):
         """Until there is something to see: before it Chromium drops what is typed and clicked."""
-        self.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0", timeout=30_000)
+        self.wait_until("performance.getEntriesByName('first-contentful-paint').length > 0")
+
+    def wait_until(self, expression, seconds=30.0):
+        """Until that is true in the page. Asked from here: the pages' policy forbids what Playwright would ask again and again in them."""
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"not true within {seconds:.0f} seconds: {expression}"
+            self.page.wait_for_timeout(50)
 
     def wait_for_charts(self):
         """Until every chart of the page is drawn."""
-        self.page.wait_for_function("[...document.querySelectorAll('figure[data-chart]')].every(f => f.dataset.drawn)", timeout=30_000)
+        self.wait_until("[...document.querySelectorAll('figure[data-chart]')].every(f => f.dataset.drawn)")
 
     def hindrances(self):
         """What axe-core finds serious or critical, as ``rule: element``."""

@@ -412,7 +412,7 @@ def test_slider__changes_the_answer_and_the_address_without_loading_the_page_aga
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     page.wait_for_url("**win_rate=0.03*")
-    page.wait_for_function("!document.querySelector('#forecast-form').hasAttribute('aria-busy')")
+    seen.wait_until("!document.querySelector('#forecast-form').hasAttribute('aria-busy')")
     assert page.evaluate("window.before") is True
     assert "3 points" in page.locator("output").first.inner_text()
     changed = page.locator("#forecast-answer .number").first.inner_text()
