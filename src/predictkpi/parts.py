@@ -2,8 +2,8 @@
 
 Facts are split by an entity's key. What entities share (track records, totals of the company) is added up over the parts::
 
-    part --contributed()--> sums --shared()--> small object --inputs(part, ...)--> the rows of `Predictor.inputs` that are the part's
-                                                            --counted(part, ...), then training_rows(part, ...)--> those of its training table
+    part --contributed()--> sums --shared()--> small object --inputs(part, ...)--> the part's rows of `Predictor.inputs`
+                                                            --counted(part, ...), training_rows(part, ...)--> those of its training table
 
 Whatever the parts are, their rows together are those of the whole, up to the rounding of sums: a test of every predictor holds that.
 """
@@ -65,6 +65,10 @@ class Parts(ABC, Generic[Shared]):
     def counted(self, part: Snapshot, shared: Shared) -> pd.DataFrame:
         """What a part adds to what a training table needs to know of all; columns `SUM_COLUMNS`."""
         return no_sums()
+
+    def fit_ahead(self, predictor: Any, inputs: pd.DataFrame, engine: Any) -> None:
+        """Where entities do not lie in parts: work out on a Fugue engine what ``predictor`` will need entity by entity for these inputs."""
+        return
 
     @abstractmethod
     def training_rows(self, part: Snapshot, shared: Shared, counts: pd.DataFrame) -> pd.DataFrame:

@@ -143,7 +143,7 @@ class Predictor(ABC):
 
     @property
     def parts(self) -> Parts[Any] | None:
-        """How `inputs` and `training_table` are made of parts of the facts, on several machines; None where they need all of them at once."""
+        """How `inputs` and `training_table` are made of parts of the facts, as several machines do; None where all are needed at once."""
         return None
 
     @property

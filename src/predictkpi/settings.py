@@ -44,6 +44,14 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = Field(None, description="identity provider whose bearer tokens are taken beside API keys (OpenID Connect)")
     oidc_audience: str | None = Field(None, description="who its tokens must be for: this service's name there")
     oidc_roles_claim: str = Field("roles", description="claim of its tokens that names viewer, manager, crm, scientist or admin")
+    spark_master: str = Field(
+        "local[*]", description="where `--engine spark` runs: a master (spark://host:7077) or a Connect address (sc://host)"
+    )
+    spark_facts: str | None = Field(
+        None, description="where Spark reads facts: parquet:FOLDER, delta:FOLDER or jdbc:URL; exported to it if empty"
+    )
+    spark_user: str | None = Field(None, description="user of the database that Spark reads by JDBC")
+    spark_password: SecretStr | None = Field(None, description="and the password")
     webhook_url: SecretStr | None = Field(None, description="where events are sent; kept secret, since some receivers have a token in it")
     webhook_secret: SecretStr | None = Field(None, description="signs what is sent there: whsec_ and 24 to 64 random bytes in base64")
     webhook_secret_previous: SecretStr | None = Field(None, description="signs too, while a receiver still knows this secret only")

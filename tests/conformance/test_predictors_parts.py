@@ -56,3 +56,13 @@ def test_training_table__of_parts_is_that_of_the_whole(name, whole):
     parts, shared, counts = apart(predictor, whole)
     found = pd.concat([predictor.parts.training_rows(part, shared, counts) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(in_order(found), in_order(predictor.training_table(whole)), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", APART)
+def test_part_without_facts__has_the_columns_and_dtypes_of_any_other(name, snapshots):
+    predictor, whole = predictor_class(name)(), snapshots["end"]
+    _, shared, counts = apart(predictor, whole)
+    nothing = Snapshot(MemoryFacts({}, whole.company), whole.as_of)
+    inputs, rows = predictor.parts.inputs(nothing, shared), predictor.parts.training_rows(nothing, shared, counts)
+    assert inputs.dtypes.to_dict() == predictor.inputs(whole).dtypes.to_dict()
+    assert rows.dtypes.to_dict() == predictor.training_table(whole).dtypes.to_dict()

@@ -13,6 +13,7 @@ from predictkpi.cli import (
     customers,
     data,
     demo,
+    engines,
     erasure,
     forecasts,
     keys,
@@ -95,6 +96,7 @@ for command, panel in (
     (changes.changes, ANSWERS),
     (reasons.reasons, ANSWERS),
     (forecasts.score, ANSWERS),
+    (engines.export_facts, OTHERS),
     (write_back.write_back, OTHERS),
 ):
     app.command(rich_help_panel=panel)(command)

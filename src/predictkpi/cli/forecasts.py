@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predictkpi.cli.options import Asked, AsOf, Format, FormatOption, Length, instant, whole_numbers
+from predictkpi.cli.options import (
+    Asked,
+    AsOf,
+    EngineOption,
+    FactsPlace,
+    Format,
+    FormatOption,
+    Length,
+    Master,
+    SparkConf,
+    Where,
+    instant,
+    whole_numbers,
+)
 from predictkpi.cli.webhooks import tell
 
 if TYPE_CHECKING:
@@ -15,9 +29,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from predictkpi.core.types import Spec
+    from predictkpi.engines import Engine
     from predictkpi.pipelines.score import ScoreReport
     from predictkpi.registry import Registry
     from predictkpi.store import Store
+
+    EngineAt = Callable[..., AbstractContextManager[Engine]]
 
 REASONS_SHOWN = 5
 
@@ -44,6 +61,10 @@ def forecast(
     limit: Annotated[int, typer.Option(min=1, help="Entities in the table, highest first; json and csv give all of them.")] = 20,
     as_of: AsOf = None,
     format_: FormatOption = Format.TABLE,
+    engine: EngineOption = Where.LOCAL,
+    master: Master = None,
+    facts: FactsPlace = None,
+    spark_conf: SparkConf = None,
 ) -> None:
     """Show the champion's predictions with their intervals, or the months of a KPI.
 
@@ -52,6 +73,9 @@ def forecast(
     [bold]predictkpi forecast clv --format csv > clv.csv[/bold] ·
     [bold]predictkpi forecast revenue --freq W[/bold] · [bold]predictkpi forecast win_rate --entity region=EMEA[/bold]
     """
+    from functools import partial
+
+    from predictkpi.cli.engines import engine_of
     from predictkpi.cli.kpi_forecasts import show_kpi
     from predictkpi.cli.levels import show_levels
     from predictkpi.errors import SettingsError, UnknownNameError
@@ -59,6 +83,13 @@ def forecast(
     from predictkpi.predictors import predictor_names
 
     asked = Asked(by, entity, horizon, horizons, limit, as_of, format_)
+    if engine is Where.SPARK:
+        if name not in predictor_names() or freq is not Length.MONTH or entity or horizons:
+            raise SettingsError("--engine spark forecasts everybody: revenue, clv or close_time, without --entity, --horizons and --freq")
+        _show_predictions(name, asked, partial(engine_of, engine, master=master, facts=facts, spark_conf=spark_conf))
+        return
+    if master or facts or spark_conf:
+        raise SettingsError("--master, --facts and --spark-conf are for --engine spark")
     if freq is not Length.MONTH:
         if name != "revenue" or horizons or (by and entity):
             raise SettingsError("--freq W and Q are for revenue, with --by or --entity, and without --horizons")
@@ -74,13 +105,13 @@ def forecast(
         raise UnknownNameError.among("predictor or KPI", name, known={*predictor_names(), *kpi_names()})
 
 
-def _show_predictions(predictor: str, asked: Asked) -> None:
+def _show_predictions(predictor: str, asked: Asked, engine_at: EngineAt | None = None) -> None:
     from predictkpi.cli.render import machine, out
     from predictkpi.core import columns as c
     from predictkpi.core.types import Status
     from predictkpi.errors import InsufficientDataError, SettingsError, UnknownNameError
     from predictkpi.pipelines.open_store import open_registry, open_store
-    from predictkpi.pipelines.score import served
+    from predictkpi.pipelines.score import served, served_by
     from predictkpi.predictors import predictor_class
     from predictkpi.predictors.revenue.scopes import dimensions_of, series_by
     from predictkpi.settings import read_settings
@@ -90,11 +121,17 @@ def _show_predictions(predictor: str, asked: Asked) -> None:
         raise SettingsError(f"--by splits series; {predictor} predicts each {spec.entity}: use --entity")
     settings = read_settings()
     store = open_store(settings)
-    model, ref = open_registry(settings).champion(predictor)
+    registry = open_registry(settings)
+    model, ref = registry.champion(predictor)
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     wanted = None if asked.horizons is None else whole_numbers("--horizons", asked.horizons)
-    found = served(model, ref, store.snapshot(instant(asked.as_of, store)), entity_ids=asked.entity or None, horizons=wanted)
+    as_of = instant(asked.as_of, store)
+    if engine_at is None:
+        found = served(model, ref, store.snapshot(as_of), entity_ids=asked.entity or None, horizons=wanted)
+    else:
+        with engine_at(store, registry, settings, as_of=as_of) as engine:
+            found = served_by(engine, model, ref)
     if spec.entity == "series" and not asked.entity:
         names = found[c.ENTITY_ID].unique().tolist()
         members = series_by(names, asked.by) if asked.by else [c.TOTAL]
@@ -154,6 +191,13 @@ def score(
     with_shadow: Annotated[
         bool, typer.Option("--shadow/--no-shadow", help="Also predict with each challenger, beside its champion and unseen.")
     ] = True,
+    engine: EngineOption = Where.LOCAL,
+    master: Master = None,
+    facts: FactsPlace = None,
+    spark_conf: SparkConf = None,
+    out_: Annotated[
+        str | None, typer.Option("--out", help="Write Parquet to this folder, a folder a predictor, and nothing to the store.")
+    ] = None,
 ) -> None:
     """Predict for everybody and keep the predictions in the store, for export and for the scoreboard.
 
@@ -162,8 +206,12 @@ def score(
 
     A webhook is sent `deal.chance_fell` and `target.at_risk` (docs/webhooks.md); nothing with --as-of.
 
-    Examples: [bold]predictkpi score[/bold] (nightly, after ingest) · [bold]predictkpi score close_time --no-shadow[/bold]
+    With [bold]--engine spark[/bold] a Spark cluster predicts for everybody, with the same answers; challengers do not shadow there.
+
+    Examples: [bold]predictkpi score[/bold] (nightly, after ingest) · [bold]predictkpi score close_time --no-shadow[/bold] ·
+    [bold]predictkpi score clv --engine spark --master spark://host:7077 --facts parquet:/lake/facts --out /lake/predictions[/bold]
     """
+    from predictkpi.cli.engines import engine_of
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.webhooks import open_webhook
     from predictkpi.predictors import predictor_class, predictor_names
@@ -175,7 +223,12 @@ def score(
     webhook = open_webhook(settings) if as_of is None else None
     store, registry = open_store(settings), open_registry(settings)
     names = list(dict.fromkeys(predictor)) if predictor else with_champion(registry, predictor_names())
-    show_scoring(run_scoring(store, registry, names, instant(as_of, store), with_shadow=with_shadow))
+    at = instant(as_of, store)
+    with engine_of(engine, store, registry, settings, as_of=at, master=master, facts=facts, spark_conf=spark_conf) as where:
+        if out_ is not None:
+            show_scoring(run_scoring_to(out_, registry, where, names, store.snapshot(at).as_of))
+            return
+        show_scoring(run_scoring(store, registry, names, at, with_shadow=with_shadow and engine is Where.LOCAL, engine=where))
     tell(webhook, store, registry, settings, lambda notifier: notifier.after_scoring())
 
 
@@ -199,7 +252,13 @@ def with_champion(registry: Registry, names: Sequence[str]) -> list[str]:
 
 
 def run_scoring(
-    store: Store, registry: Registry, names: list[str], as_of: pd.Timestamp | None, *, with_shadow: bool = False
+    store: Store,
+    registry: Registry,
+    names: list[str],
+    as_of: pd.Timestamp | None,
+    *,
+    with_shadow: bool = False,
+    engine: Engine | None = None,
 ) -> list[ScoreReport]:
     """Score with a progress display; the champions first. A challenger that fails is told of, and no error."""
     from predictkpi.cli.render import progress, remarks
@@ -212,11 +271,25 @@ def run_scoring(
         def show(name: str, done: int, total: int) -> None:
             display.update(task, step=name, completed=done, total=total)
 
-        reports = run(store, registry, predictors=names, as_of=as_of, on_progress=show)
+        reports = run(store, registry, predictors=names, as_of=as_of, engine=engine, on_progress=show)
         shadows, troubles = shadow(store, registry, predictors=names, as_of=as_of, on_progress=show) if with_shadow else ([], [])
     for trouble in troubles:
         remarks().print(f"{trouble.predictor}: its challenger did not shadow: {trouble.reason}", highlight=False, markup=False)
     return reports + shadows
+
+
+def run_scoring_to(folder: str, registry: Registry, engine: Engine, names: list[str], as_of: pd.Timestamp) -> list[ScoreReport]:
+    """Score to a folder, with a progress display."""
+    from predictkpi.cli.render import progress
+    from predictkpi.pipelines.score import score_to_folder
+
+    with progress() as display:
+        task = display.add_task("score", total=None, step="")
+
+        def show(name: str, done: int, total: int) -> None:
+            display.update(task, step=name, completed=done, total=total)
+
+        return score_to_folder(registry, engine, predictors=names, folder=folder, as_of=as_of, on_progress=show)
 
 
 def show_scoring(reports: list[ScoreReport]) -> None:

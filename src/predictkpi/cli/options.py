@@ -34,6 +34,22 @@ AsOf = Annotated[
 ]
 
 
+class Where(StrEnum):
+    """Where the work of everybody's predictions runs."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
+
+EngineOption = Annotated[Where, typer.Option("--engine", help="local, or spark: on a cluster, with the same answers (docs/scaling.md).")]
+Master = Annotated[str | None, typer.Option(help="With spark: local[4], spark://host:7077, yarn, k8s://..., or sc://host:15002 (Connect).")]
+FactsPlace = Annotated[
+    str | None,
+    typer.Option("--facts", help="With spark: parquet:FOLDER, delta:FOLDER or jdbc:URL. Default: this store, exported for a local master."),
+]
+SparkConf = Annotated[list[str] | None, typer.Option(help="With spark: a setting of Spark's own, name=value; may be repeated.")]
+
+
 class Length(StrEnum):
     """Length of a period."""
 

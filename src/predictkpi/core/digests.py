@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from predictkpi.core import columns as c
@@ -19,8 +20,17 @@ def digest(*parts: str) -> str:
 
 def digest_of_inputs(inputs: pd.DataFrame) -> str:
     """Of a whole frame made by `Predictor.inputs`, whatever the order of its rows."""
-    hashes = np.sort(pd.util.hash_pandas_object(inputs, index=False).to_numpy())
-    return hashlib.blake2b(hashes.tobytes(), digest_size=16).hexdigest()
+    return digest_of_rows(hashes_of_rows(inputs))
+
+
+def hashes_of_rows(inputs: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    """A number for each row of such a frame, whichever other rows it has: ``(n,)``."""
+    return pd.util.hash_pandas_object(inputs, index=False).to_numpy()
+
+
+def digest_of_rows(hashes: npt.NDArray[np.uint64]) -> str:
+    """`digest_of_inputs` of the frames whose rows these are."""
+    return hashlib.blake2b(np.sort(hashes).tobytes(), digest_size=16).hexdigest()
 
 
 def digests_by_entity(inputs: pd.DataFrame, *, together: bool) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ class DealRecords:
         )
 
     @staticmethod
-    def _of_sums(sums: Mapping[str, RunningSums]) -> dict[str, RunningSums | Buyers | StageOrder]:
+    def _of_sums(sums: Mapping[str, RunningSums]) -> dict[str, Any]:
         return {
             "wins_by_owner": sums[OWNERS],
             "wins_by_source": sums[SOURCES],
@@ -111,8 +111,9 @@ def record_rows(history: DealHistory) -> dict[str, tuple[Codes | None, Rows]]:
 
 
 def contributed(history: DealHistory, part: Snapshot) -> pd.DataFrame:
-    """What the deals of a part of the facts contribute: `record_rows`, stages and kinds of activity by when they were first known, own fields by their
-    kind and when that was learnt last.
+    """What the deals of a part of the facts contribute.
+
+    `record_rows`; stages and kinds of activity by when they were first known; own fields by their kind and when that was learnt last.
     """
     found = []
     for what, (codes, rows) in record_rows(history).items():
@@ -127,8 +128,8 @@ def contributed(history: DealHistory, part: Snapshot) -> pd.DataFrame:
         found.append(contribution(what, key=codes.values, at=first, rows=len(codes)))
     for what in (OF_DEALS, OF_CUSTOMERS):
         told = learnt_last(part, what)
-        keys = [json.dumps(name_and_kind) for name_and_kind in told]
-        found.append(contribution(f"field of {what}", key=keys, at=list(told.values()), rows=len(told)))
+        names_and_kinds = [json.dumps(name_and_kind) for name_and_kind in told]
+        found.append(contribution(f"field of {what}", key=names_and_kinds, at=list(told.values()), rows=len(told)))
     return added_up(found)
 
 

@@ -47,8 +47,8 @@ def rfm_of(days: PurchaseDays) -> pd.DataFrame:
         RECENCY: np.nan_to_num(last - first),
         T: np.nan_to_num(days.end - first),
         MONETARY_VALUE: np.divide(repeat, frequency, out=np.full(n, np.nan), where=frequency > 0),
-        TOTAL: np.bincount(days.who, weights=days.net, minlength=n),
-        GROSS: gross,
+        TOTAL: np.bincount(days.who, weights=days.net, minlength=n).astype(float),
+        GROSS: gross.astype(float),
         LARGEST: largest,
     }
     return pd.DataFrame(columns, index=days.customers)

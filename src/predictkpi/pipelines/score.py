@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.core.digests import digest_of_inputs
+from predictkpi.core.digests import digest_of_rows
 from predictkpi.core.types import ModelRef, Role, Status
+from predictkpi.engines import Engine, LocalEngine
 from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
 from predictkpi.protocol import Predictor, worst
 from predictkpi.registry import CHALLENGER, Registry
@@ -59,6 +62,12 @@ def served(
     return stated(predictor.predict(snapshot, entity_ids=entity_ids, horizons=horizons), model)
 
 
+def served_by(engine: Engine, predictor: Predictor, model: ModelRef) -> pd.DataFrame:
+    """`served` of everybody, worked out by an engine; sorted by entity and horizon."""
+    chunks = engine.predictions(predictor, model, partial(stated, model=model)).chunks()
+    return pd.concat(chunks).sort_values([c.ENTITY_ID, c.HORIZON], kind="stable", ignore_index=True)
+
+
 def stated(predictions: pd.DataFrame, model: ModelRef) -> pd.DataFrame:
     """Predictions of a registered version as they may be told: see `served`."""
     frame = predictions.assign(**{c.PREDICTOR: model.predictor, c.MODEL_VERSION: model.version})[c.PREDICTION_COLUMNS]
@@ -78,22 +87,25 @@ def score(
     predictors: Sequence[str],
     as_of: pd.Timestamp | None = None,
     now: pd.Timestamp | None = None,
+    engine: Engine | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> list[ScoreReport]:
     """Write the champions' predictions as of ``as_of`` (default: the end of the data) to the store; ``now`` says when (default: now).
 
-    Writing the same version and as_of again replaces equal rows by equal rows. Raises `NoChampionError` before anything is written,
+    ``engine``: where they are worked out, as of the same instant; this machine by default. Writing the same version and as_of again
+    replaces equal rows by equal rows. Raises `NoChampionError` before anything is written,
     `InsufficientDataError` where the store is empty.
     """
     if store.is_empty:
         raise InsufficientDataError("the store is empty: load data with `predictkpi ingest`, or look around with `predictkpi demo`")
     champions = [registry.champion(name) for name in predictors]
     snapshot = store.snapshot(as_of)
+    engine = engine or LocalEngine(snapshot)
     reports = []
     for done, (predictor, model) in enumerate(champions):
         if on_progress:
             on_progress(model.predictor, done, len(champions))
-        reports.append(_write(store, predictor, model, snapshot, Role.CHAMPION, now))
+        reports.append(_write(store, engine, predictor, model, snapshot.as_of, Role.CHAMPION, now))
     if on_progress:
         on_progress("", len(champions), len(champions))
     return reports
@@ -142,11 +154,40 @@ def _shadow_of(store: Store, registry: Registry, name: str, snapshot: Snapshot, 
         predictor, model = registry.champion(name, alias=CHALLENGER)
     except NoChampionError:
         return None
-    return _write(store, predictor, model, snapshot, Role.SHADOW, now)
+    return _write(store, LocalEngine(snapshot), predictor, model, snapshot.as_of, Role.SHADOW, now)
 
 
-def _write(store: Store, predictor: Predictor, model: ModelRef, snapshot: Snapshot, role: Role, now: pd.Timestamp | None) -> ScoreReport:
-    inputs = predictor.inputs(snapshot)
-    frame = stated(predictor.predict_inputs(inputs), model)
-    store.write_predictions(frame, role=role, inputs_digest=digest_of_inputs(inputs), now=pd.Timestamp.now() if now is None else now)
-    return ScoreReport(model.predictor, model, snapshot.as_of, frame[c.ENTITY_ID].nunique(), len(frame), role)
+def _write(
+    store: Store, engine: Engine, predictor: Predictor, model: ModelRef, as_of: pd.Timestamp, role: Role, now: pd.Timestamp | None
+) -> ScoreReport:
+    found, counts = engine.predictions(predictor, model, partial(stated, model=model)), Counter[str]()
+
+    def counted() -> Iterator[pd.DataFrame]:
+        for chunk in found.chunks():
+            counts.update(entities=chunk[c.ENTITY_ID].nunique(), rows=len(chunk))
+            yield chunk
+
+    digest = digest_of_rows(found.hashes())
+    store.write_predictions(counted(), role=role, inputs_digest=digest, now=pd.Timestamp.now() if now is None else now)
+    return ScoreReport(model.predictor, model, as_of, counts["entities"], counts["rows"], role)
+
+
+def score_to_folder(
+    registry: Registry,
+    engine: Engine,
+    *,
+    predictors: Sequence[str],
+    folder: str,
+    as_of: pd.Timestamp,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> list[ScoreReport]:
+    """Write the champions' predictions as Parquet, a folder a predictor, and nothing to the store: see `Predictions.write`."""
+    reports = []
+    for done, name in enumerate(predictors):
+        if on_progress:
+            on_progress(name, done, len(predictors))
+        predictor, model = registry.champion(name)
+        found = engine.predictions(predictor, model, partial(stated, model=model))
+        rows = found.write(f"{folder.rstrip('/')}/{name}")
+        reports.append(ScoreReport(name, model, as_of, len(found.hashes()), rows))
+    return reports

@@ -13,7 +13,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import ModelRef
-from predictkpi.errors import NoChampionError, NotFoundError
+from predictkpi.errors import NoChampionError, NotFoundError, RegistryError
 from predictkpi.features.attributes import OF_CUSTOMERS, OF_DEALS
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact, write_artifact
@@ -21,6 +21,7 @@ from predictkpi.registry.connection import Connection, public
 from predictkpi.registry.erasure import Erasing, erase_below, erase_in_models
 from predictkpi.registry.last_good import LastGood
 from predictkpi.registry.provenance import requirements
+from predictkpi.registry.pyfunc import LAYOUT, PARAMS, SPARK_TYPES
 from predictkpi.registry.records import RunRecord, TrainingRecord
 from predictkpi.registry.runs import PARENT, TAG, write_run
 from predictkpi.registry.search_runs import SearchRuns
@@ -100,7 +101,9 @@ class Registry:
                         loader_module=LOADER,
                         data_path=str(data),
                         pip_requirements=requirements(),
-                        signature=mlflow.models.infer_signature(sample, predictor.predict_inputs(sample)) if len(sample) else None,
+                        signature=mlflow.models.infer_signature(sample, predictor.predict_inputs(sample), params=PARAMS)
+                        if len(sample)
+                        else None,
                         input_example=sample if len(sample) else None,
                     )
                 tags = {"kind": predictor.kind, "status": status, "reason": reason, "as_of": as_of}
@@ -109,6 +112,21 @@ class Registry:
                 made = client.create_model_version(name, source=logged.model_uri, run_id=run_id, tags=tags, model_id=logged.model_id)
                 version = str(made.version)
         return _ref(name, version, run_id, tags)
+
+    def spark_udf(self, spark: Any, model: ModelRef) -> Any:
+        """The registered version as a Spark UDF over a struct of `Predictor.inputs`; its answer: see `PyfuncPredictor`.
+
+        Raises `RegistryError` for a version that was registered before versions could be asked so.
+        """
+        uri = f"models:/{model.predictor}/{model.version}"
+        with self._connection.speaking(f"fetch {model.predictor} {model.version}"), self._connection.fluent() as mlflow:
+            signature = mlflow.models.get_model_info(uri).signature
+            if signature is None or signature.params is None:
+                raise RegistryError(
+                    f"{model.predictor} version {model.version} was registered by an older predictkpi, which Spark cannot ask: "
+                    "train anew (`predictkpi train`), or leave --engine spark out"
+                )
+            return mlflow.pyfunc.spark_udf(spark, uri, result_type=SPARK_TYPES, env_manager="local", params={LAYOUT: "entity"})
 
     def promote(self, predictor: str, version: str, *, alias: str = CHAMPION) -> ModelRef:
         """Move an alias to an existing version; `NotFoundError` lists the versions there are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -236,14 +236,22 @@ class Store:
         return counts
 
     def write_predictions(
-        self, frame: pd.DataFrame, *, role: Role = Role.CHAMPION, inputs_digest: str | None = None, now: pd.Timestamp | None = None
+        self,
+        frames: pd.DataFrame | Iterable[pd.DataFrame],
+        *,
+        role: Role = Role.CHAMPION,
+        inputs_digest: str | None = None,
+        now: pd.Timestamp | None = None,
     ) -> None:
         """Keep predictions (`columns.PREDICTION_COLUMNS`), in place of any of the same predictor, version, as_of and entity.
+
+        Several frames, none of which shares an entity with another, are kept all or none.
 
         What a version said as of an instant is of one role: once its champion's, always its champion's, for somebody may have seen it.
         """
         with writing(self._engine) as connection:
-            write_predictions(connection, frame, role=role, inputs_digest=inputs_digest, now=now)
+            for frame in [frames] if isinstance(frames, pd.DataFrame) else frames:
+                write_predictions(connection, frame, role=role, inputs_digest=inputs_digest, now=now)
 
     def read_predictions(
         self, *, predictor: str, model_version: str, as_of: pd.Timestamp, entity_ids: Sequence[str] | None = None

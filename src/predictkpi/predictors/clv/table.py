@@ -105,7 +105,7 @@ def build_training_table(
     what all customers share, and ``buyers`` how many of all have an order.
     """
     now = build_clv_table(snapshot, shared=shared)
-    history = float(now[HISTORY_DAYS].max()) if len(now) else 0.0
+    history = shared.history_days(snapshot.as_of) if shared else float(now[HISTORY_DAYS].max()) if len(now) else 0.0
     plan = practice(snapshot.as_of, history_days=history, horizons=horizons)
     bought = now.loc[now[rfm.ORDERS] > 0, c.ENTITY_ID]
     sampled = _sampled(bought, budget // max(len(plan.cutoffs), 1), of=len(bought) if buyers is None else buyers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -48,6 +49,23 @@ REVENUE_SPEC = Spec(
     headline="mean",
     score="quantiles",
 )
+
+
+@dataclass(frozen=True)
+class _Company:
+    """All series as known at one instant, and how far the running month of each usually is by then."""
+
+    series: list[Booked]
+    pace: Mapping[str, Pace]
+    has_months: bool
+
+    @classmethod
+    def of(cls, known: pd.DataFrame, as_of: pd.Timestamp) -> Self:
+        series = [Booked.of(str(key), group) for key, group in known.groupby(c.ENTITY_ID)]
+        return cls(series, paces(series, as_of), any(each.entity_id == c.TOTAL and len(each.y) for each in series))
+
+    def is_new(self, series: Booked) -> bool:
+        return self.has_months and not len(series.y)
 
 
 class SeriesForecaster(Predictor):
@@ -102,10 +120,10 @@ class SeriesForecaster(Predictor):
         """Each series asked for, its own answer, and the one that adds up with all others; sorted by series, then by ``as_of``."""
         found = []
         for as_of, known in inputs.groupby(c.AS_OF):
-            series = [Booked.of(str(key), group) for key, group in known.groupby(c.ENTITY_ID)]
-            has_company = any(each.entity_id == c.TOTAL and len(each.y) for each in series)
-            starts, pace = int(known[FISCAL_YEAR_STARTS].iloc[0]), paces(series, cast(pd.Timestamp, as_of))
-            parts = [self._part(each, cast(pd.Timestamp, as_of), starts, pace.get(each.entity_id), has_company) for each in series]
+            starts, instant = int(known[FISCAL_YEAR_STARTS].iloc[0]), cast(pd.Timestamp, as_of)
+            company = _Company.of(known, instant)
+            series = company.series
+            parts = [self._part(each, instant, starts, company) for each in series]
             asked = set(known.loc[known[IS_ASKED].astype(bool), c.ENTITY_ID])
             answered = zip(series, parts, coherent(parts, self._covariance), strict=True)
             found += [each for each in answered if each[0].entity_id in asked]
@@ -151,11 +169,23 @@ class SeriesForecaster(Predictor):
             raise ArtifactError(f"{folder}: not a saved {cls.__name__}: {error}") from error
         return loaded
 
-    def _part(self, series: Booked, as_of: pd.Timestamp, starts: int, pace: Pace | None, has_company: bool) -> Part:
+    def histories(self, inputs: pd.DataFrame) -> list[Floats]:
+        """The months that each series' own answer is made of, days and events taken out."""
+        found = []
+        for as_of, known in inputs.groupby(c.AS_OF):
+            company = _Company.of(known, cast(pd.Timestamp, as_of))
+            found += [self._history(each, *self._factors(each, cast(pd.Timestamp, as_of)), company) for each in company.series]
+        return found
+
+    def _history(self, series: Booked, past: Floats, ahead: Floats, company: _Company) -> Floats:
+        pace, so_far = company.pace.get(series.entity_id), series.so_far or 0.0
+        return np.array([so_far / pace.share / ahead[0]]) if company.is_new(series) and pace and so_far > 0 else series.y / past
+
+    def _part(self, series: Booked, as_of: pd.Timestamp, starts: int, company: _Company) -> Part:
         """A series' own answer. In a company that has complete months, one without is answered as if it had one, at the company's pace."""
-        is_new, so_far = has_company and not len(series.y), series.so_far or 0.0
+        is_new, so_far, pace = company.is_new(series), series.so_far or 0.0, company.pace.get(series.entity_id)
         past, ahead = self._factors(series, as_of)
-        history = np.array([so_far / pace.share / ahead[0]]) if is_new and pace and so_far > 0 else series.y / past
+        history = self._history(series, past, ahead, company)
         paths, status, reason = self._paths(series.entity_id, history)
         paths = paths * ahead
         if is_new:

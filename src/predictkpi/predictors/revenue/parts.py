@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.features.deal_asof import microseconds
 from predictkpi.parts import AT, COUNT, KEY, SUM, WHAT, Own, Parts, added_up, contribution, of, of_each
+from predictkpi.predictors.revenue.fits import fitted_elsewhere
+from predictkpi.predictors.revenue.point import fit_of, prepare, take_fitted
 from predictkpi.predictors.revenue.scopes import DIMENSIONS, Crossed
-from predictkpi.predictors.revenue.table import ORDERS, TO_DATE, Bookings, inputs_from, origin_instants
+from predictkpi.predictors.revenue.table import HORIZON, ORDERS, TO_DATE, Bookings, inputs_from, origin_instants
 from predictkpi.snapshot import Snapshot
 
 MONTHS, TO_DATES, DAYS, FIRST = "months", "to_date", "days", "first"
@@ -51,6 +54,11 @@ class BookingParts(Parts[Bookings]):
             sums = _sums_of(Bookings.of(part.at(instant)))
             found.append(sums.assign(**{WHAT: instant.isoformat() + " " + sums[WHAT]}))
         return added_up(found)
+
+    def fit_ahead(self, predictor: Any, inputs: pd.DataFrame, engine: Any) -> None:
+        """The point paths of a forecaster's series; what has none (a baseline) is left alone."""
+        fits = [fit_of(prepare(history), HORIZON) for history in predictor.histories(inputs)]
+        take_fitted(fitted_elsewhere([fit for fit in fits if fit is not None], engine))
 
     def training_rows(self, part: Snapshot, shared: Bookings, counts: pd.DataFrame) -> pd.DataFrame:
         """See `table.training_series`; the part is not read."""

@@ -7,8 +7,10 @@ optimised Theta models; Hyndman et al. (2008) for damped ETS. Both come from sta
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -134,15 +136,42 @@ def point_path(series: Prepared, horizon: int) -> Floats:
     return np.maximum(path, 0.0) if (y >= 0).all() else path
 
 
+class Fit(NamedTuple):
+    """What the statistical models are fitted to: values and seasonal indices as bytes, and how far ahead."""
+
+    y: bytes
+    season: bytes
+    log: bool
+    horizon: int
+
+
+def fit_of(series: Prepared, horizon: int) -> Fit | None:
+    """What `point_path` of that series fits; None where the series is too short for it, or has ended."""
+    if len(series.y) < series.period or not np.any(series.y[-series.period :]):
+        return None
+    return Fit(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, series.period))
+
+
+_FITTED_ELSEWHERE: dict[Fit, Floats] = {}
+
+
+def take_fitted(paths: Mapping[Fit, Floats]) -> None:
+    """Use these paths of `fitted`, worked out elsewhere, until others are taken."""
+    _FITTED_ELSEWHERE.clear()
+    _FITTED_ELSEWHERE.update(paths)
+
+
 def _models(series: Prepared, horizon: int) -> Floats:
     """Equal mean of the statistical models and, where it speaks for such a series, the learnt member."""
-    path = _fitted(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, series.period))[:horizon].copy()
+    fit = Fit(series.y.tobytes(), series.season.tobytes(), series.log, max(horizon, series.period))
+    elsewhere = _FITTED_ELSEWHERE.get(fit)
+    path = (fitted(*fit) if elsewhere is None else elsewhere)[:horizon].copy()
     learnt = learnt_path(series.y, series.season, series.kept, horizon) if series.log else None
     return path if learnt is None else (path + learnt) / 2
 
 
 @lru_cache(maxsize=_FITS_KEPT)
-def _fitted(y: bytes, season: bytes, log: bool, horizon: int) -> Floats:
+def fitted(y: bytes, season: bytes, log: bool, horizon: int) -> Floats:
     """Equal mean of SA2 (Theta and ETS on the adjusted series, season put back) and the Theta model of the series, told by its bytes.
 
     Kept, since most origins of one month's backtest are those of the next month's too.

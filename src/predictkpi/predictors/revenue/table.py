@@ -168,9 +168,7 @@ def series_inputs(snapshot: Snapshot, entity_ids: Sequence[str] | None = None, *
     return inputs_from(Bookings.of(snapshot), snapshot, entity_ids, crossed=crossed)
 
 
-def inputs_from(
-    booked: Bookings, company: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()
-) -> pd.DataFrame:
+def inputs_from(booked: Bookings, company: Snapshot, entity_ids: Sequence[str] | None = None, *, crossed: Crossed = ()) -> pd.DataFrame:
     """Long inputs, one row per series and month: see `SeriesForecaster`. Of ``company`` only the instant and the settings are asked.
 
     The months ahead are there too, with an empty ``y``, for their days: ``day_factor`` is what a month's weekdays and public holidays let

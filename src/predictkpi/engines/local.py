@@ -1,0 +1,64 @@
+"""This machine: the predictor is asked about everybody at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from predictkpi.core.digests import hashes_of_rows
+from predictkpi.core.types import ModelRef
+from predictkpi.engines.base import Engine, Finish, Predictions
+from predictkpi.protocol import Predictor
+from predictkpi.snapshot import Snapshot
+
+
+class LocalEngine(Engine):
+    """Of one snapshot."""
+
+    name = "local"
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def inputs(self, predictor: Predictor) -> pd.DataFrame:
+        """See `Engine.inputs`."""
+        return predictor.inputs(self._snapshot)
+
+    def training_table(self, predictor: Predictor) -> pd.DataFrame:
+        """See `Engine.training_table`."""
+        return predictor.training_table(self._snapshot)
+
+    def predictions(self, predictor: Predictor, model: ModelRef, finish: Finish) -> Predictions:
+        """See `Engine.predictions`."""
+        return InMemory(predictor, self.inputs(predictor), finish)
+
+
+class InMemory(Predictions):
+    """Of inputs that are at hand."""
+
+    def __init__(self, predictor: Predictor, inputs: pd.DataFrame, finish: Finish) -> None:
+        self._predictor, self._inputs, self._finish = predictor, inputs, finish
+
+    def chunks(self) -> Iterator[pd.DataFrame]:
+        """See `Predictions.chunks`: all in one."""
+        yield self._finish(self._predictor.predict_inputs(self._inputs))
+
+    def hashes(self) -> np.ndarray:
+        """See `Predictions.hashes`."""
+        return hashes_of_rows(self._inputs)
+
+    def write(self, folder: str) -> int:
+        """See `Predictions.write`."""
+        place = Path(folder)
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.mkdir(parents=True)
+        rows = 0
+        for number, chunk in enumerate(self.chunks()):
+            chunk.to_parquet(place / f"part-{number:05}.parquet", index=False)
+            rows += len(chunk)
+        return rows

@@ -1,0 +1,114 @@
+"""Where Spark finds facts: Parquet or Delta folders with a folder a table, or the tables of a database by JDBC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from predictkpi.core import columns as c
+from predictkpi.errors import SettingsError, SourceError
+from predictkpi.snapshot import Snapshot
+from predictkpi.tables import TABLES, table_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+FORMS = "parquet:FOLDER, delta:FOLDER or jdbc:URL"
+_SPARK_TYPES = {"string": "string", "number": "double", "instant": "timestamp_ntz"}
+
+
+def export_facts(snapshot: Snapshot, folder: Path, *, on_table: Callable[[str, int, int], None] | None = None) -> dict[str, int]:
+    """Write what a snapshot knows, every version of it, as Parquet: ``folder/<table>/facts.parquet``; tables without rows are left out.
+
+    Returns the rows of each; ``on_table`` hears which one is next, how many are done, and of how many.
+    """
+    counts = {}
+    for done, name in enumerate(TABLES):
+        if on_table:
+            on_table(name, done, len(TABLES))
+        rows = snapshot.history(name)
+        if len(rows):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            rows.to_parquet(folder / name / "facts.parquet", index=False, coerce_timestamps="us")
+            counts[name] = len(rows)
+    return counts
+
+
+def read_facts(
+    spark: SparkSession, place: str, *, known_before: pd.Timestamp, credentials: tuple[str, str] | None = None
+) -> dict[str, DataFrame]:
+    """By table, versions known before that instant, with `known_at` and ``is_deleted``; a table that is not there is left out.
+
+    ``place``: ``parquet:FOLDER`` or ``delta:FOLDER`` with a folder a table, or ``jdbc:URL`` of a store, with user and password.
+
+    Raises `SettingsError` for a place of no known form, and `SourceError` for one that cannot be read or lacks a column.
+    """
+    form, _, where = place.partition(":")
+    if form not in ("parquet", "delta", "jdbc") or not where:
+        raise SettingsError(f"{place!r} is no place of facts: write {FORMS}")
+    found = {}
+    for name in TABLES:
+        table = (
+            _database_table(spark, place, name, credentials)
+            if form == "jdbc"
+            else _folder_table(spark, form, f"{where.rstrip('/')}/{name}")
+        )
+        if table is not None:
+            found[name] = _typed(table, name, place).where(f"{c.KNOWN_AT} < timestamp_ntz'{known_before.isoformat(sep=' ')}'")
+    if not found:
+        raise SourceError(f"{place}: holds none of the tables {', '.join(TABLES)}")
+    return found
+
+
+def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | None:
+    from pyspark.errors import AnalysisException, PySparkException
+
+    try:
+        return spark.read.format(form).load(folder)
+    except AnalysisException as error:
+        if error.getCondition() in ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA"):
+            return None
+        raise SourceError(f"{folder}: {_first_line(error)}{_way_out(form)}") from error
+    except PySparkException as error:
+        raise SourceError(f"{folder}: {_first_line(error)}{_way_out(form)}") from error
+
+
+def _database_table(spark: SparkSession, url: str, name: str, credentials: tuple[str, str] | None) -> DataFrame:
+    reader = spark.read.format("jdbc").option("url", url).option("preferTimestampNTZ", "true").option("fetchsize", "50000")
+    for option, value in zip(("user", "password"), credentials or (), strict=False):
+        reader = reader.option(option, value)
+    withdrawn = f"SELECT 1 AS one FROM withdrawals WHERE \"table\" = '{name}'"  # noqa: S608  a name of ours
+    try:
+        is_withdrawn = bool(reader.option("query", withdrawn).load().limit(1).count())
+        table = reader.option("dbtable", name).load()
+    except Exception as error:
+        raise SourceError(f"{name}: cannot be read by JDBC: {_first_line(error)}; is the driver in --spark-conf spark.jars=...?") from error
+    if is_withdrawn:
+        raise SourceError(
+            f"{name}: records of it were deleted, which only Parquet tells Spark: `predictkpi export-facts FOLDER`, --facts parquet:FOLDER"
+        )
+    return table
+
+
+def _typed(table: DataFrame, name: str, place: str) -> DataFrame:
+    """The schema's columns in their types, and ``is_deleted``, false where it is not there."""
+    from pyspark.sql import functions as f
+
+    schema = table_schema(name)
+    types: Mapping[str, str] = {column.name: _SPARK_TYPES[column.kind] for column in schema.columns} | {c.KNOWN_AT: "timestamp_ntz"}
+    missing = sorted(set(types) - set(table.columns))
+    if missing:
+        raise SourceError(f"{place}: table {name}: missing columns {missing}; available are {sorted(table.columns)}")
+    deleted = f.coalesce(f.col(c.IS_DELETED), f.lit(False)) if c.IS_DELETED in table.columns else f.lit(False)
+    return table.select(*(f.col(column).cast(kind).alias(column) for column, kind in types.items()), deleted.alias(c.IS_DELETED))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _way_out(form: str) -> str:
+    return "; Delta needs its jars: --spark-conf spark.jars=..., or --spark-conf spark.jars.packages=..." if form == "delta" else ""
