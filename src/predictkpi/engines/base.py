@@ -28,8 +28,8 @@ class Predictions(ABC):
         """One number an input row, for `digests.digest_of_rows`."""
 
     @abstractmethod
-    def write(self, folder: str) -> int:
-        """Write them as Parquet files into ``folder``, in place of any that are there; how many rows."""
+    def write(self, folder: str) -> tuple[int, int]:
+        """Write them as Parquet files into ``folder``, in place of any that are there; how many entities and rows."""
 
 
 class Engine(ABC):

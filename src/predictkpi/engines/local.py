@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from predictkpi.core import columns as c
 from predictkpi.core.digests import hashes_of_rows
 from predictkpi.core.types import ModelRef
 from predictkpi.engines.base import Engine, Finish, Predictions
@@ -51,14 +52,14 @@ class InMemory(Predictions):
         """See `Predictions.hashes`."""
         return hashes_of_rows(self._inputs)
 
-    def write(self, folder: str) -> int:
+    def write(self, folder: str) -> tuple[int, int]:
         """See `Predictions.write`."""
         place = Path(folder)
         if place.is_dir():
             shutil.rmtree(place)
         place.mkdir(parents=True)
-        rows = 0
+        entities, rows = 0, 0
         for number, chunk in enumerate(self.chunks()):
             chunk.to_parquet(place / f"part-{number:05}.parquet", index=False)
-            rows += len(chunk)
-        return rows
+            entities, rows = entities + chunk[c.ENTITY_ID].nunique(), rows + len(chunk)
+        return entities, rows

@@ -198,10 +198,10 @@ class OnSpark(Predictions):
         """See `Predictions.hashes`."""
         return self._apart.inputs.select(_HASH).toPandas()[_HASH].to_numpy(np.int64).view(np.uint64)
 
-    def write(self, folder: str) -> int:
+    def write(self, folder: str) -> tuple[int, int]:
         """See `Predictions.write`."""
         self._long.drop(PART).write.mode("overwrite").parquet(folder)
-        return self._long.count()
+        return self._apart.inputs.count(), self._long.count()
 
 
 def _collected(rows: DataFrame, sample: pd.DataFrame) -> pd.DataFrame:

@@ -188,6 +188,6 @@ def score_to_folder(
             on_progress(name, done, len(predictors))
         predictor, model = registry.champion(name)
         found = engine.predictions(predictor, model, partial(stated, model=model))
-        rows = found.write(f"{folder.rstrip('/')}/{name}")
-        reports.append(ScoreReport(name, model, as_of, len(found.hashes()), rows))
+        entities, rows = found.write(f"{folder.rstrip('/')}/{name}")
+        reports.append(ScoreReport(name, model, as_of, entities, rows))
     return reports

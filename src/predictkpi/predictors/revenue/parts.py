@@ -56,7 +56,9 @@ class BookingParts(Parts[Bookings]):
         return added_up(found)
 
     def fit_ahead(self, predictor: Any, inputs: pd.DataFrame, engine: Any) -> None:
-        """The point paths of a forecaster's series; what has none (a baseline) is left alone."""
+        """The point paths of a model's series; a baseline fits none."""
+        if predictor.kind != "model":
+            return
         fits = [fit_of(prepare(history), HORIZON) for history in predictor.histories(inputs)]
         take_fitted(fitted_elsewhere([fit for fit in fits if fit is not None], engine))
 

@@ -123,7 +123,7 @@ def series_of(booked: Bookings, as_of: pd.Timestamp, crossed: Crossed = ()) -> p
     months = complete_periods(begins, as_of, "M").append(pd.DatetimeIndex([running]))
     wide = rows.pivot_table(index=c.UNIQUE_ID, columns=c.DS, values=[c.Y, TO_DATE], aggfunc="sum").sort_index()
     held = (wide[name].reindex(columns=months) for name in (c.Y, TO_DATE))
-    y, to_date = (part.to_numpy(dtype=float, na_value=np.nan, copy=True) for part in held)
+    y, to_date = (rounded(part.to_numpy(dtype=float, na_value=np.nan)) for part in held)
     y[:, -1] = 0.0
     series = []
     for unique_id, values, early in zip(wide.index, y, to_date, strict=True):
@@ -134,6 +134,14 @@ def series_of(booked: Bookings, as_of: pd.Timestamp, crossed: Crossed = ()) -> p
     frame[c.Y] = frame[c.Y].where(frame[c.DS] != running)
     frame[IS_MISSING] = frame[c.DS].isin(_missing_months(rows, months))
     return frame.astype(_SERIES).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
+
+
+def rounded(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sums of amounts to a millionth of the currency: the same in whatever order, and on however many machines, they were added up.
+
+    A path that must not fall below zero can turn on the last bit of a sum.
+    """
+    return np.round(sums, 6)
 
 
 def first_whole_month(first: pd.Timestamp) -> pd.Timestamp:
@@ -193,6 +201,7 @@ def _with_months_ahead(frame: pd.DataFrame, booked: pd.Series, company: Snapshot
     rows = pd.DataFrame({c.ENTITY_ID: np.repeat(ids, len(ahead)), c.DS: np.tile(ahead, len(ids)), c.Y: np.nan, TO_DATE: 0.0})
     rows = rows.assign(**{IS_MISSING: False}).astype(frame.dtypes.to_dict())
     frame = pd.concat([frame, rows]).sort_values([c.ENTITY_ID, c.DS], ignore_index=True)
+    booked = pd.Series(rounded(booked.to_numpy(float)), index=booked.index)
     days = Workdays.learn(booked.index.to_series(), booked, until=company.as_of, country=company.company.country)
     return frame.assign(**{DAY_FACTOR: days.factors(pd.DatetimeIndex(frame[c.DS]))})
 

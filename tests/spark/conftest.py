@@ -1,0 +1,44 @@
+"""A real Spark on this machine: a driver and two executors, each a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from predictkpi.pipelines.open_store import open_registry, open_store
+from predictkpi.predictors.close_time.model import CloseTimePredictor
+from predictkpi.predictors.clv.model import ClvPredictor
+from predictkpi.predictors.revenue.model import RevenueForecaster
+from predictkpi.registry.records import TrainingRecord
+from predictkpi.settings import Settings
+
+TWO_EXECUTORS = "local-cluster[2,1,1024]"
+SMALL = (ClvPredictor(rounds=20, past_rows=3000, draws=64), CloseTimePredictor(rounds=20), RevenueForecaster(draws=200, origins=2))
+
+
+@pytest.fixture(scope="module")
+def settings(company, tmp_path_factory) -> Settings:
+    """The sample company in a store, and a small champion of every predictor."""
+    root = tmp_path_factory.mktemp("on-spark")
+    settings = Settings(
+        database_url=f"sqlite:///{root}/store.db", MLFLOW_TRACKING_URI=f"sqlite:///{root}/tracking.db", artifact_root=root / "artifacts"
+    )
+    store, registry = open_store(settings), open_registry(settings)
+    store.load(company.tables, company=company.company, now=company.end)
+    snapshot = store.snapshot()
+    for predictor in SMALL:
+        fitted = predictor.fit(predictor.training_table(snapshot))
+        run = registry.log_training(fitted.spec.name, TrainingRecord(params={}), run_name="small")
+        ref = registry.register(fitted, run_id=run, inputs=fitted.inputs(snapshot))
+        registry.promote(fitted.spec.name, ref.version)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """What a cluster needs here; skips where it is not at hand."""
+    pytest.importorskip("pyspark", reason="PySpark is not installed: make spark")
+    if shutil.which("java") is None:
+        pytest.skip("no Java at hand: Spark needs 17 or newer")
+    return TWO_EXECUTORS

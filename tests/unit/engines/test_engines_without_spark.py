@@ -1,0 +1,34 @@
+"""What is said where Spark is not at hand, or is asked for what it cannot do."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+import pytest
+
+from predictkpi.engines.places import export_facts
+from predictkpi.engines.session import open_session
+from predictkpi.errors import SettingsError
+from predictkpi.snapshot import MemoryFacts, Snapshot
+from predictkpi.tables import TABLES
+
+
+def test_session__without_the_extra_names_the_command_that_installs_it(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyspark"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with pytest.raises(SettingsError, match=r"PySpark is not installed; install .*pip install 'predictkpi\[spark\]'.*Java 17"):
+        open_session("local[2]")
+
+
+def test_export__holds_every_version_and_leaves_empty_tables_out(snapshot, tmp_path):
+    heard = []
+    counts = export_facts(snapshot, tmp_path, on_table=lambda *told: heard.append(told))
+    assert [name for name, _, _ in heard] == list(TABLES)
+    tables = {name: pd.read_parquet(tmp_path / name / "facts.parquet") for name in counts}
+    assert set(counts) == {name for name in TABLES if len(snapshot.history(name))} == {place.name for place in tmp_path.iterdir()}
+    again = Snapshot(MemoryFacts(tables, snapshot.company), snapshot.as_of)
+    for name in counts:
+        assert counts[name] == len(snapshot.history(name))
+        pd.testing.assert_frame_equal(again.table(name), snapshot.table(name), check_dtype=False)
