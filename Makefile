@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 BENCH := .venv/.peers-installed
+SPARK := .venv/.spark-installed
 LIFETIMES := .venv-lifetimes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench requirements
+.PHONY: help setup demo test check format spark bench requirements
 
 help:            ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -37,6 +38,14 @@ check: $(STAMP)  ## format, lint, types, import contracts, size ceilings
 format: $(STAMP) ## rewrite files in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+spark: $(SPARK)  ## add PySpark to .venv (450 MB; needs Java 17): its tests run then, and so does --engine spark
+
+# a source archive: PySpark has no wheels
+$(SPARK): requirements/spark.txt $(STAMP)
+	@echo "Adding PySpark (once, 450 MB) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/spark.txt
+	@touch $(SPARK)
 
 $(BENCH): requirements/bench.txt $(STAMP)
 	@echo "Adding the peers that benchmarks compare with (once) ..."

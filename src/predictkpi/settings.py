@@ -90,4 +90,4 @@ def read_settings(**overrides: object) -> Settings:
 
 def _shown(error: ErrorDetails) -> object:
     """The value that is wrong, unless it is a secret."""
-    return "***" if str(error["loc"][0]).startswith(("webhook", "session_secret")) else error.get("input")
+    return "***" if str(error["loc"][0]).startswith(("webhook", "session_secret", "spark_password")) else error.get("input")
