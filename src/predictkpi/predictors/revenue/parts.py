@@ -75,7 +75,7 @@ class BookingParts(Parts[Bookings]):
 def _sums_of(booked: Bookings) -> pd.DataFrame:
     if booked.first is None:
         return added_up([])
-    by_members = booked.months.groupby([c.DS, *DIMENSIONS], as_index=False)[[c.Y, TO_DATE, ORDERS]].sum()
+    by_members = booked.months
     keys = [json.dumps(members) for members in by_members[list(DIMENSIONS)].itertuples(index=False)]
     at, n = microseconds(by_members[c.DS]), len(keys)
     return added_up(

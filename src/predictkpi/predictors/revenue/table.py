@@ -42,9 +42,25 @@ RECORDED_LATE = pd.Timedelta(days=31)
 
 
 @dataclass(frozen=True)
+class Members:
+    """The member of a dimension that each order belongs to: ``codes`` (n,) into ``names``."""
+
+    codes: npt.NDArray[np.intp]
+    names: npt.NDArray[np.object_]
+
+    @classmethod
+    def of(cls, values: pd.Series, places: npt.NDArray[np.intp] | None = None) -> Members:
+        """By the text in ``values``, or in its row ``places`` (n,), -1 for none; "unknown" where there is no text."""
+        codes, found = pd.factorize(values)
+        told, names = pd.factorize(np.array([*(str(name) or UNKNOWN for name in found), UNKNOWN], dtype=object))
+        codes = told[codes]  # what is missing has the code -1, and takes the last name
+        return cls(codes if places is None else np.append(codes, told[-1])[places], names)
+
+
+@dataclass(frozen=True)
 class Bookings:
-    """What series are made of: rows ``ds`` (start of the month), a column a dimension, ``y``, ``to_date`` and ``orders`` (how many), any
-    number of them for the same month and members; revenue by day; and when the first order was booked (None without any).
+    """What series are made of: ``months``, a row for each month (``ds``, its start) and members of all dimensions that had orders, with
+    ``y``, ``to_date`` and ``orders`` (how many); revenue by day; and when the first order was booked (None without any).
     """
 
     months: pd.DataFrame
@@ -53,15 +69,18 @@ class Bookings:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Self:
-        """One row an order. The team is that of the order's deal. An order without a deal, of a deal without a team, of a customer without
-        that attribute or absent from customers belongs to the member "unknown".
+        """The team is that of the order's deal. An order without a deal, of a deal without a team, of a customer without that attribute or
+        absent from customers belongs to the member "unknown".
         """
-        orders = snapshot.orders
+        orders, members = snapshot.orders, _members(snapshot)
         months = period_start(orders[c.DS], "M")
         amount = orders[c.AMOUNT].astype("float64")
         early = amount.where(_is_early(snapshot, months), 0.0)
-        booked = _members(snapshot).assign(**{c.DS: months, c.Y: amount, TO_DATE: early, ORDERS: 1.0})
-        return cls(booked, amount.groupby(orders[c.DS].dt.normalize()).sum(), orders[c.DS].min() if len(orders) else None)
+        booked = pd.DataFrame({name: each.codes for name, each in members.items()}, index=orders.index)
+        booked = booked.assign(**{c.DS: months, c.Y: amount, TO_DATE: early, ORDERS: 1.0})
+        sums = booked.groupby([*DIMENSIONS, c.DS], as_index=False, sort=False)[[c.Y, TO_DATE, ORDERS]].sum()
+        named = sums.assign(**{name: each.names[sums[name]] for name, each in members.items()})
+        return cls(named, amount.groupby(orders[c.DS].dt.normalize()).sum(), orders[c.DS].min() if len(orders) else None)
 
 
 def members_of(booked: pd.DataFrame, crossed: Crossed = ()) -> pd.DataFrame:
@@ -90,11 +109,13 @@ def _is_early(snapshot: Snapshot, months: pd.Series) -> pd.Series:
     return (orders[c.DS] - months < elapsed) & known_in_time
 
 
-def _members(snapshot: Snapshot) -> pd.DataFrame:
-    """The member each order belongs to, one column a dimension, in the order of the orders."""
-    orders = snapshot.orders
-    teams = orders[c.DEAL_ID].map(snapshot.deals.set_index(c.DEAL_ID)[c.TEAM])
-    return with_members(orders.assign(**{c.TEAM: teams}), snapshot)[list(DIMENSIONS)]
+def _members(snapshot: Snapshot) -> dict[str, Members]:
+    """The member each order belongs to, by dimension."""
+    orders, customers, deals = snapshot.orders, snapshot.customers, snapshot.deals
+    customer = pd.Index(customers[c.CUSTOMER_ID]).get_indexer(orders[c.CUSTOMER_ID])
+    deal = pd.Index(deals[c.DEAL_ID]).get_indexer(orders[c.DEAL_ID])
+    of_customers = {name: Members.of(customers[name], customer) for name in (c.SEGMENT, c.REGION, c.CHANNEL)}
+    return of_customers | {c.PRODUCT: Members.of(orders[c.PRODUCT]), c.TEAM: Members.of(deals[c.TEAM], deal)}
 
 
 def with_members(rows: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
@@ -132,7 +153,7 @@ def series_of(booked: Bookings, as_of: pd.Timestamp, crossed: Crossed = ()) -> p
         series.append(pd.DataFrame({c.UNIQUE_ID: unique_id, **known}))
     frame = pd.concat(series, ignore_index=True)
     frame[c.Y] = frame[c.Y].where(frame[c.DS] != running)
-    frame[IS_MISSING] = frame[c.DS].isin(_missing_months(rows, months))
+    frame[IS_MISSING] = frame[c.DS].isin(_missing_months(booked.months, months))
     return frame.astype(_SERIES).sort_values([c.UNIQUE_ID, c.DS], ignore_index=True)
 
 
@@ -149,10 +170,9 @@ def first_whole_month(first: pd.Timestamp) -> pd.Timestamp:
     return start_of(first, "M") if first.day <= _FIRST_DAY_OF_A_WHOLE_MONTH else shift(first, 1, "M")
 
 
-def _missing_months(rows: pd.DataFrame, months: pd.DatetimeIndex) -> pd.DatetimeIndex:
+def _missing_months(booked: pd.DataFrame, months: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """Months without any order between months that have some, in a company with many; not where another year lacks that month too."""
-    total = rows[rows[c.UNIQUE_ID] == c.TOTAL]
-    counts = total.groupby(c.DS)[ORDERS].sum().reindex(months, fill_value=0)
+    counts = booked.groupby(c.DS)[ORDERS].sum().reindex(months, fill_value=0)
     seen = counts[counts > 0]
     if not len(seen) or seen.median() < _USUAL_ORDERS:
         return months[:0]
