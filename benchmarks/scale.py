@@ -23,7 +23,7 @@ from typing import Any
 
 from scaling.budget import Budget, within
 from scaling.growth import machine, table, told
-from scaling.steps import ENGINES, LOCAL, STEPS, WHOLE, run_step
+from scaling.steps import ENGINES, LOCAL, STEPS, is_due, run_step
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 SIZES, QUICK_SIZES = "10000,100000,1000000", "1000,4000"
@@ -47,10 +47,10 @@ def facts_in(folder: Path) -> int:
     return sum(json.loads((folder / ROWS).read_text(encoding="utf-8")).values())
 
 
-def measured(step: str, engine: str, folder: Path, budget: Budget) -> dict[str, Any]:
+def measured(step: str, engine: str, folder: Path, facts: int, budget: Budget) -> dict[str, Any]:
     """One step in a process of its own, within the budget."""
     started = [sys.executable, __file__, "--step", step, "--engine", engine, "--folder", str(folder)]
-    row = {"customers": int(folder.name), "step": step, "engine": engine, "facts": facts_in(folder)} | within(budget, started)
+    row = {"customers": int(folder.name), "step": step, "engine": engine, "facts": facts} | within(budget, started)
     tell(f"{folder.name} customers, {step}, {engine}: {told(row)} {json.dumps(row.get('parts', {}))}")
     return row
 
@@ -59,10 +59,12 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """All steps asked for, size by size."""
     budget, rows = Budget(options.budget_minutes, options.budget_gb), []
     for customers in sorted(options.customers):
-        steps = [step for step in options.steps if step != WHOLE or customers == min(options.customers)]
-        for step in steps:
-            rows += [measured(step, engine, folder / str(customers), budget) for engine in options.engine if engine in STEPS[step]]
-            keep(rows, options.results)
+        own, is_smallest = folder / str(customers), customers == min(options.customers)
+        facts = facts_in(own)
+        for step in options.steps:
+            if is_due(step, facts=facts, is_smallest=is_smallest):
+                rows += [measured(step, engine, own, facts, budget) for engine in options.engine if engine in STEPS[step]]
+                keep(rows, options.results)
     return rows
 
 

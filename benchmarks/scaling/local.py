@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
 from predictkpi.core.types import ModelRef
 from predictkpi.pipelines.candidates import make_model
@@ -23,9 +27,10 @@ from predictkpi.registry.artifact import MANIFEST, read_artifact, write_artifact
 from predictkpi.snapshot import Facts, Snapshot
 from predictkpi.store import Store
 from predictkpi.tables import TABLES
-from scaling.company import END, MAPPING
+from scaling.company import END, MAPPING, mapping
 
 MODELS = Path(__file__).parents[2] / "models"
+LOAD_ROWS = 10_000_000
 NOW = END + pd.Timedelta(hours=5)
 
 
@@ -99,6 +104,33 @@ def ingest_files(place: Place) -> int:
     """All files into an empty store, in one load; rows."""
     report = ingest(place.emptied().store, mapping=place.folder / MAPPING, source=place.folder, now=NOW)
     return sum(feed.accepted for feed in report.feeds)
+
+
+def ingest_in_loads(place: Place) -> int:
+    """The same table by table, a load of at most `LOAD_ROWS` rows after the other; rows."""
+    store, rows = place.emptied().store, 0
+    for name in TABLES:
+        for number, part in enumerate(loads_of(place.folder / f"{name}.parquet")):
+            with place.timed(f"{name} {number + 1}"), tempfile.TemporaryDirectory() as folder:
+                pq.write_table(part, Path(folder) / f"{name}.parquet")
+                (Path(folder) / MAPPING).write_text(yaml.safe_dump(mapping([name])), encoding="utf-8")
+                report = ingest(store, mapping=Path(folder) / MAPPING, source=Path(folder), now=NOW)
+            rows += sum(feed.accepted for feed in report.feeds)
+    return rows
+
+
+def loads_of(file: Path) -> Iterator[pa.Table]:
+    """The file's row groups, as many at once as `LOAD_ROWS` allow; none of a table that has no file."""
+    if not file.exists():
+        return
+    held, groups, rows = pq.ParquetFile(file), [], 0
+    for group in range(held.num_row_groups):
+        size = held.metadata.row_group(group).num_rows
+        if groups and rows + size > LOAD_ROWS:
+            yield held.read_row_groups(groups)
+            groups, rows = [], 0
+        groups, rows = [*groups, group], rows + size
+    yield held.read_row_groups(groups)
 
 
 def read_snapshot(place: Place) -> int:

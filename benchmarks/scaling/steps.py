@@ -11,22 +11,32 @@ from typing import Any
 from predictkpi.predictors import predictor_names
 from scaling import local
 from scaling.budget import own_cpu_seconds, own_peak_gb
-from scaling.local import Place
+from scaling.local import LOAD_ROWS, Place
 
 Step = Callable[[Place], int]
 """Does the work in a company's folder; how many rows came of it."""
 
 LOCAL = "local"
+IN_LOADS = "ingest in loads of 10 million rows"
 WHOLE = "train all with backtest"
 
 STEPS: Mapping[str, Mapping[str, Step]] = {
     "ingest": {LOCAL: local.ingest_files},
+    IN_LOADS: {LOCAL: local.ingest_in_loads},
     "snapshot": {LOCAL: local.read_snapshot},
     **{f"train {name}": {LOCAL: partial(local.train_one, predictor=name)} for name in predictor_names()},
     **{f"score {name}": {LOCAL: partial(local.score_one, predictor=name)} for name in predictor_names()},
     WHOLE: {LOCAL: local.train_with_backtest},
 }
 """In the order in which they must run. An engine that has nothing of its own for a step is not named there, and the step is passed over."""
+
+
+def is_due(step: str, *, facts: int, is_smallest: bool) -> bool:
+    """Whether a step is measured at a size: loads where there are several, tests on the past at the smallest."""
+    if step == IN_LOADS:
+        return facts > LOAD_ROWS
+    return is_smallest or step != WHOLE
+
 
 ENGINES = tuple(dict.fromkeys(engine for engines in STEPS.values() for engine in engines))
 

@@ -16,7 +16,8 @@ from predictkpi.store import Store
 from scaling.budget import Budget, within
 from scaling.company import PART, parts, write_company
 from scaling.growth import exponent, growth, table, told
-from scaling.steps import STEPS, WHOLE
+from scaling.local import Place, ingest_in_loads
+from scaling.steps import IN_LOADS, STEPS, WHOLE
 
 ROW = {"step": "ingest", "engine": "local", "load": 1.0}
 
@@ -84,11 +85,17 @@ def test_company__of_several_parts_is_loaded_whole(tmp_path, monkeypatch):
     (tmp_path / "70" / scale.ROWS).write_text(json.dumps(rows), encoding="utf-8")
     script = Path(scale.__file__)
     command = [sys.executable, str(script), "--customers", "70", "--folder", str(tmp_path), "--results", str(tmp_path / "scale.json")]
-    done = subprocess.run([*command, "--steps", "ingest,snapshot"], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*command, "--steps", f"ingest,{IN_LOADS},snapshot"], capture_output=True, text=True, timeout=120, check=True)
     assert "| ingest |" in done.stdout
+    assert IN_LOADS not in done.stdout
     found = {each["step"]: each for each in json.loads((tmp_path / "scale.json").read_text(encoding="utf-8"))["rows"]}
     assert found["ingest"]["rows"] == found["ingest"]["facts"] == sum(rows.values())
     assert Store(f"sqlite:///{tmp_path}/70/facts.db").counts()["deal_events"] == rows["deal_events"]
+    monkeypatch.setattr("scaling.local.LOAD_ROWS", 1000)
+    assert ingest_in_loads(Place(tmp_path / "70")) == sum(rows.values())
+    store = Place(tmp_path / "70").store
+    assert store.counts()["deal_events"] == rows["deal_events"]
+    assert len(store.loads()) == len(rows) + 2  # events and activities in two loads each: a part is never cut
     assert 0.05 < found["snapshot"]["start_gb"] < found["snapshot"]["peak_gb"] < 2
 
 
