@@ -14,6 +14,8 @@ import pandas as pd
 
 Texts = npt.NDArray[np.object_]
 """Text: `str`, or None where it is missing."""
+_MANY = 10_000
+"""Rows from which on it is looked whether a column's text repeats."""
 
 
 class Columns:
@@ -125,6 +127,10 @@ def array_of(values: pd.Series) -> npt.NDArray[Any]:
         return values.to_numpy("datetime64[us]")
     if kind in "fib" and isinstance(values.dtype, np.dtype):
         return values.to_numpy()
+    if len(values) >= _MANY and isinstance(values.dtype, pd.StringDtype):
+        codes, distinct = pd.factorize(values)
+        if len(distinct) < len(values) / 2:  # equal text is one object: a tenth of the memory, where there are few different ones
+            return np.append(distinct.to_numpy(object), None)[codes]
     return values.to_numpy(object, na_value=None)
 
 

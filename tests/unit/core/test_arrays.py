@@ -46,3 +46,12 @@ def test_concatenated__are_all_rows_in_order():
     columns = Columns.of(FRAME)
     parts = [columns.take(slice(0, 1)), columns.take(slice(1, 3))]
     pd.testing.assert_frame_equal(concatenated(parts).frame(), columns.frame())
+
+
+def test_columns__of_many_rows_hold_equal_text_once():
+    repeated = pd.Series(["a", None, "b", "a"] * 5000, dtype="str")
+    unique = pd.Series([f"id {number}" for number in range(20_000)], dtype="str")
+    columns = Columns.of(pd.DataFrame({"repeated": repeated, "unique": unique}))
+    assert columns["repeated"].tolist() == ["a", None, "b", "a"] * 5000
+    assert len({id(text) for text in columns["repeated"]}) == 3
+    assert columns["unique"].tolist() == unique.tolist()
