@@ -81,7 +81,7 @@ def test_company__of_several_parts_is_loaded_whole(tmp_path, monkeypatch):
     monkeypatch.setattr("scaling.company.PART", 40)
     rows = write_company(tmp_path / "70", 70)
     ids = pd.read_parquet(tmp_path / "70" / "customers.parquet")["customer_id"]
-    assert set(ids.str.slice(0, 4)) == {"P00-", "P01-"}
+    assert set(ids.str.slice(0, 5)) == {"P000-", "P001-"}
     (tmp_path / "70" / scale.ROWS).write_text(json.dumps(rows), encoding="utf-8")
     script = Path(scale.__file__)
     command = [sys.executable, str(script), "--customers", "70", "--folder", str(tmp_path), "--results", str(tmp_path / "scale.json")]
