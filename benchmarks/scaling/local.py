@@ -30,6 +30,7 @@ from predictkpi.tables import TABLES
 from scaling.company import END, MAPPING, mapping
 
 MODELS = Path(__file__).parents[2] / "models"
+LOADED = "loaded"
 LOAD_ROWS = 10_000_000
 NOW = END + pd.Timedelta(hours=5)
 
@@ -49,16 +50,23 @@ class Place:
 
     @property
     def store(self) -> Store:
-        """The company's store, with the newest schema."""
+        """The company's store; raises where the files have not been loaded to the end."""
+        if not (self.folder / LOADED).exists():
+            raise RuntimeError("the store is not filled: its load met a limit, or was not asked for")
+        return self._store()
+
+    @contextmanager
+    def filling(self) -> Iterator[Store]:
+        """An empty store, which counts as filled once the block ends."""
+        for file in [*self.folder.glob("facts.db*"), self.folder / LOADED]:
+            file.unlink(missing_ok=True)
+        yield self._store()
+        (self.folder / LOADED).touch()
+
+    def _store(self) -> Store:
         store = Store(f"sqlite:///{self.folder}/facts.db")
         store.migrate()
         return store
-
-    def emptied(self) -> Place:
-        """The same place without the store of an earlier run."""
-        for file in self.folder.glob("facts.db*"):
-            file.unlink()
-        return self
 
     def artifact(self, predictor: str) -> Path:
         """Where that predictor's model is kept."""
@@ -102,21 +110,28 @@ class Trained:
 
 def ingest_files(place: Place) -> int:
     """All files into an empty store, in one load; rows."""
-    report = ingest(place.emptied().store, mapping=place.folder / MAPPING, source=place.folder, now=NOW)
+    with place.filling() as store:
+        report = ingest(store, mapping=place.folder / MAPPING, source=place.folder, now=NOW)
     return sum(feed.accepted for feed in report.feeds)
 
 
 def ingest_in_loads(place: Place) -> int:
     """The same table by table, a load of at most `LOAD_ROWS` rows after the other; rows."""
-    store, rows = place.emptied().store, 0
-    for name in TABLES:
-        for number, part in enumerate(loads_of(place.folder / f"{name}.parquet")):
-            with place.timed(f"{name} {number + 1}"), tempfile.TemporaryDirectory() as folder:
-                pq.write_table(part, Path(folder) / f"{name}.parquet")
-                (Path(folder) / MAPPING).write_text(yaml.safe_dump(mapping([name])), encoding="utf-8")
-                report = ingest(store, mapping=Path(folder) / MAPPING, source=Path(folder), now=NOW)
-            rows += sum(feed.accepted for feed in report.feeds)
+    rows = 0
+    with place.filling() as store:
+        for name in TABLES:
+            for number, part in enumerate(loads_of(place.folder / f"{name}.parquet")):
+                with place.timed(f"{name} {number + 1}"):
+                    rows += _one_load(store, name, part)
     return rows
+
+
+def _one_load(store: Store, name: str, rows: pa.Table) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(rows, Path(folder) / f"{name}.parquet")
+        (Path(folder) / MAPPING).write_text(yaml.safe_dump(mapping([name])), encoding="utf-8")
+        report = ingest(store, mapping=Path(folder) / MAPPING, source=Path(folder), now=NOW)
+    return sum(feed.accepted for feed in report.feeds)
 
 
 def loads_of(file: Path) -> Iterator[pa.Table]:
