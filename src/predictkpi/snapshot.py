@@ -127,6 +127,15 @@ class Snapshot:
         richer.base, richer.added = self, added
         return richer
 
+    def sharing(self, other: Snapshot, *, but: str) -> Snapshot:
+        """This snapshot with what another of the same instant has read already, except of one table."""
+        if other.as_of != self.as_of or other.base is not None:
+            raise ValueError(f"{other} is no plain snapshot as of {self.as_of.isoformat()}")
+        shared = Snapshot(self._facts, self.as_of)
+        shared._history = {name: frame for name, frame in other._history.items() if name != but}
+        shared._tables = {name: frame for name, frame in other._tables.items() if name != but}
+        return shared
+
     @property
     def customers(self) -> pd.DataFrame:
         """Newest known customers."""

@@ -13,9 +13,13 @@ from running_service import running, settings_in
 
 from predictkpi.core import columns as c
 from predictkpi.pipelines.open_store import open_registry, open_store
+from predictkpi.pipelines.targets import Promise, set_target
 from predictkpi.predictors import predictor_names
 from predictkpi.registry import Registry
 from predictkpi.registry.connection import Connection
+from predictkpi.service.dashboard.languages import speaking
+from predictkpi.service.dashboard.overview import overview
+from predictkpi.service.outlooks import periods_of
 from predictkpi.service.state import Serving
 
 NOBODY = "http://127.0.0.1:1"
@@ -170,7 +174,7 @@ def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail
     def fail(view):
         raise ZeroDivisionError("a chart without a width")
 
-    serving = Serving(served.serving.store, served.serving.registry, warm=[fail])
+    serving = Serving(served.serving.store, served.serving.registry, warm={"/": fail})
     assert serving.refresh()
     serving._warming.join(30)
     assert serving.view.champions.keys() == served.serving.view.champions.keys()
@@ -180,7 +184,7 @@ def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail
 
 def test_new_data__moves_as_of_and_the_predictions(own_settings, snapshot):
     store, warmed = open_store(own_settings), []
-    serving = Serving(store, open_registry(own_settings), warm=[lambda view: warmed.append(serving.current is view)])
+    serving = Serving(store, open_registry(own_settings), warm={"/": lambda view: warmed.append(serving.current is view)})
     assert serving.refresh()
     serving._warming.join(30)
     assert warmed == [True], "the first view does not wait for its pages"
@@ -196,3 +200,23 @@ def test_new_data__moves_as_of_and_the_predictions(own_settings, snapshot):
     assert before.as_of == snapshot.as_of
     rows = serving.view.champions["clv"].table.frame
     assert set(rows[c.AS_OF]) == {serving.view.as_of}
+
+
+def test_target__is_shown_at_once_and_spares_what_does_not_depend_on_it(own_settings):
+    store, shown = open_store(own_settings), []
+    serving = Serving(store, open_registry(own_settings))
+    assert serving.refresh()
+    before = serving.view
+    with speaking("en"):
+        plain = overview(before)
+    set_target(store, before.snapshot, Promise("revenue", "total", "Q", before.as_of), 123456.0, now=before.as_of.to_pydatetime())
+    serving._prepare = lambda view: shown.append((serving.shown.view is view, serving.view is before))
+    assert serving.refresh()
+    assert shown == [(True, True)], "pages do not wait for what answers are prepared with"
+    after, fresh = serving.view, Serving(store, open_registry(own_settings))
+    assert serving.shown.view is after
+    assert after.champions is before.champions
+    assert periods_of(after).outlook is periods_of(before).outlook
+    assert fresh.refresh()
+    with speaking("en"):
+        assert overview(after) == overview(fresh.view) != plain, "what was taken over is what would have been worked out anew"

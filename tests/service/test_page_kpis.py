@@ -306,11 +306,11 @@ def test_form__sets_a_target_and_removes_it_again(guarded):
     answer = guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/kpis/revenue?done=set")
-    assert "The target is set: Whole company, Q2 2031." in guarded.ask("GET", answer.headers["location"], "manager").text
-    guarded.service.until(lambda: promised() == [1234567.0])
     text = guarded.ask("GET", answer.headers["location"], "manager").text
+    assert "The target is set: Whole company, Q2 2031." in text
     assert "1.23\u202fM EUR" in text
     assert "within some seconds" not in text
+    guarded.service.until(lambda: promised() == [1234567.0])
 
     asked = guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS | {"action": "remove"})
     assert asked.status_code == 200
@@ -319,8 +319,10 @@ def test_form__sets_a_target_and_removes_it_again(guarded):
     assert promised() == [1234567.0]
     answer = guarded.ask("POST", "/kpis/revenue/targets", "manager", data=ASKS | {"action": "remove", "confirmed": "yes"})
     assert answer.status_code == 303
+    text = guarded.ask("GET", answer.headers["location"], "manager").text
+    assert "The target is removed: Whole company, Q2 2031." in text
+    assert "1.23\u202fM EUR" not in text
     guarded.service.until(lambda: promised() == [])
-    assert "The target is removed: Whole company, Q2 2031." in guarded.ask("GET", answer.headers["location"], "manager").text
     actions = list(guarded.store.audit(subject="target of revenue", limit=2)["action"])
     assert actions == ["remove target", "set target"]
 

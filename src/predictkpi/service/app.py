@@ -67,7 +67,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
         state = app.state
         _read_rules(state, settings.models_dir)
         state.door = own_door
-        state.lookout = Lookout(lambda: state.serving.current)
+        state.lookout = Lookout(lambda: state.serving.in_sight)
         registry = open_registry(settings)
         state.registry_memory = RegistryMemory(registry)
         state.serving = Serving(
@@ -75,7 +75,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
             registry,
             poll_seconds=poll_seconds,
             prepare=warm_up,
-            warm=warm_steps(state) if warms else (),
+            warm=warm_steps(state) if warms else {},
             answers=AnswerLog(own_door),
             troubles=[lambda: state.accesses.trouble, lambda: state.deliverer.trouble],
         )

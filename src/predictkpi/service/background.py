@@ -26,15 +26,21 @@ class Rounds:
         self._pause = pause
         self._at_once, self._in_the_end = at_once, in_the_end
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Begin the next round without a pause."""
+        self._woken.set()
+
     def stop(self) -> None:
         """End, once the round under way has; does nothing where it was not started."""
         self._stopping.set()
+        self._woken.set()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -45,7 +51,10 @@ class Rounds:
     def _run(self) -> None:
         if self._at_once:
             self._do()
-        while not self._stopping.wait(self._pause()):
-            self._do()
+        while not self._stopping.is_set():
+            self._woken.wait(self._pause())
+            self._woken.clear()
+            if not self._stopping.is_set():
+                self._do()
         if self._in_the_end:
             self._do()

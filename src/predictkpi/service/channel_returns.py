@@ -18,7 +18,9 @@ from predictkpi.service.view import Champion, View
 def returns_of_channels(view: View) -> ChannelsValue:
     """`ChannelsValue` of the view, worked out once; raises what keeps the customers' values from being served."""
     champion = view.champion(SPEC.name)
-    found = cast(ChannelReturns, view.page("channel-returns", lambda view: channel_returns(champion.predictor, view.snapshot)))
+    found = cast(
+        ChannelReturns, view.page("channel-returns", lambda view: channel_returns(champion.predictor, view.snapshot), knows_targets=False)
+    )
     *channels, total = [_channel(row, champion) for row in found.table.to_dict("records")]
     return ChannelsValue(
         as_of=view.as_of,

@@ -30,7 +30,7 @@ def cells_of(view: View) -> CellDraws:
         base = base_of(view)
         return CellDraws.of(base if view.rows is None else base.only(view.visible["customer"]), FILTERS)
 
-    return cast(CellDraws, view.page(f"customer-cells {view.rows_key}", lambda _: draw(view)))
+    return cast(CellDraws, view.page(f"customer-cells {view.rows_key}", lambda _: draw(view), knows_targets=False))
 
 
 def range_of(view: View, rows: Rows, kept: Mask, horizon: int) -> dict[str, float] | None:

@@ -36,7 +36,7 @@ class WeekBefore:
 
 def week_of(view: View) -> Week:
     """The week that ends at the view's as_of."""
-    return cast(Week, view.page("week", lambda view: Week.before(view.snapshot)))
+    return cast(Week, view.page("week", lambda view: Week.before(view.snapshot), knows_targets=False))
 
 
 def change_of_week(view: View, serving: Serving, deal_id: str) -> DealChange:
@@ -77,7 +77,9 @@ def week_before(view: View, serving: Serving) -> WeekBefore:
     except StoreError as error:
         return WeekBefore.unknown(str(error))
     answering, by = (then.previous, str(then.version)) if then.previous else (champion.predictor, champion.ref.version)
-    found = cast(pd.Series, view.page(f"chances a week ago by {by}", lambda view: chances(answering, week_of(view).then)))
+    found = cast(
+        pd.Series, view.page(f"chances a week ago by {by}", lambda view: chances(answering, week_of(view).then), knows_targets=False)
+    )
     return WeekBefore(found, by, then.note)
 
 
@@ -89,6 +91,6 @@ def _answered_then(view: View, serving: Serving) -> Then:
         def read(_: View) -> Predictor:
             return serving.registry.version(ref.predictor, version)[0]
 
-        return cast(Predictor, view.page(f"close_time version {version}", read))
+        return cast(Predictor, view.page(f"close_time version {version}", read, knows_targets=False))
 
     return answered_then(serving.store, load, week_of(view), ref=ref)

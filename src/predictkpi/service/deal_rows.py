@@ -28,7 +28,7 @@ NEWEST = (c.STAGE, c.AMOUNT, c.EXPECTED_CLOSE_ON, c.OWNER, STAGE_SINCE)
 
 def deal_rows(view: View) -> Rows:
     """Every deal known as of the view, whoever asks: ``view.sees`` says what of it may be shown."""
-    return cast(Rows, view.page("deal-rows", _build))
+    return cast(Rows, view.page("deal-rows", _build, knows_targets=False))
 
 
 def _build(view: View) -> Rows:

@@ -26,7 +26,7 @@ Warnings = Mapping[str, tuple[DealWarning, ...]]
 
 def deal_warnings(view: View) -> Warnings:
     """By deal_id, of every deal with a finding, whoever asks; in the order of the catalogue."""
-    return cast(Warnings, view.page("deal-warnings", _build))
+    return cast(Warnings, view.page("deal-warnings", _build, knows_targets=False))
 
 
 def _build(view: View) -> Warnings:

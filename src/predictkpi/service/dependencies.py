@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -15,7 +16,7 @@ from predictkpi.service.kpi_answers import Rules
 from predictkpi.service.lookout import Lookout
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
 from predictkpi.service.registry_memory import RegistryMemory
-from predictkpi.service.state import Serving
+from predictkpi.service.state import Serving, Shown
 from predictkpi.service.view import View
 from predictkpi.service.wire import Envelope
 
@@ -35,6 +36,19 @@ def view_for(scope: Scope) -> View:
     serving: Serving = scope["app"].state.serving
     caller: Caller = scope["state"]["caller"]
     return serving.view if caller.rows is None else serving.view.within(caller.rows)
+
+
+def shown_for(scope: Scope) -> Shown:
+    """What pages are shown from, of the rows that the caller may see; raises `NotReadyError` while there is nothing."""
+    serving: Serving = scope["app"].state.serving
+    caller: Caller = scope["state"]["caller"]
+    shown = serving.shown
+    return shown if caller.rows is None else replace(shown, view=shown.view.within(caller.rows))
+
+
+def shown_view(request: Request) -> View:
+    """The view that pages are shown from, for what belongs to one of them: a file of what it shows, a form that stands on it."""
+    return shown_for(request.scope).view
 
 
 def alert_rule_of(request: Request) -> AlertRule:
@@ -64,6 +78,7 @@ def memory_of(request: Request) -> RegistryMemory:
 
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
+ShownView = Annotated[View, Depends(shown_view)]
 
 
 def recorder(request: Request, view: CurrentView) -> Callable[[Iterable[Envelope]], None]:

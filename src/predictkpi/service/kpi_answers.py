@@ -18,6 +18,7 @@ from predictkpi.pipelines.kpi_forecast import forecast_kpi
 from predictkpi.service.envelopes import number
 from predictkpi.service.kpi_schemas import KpiPoint, KpiSummary
 from predictkpi.service.view import View
+from predictkpi.tables.targets import TARGETS
 
 TREND_PERIODS = 12
 NEWEST = 1
@@ -110,7 +111,9 @@ def standings(view: View, kpi: str | None, *, freq: Freq | None, bands: Bands) -
 
 def forecast_of(view: View, kpi: str, scope: str) -> pd.DataFrame:
     """The months ahead of a KPI, `FORECAST_COLUMNS`; raises `UnknownNameError` for a dimension, `UnknownEntityError` for a member."""
-    return cast(pd.DataFrame, view.page(f"{kpi} forecast {scope}", lambda view: forecast_kpi(view.snapshot, kpi, scope=scope)))
+    knows_targets = TARGETS.name in get_kpi(kpi).needs
+    found = view.page(f"{kpi} forecast {scope}", lambda view: forecast_kpi(view.snapshot, kpi, scope=scope), knows_targets=knows_targets)
+    return cast(pd.DataFrame, found)
 
 
 def watched_periods(view: View, kpi: str, *, rule: AlertRule, periods: int = PERIODS) -> pd.DataFrame:

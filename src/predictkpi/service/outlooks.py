@@ -29,7 +29,7 @@ def forecasters_of(view: View) -> Forecasters:
 
 def periods_of(view: View) -> Periods:
     """Named sums of the view's outlook; raises what keeps revenue from being served, `InsufficientDataError` where none is known."""
-    return cast(Periods, view.page("outlook", lambda view: Periods(forecasters_of(view).outlook(view.snapshot), view.snapshot)))
+    return cast(Periods, view.page("outlook", lambda view: Periods(_outlook(view), view.snapshot)))
 
 
 def moved(view: View, scope: str, period: str, *, days: int = USUAL_DAYS) -> tuple[PeriodOutlook, Moves]:
@@ -39,30 +39,40 @@ def moved(view: View, scope: str, period: str, *, days: int = USUAL_DAYS) -> tup
     """
     now = periods_of(view)
     now.outlook.place(scope)
-    then = cast(Outlook, view.page("outlook-then", lambda view: _then(view, days))) if days == USUAL_DAYS else _then(view, days)
+    then = (
+        cast(Outlook, view.page("outlook-then", lambda view: _then(view, days), knows_targets=False))
+        if days == USUAL_DAYS
+        else _then(view, days)
+    )
     return moved_in(now, then, view.snapshot.at(then.as_of), scope=scope, name=period)
 
 
 def levels_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:
     """Level and growth of a scope period by period, `LEVEL_COLUMNS`; raises as `periods_of`, `UnknownEntityError` for a scope."""
     outlook = periods_of(view).outlook
-    return cast(pd.DataFrame, view.page(f"levels {scope} {freq}", lambda view: levels(outlook, view.snapshot, scope, freq)))
+    return cast(
+        pd.DataFrame, view.page(f"levels {scope} {freq}", lambda view: levels(outlook, view.snapshot, scope, freq), knows_targets=False)
+    )
 
 
 def recorded_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:
     """What a scope has brought period by period, with its growth, `RECORDED_COLUMNS`; raises as `levels_of`."""
     outlook = periods_of(view).outlook
-    return cast(pd.DataFrame, view.page(f"recorded {scope} {freq}", lambda view: recorded(outlook, view.snapshot, scope, freq)))
+    return cast(
+        pd.DataFrame, view.page(f"recorded {scope} {freq}", lambda view: recorded(outlook, view.snapshot, scope, freq), knows_targets=False)
+    )
 
 
 def ahead_of(view: View, scope: str) -> Ahead:
     """All months ahead of a scope together; raises as `levels_of`."""
-    return cast(Ahead, view.page(f"ahead {scope}", lambda view: all_ahead(periods_of(view).outlook, scope)))
+    return cast(Ahead, view.page(f"ahead {scope}", lambda view: all_ahead(periods_of(view).outlook, scope), knows_targets=False))
 
 
 def parts_of(view: View, scope: str) -> pd.DataFrame:
     """The months ahead of a scope in three parts, see `parts_by_month`; raises as `levels_of`."""
-    return cast(pd.DataFrame, view.page(f"parts {scope}", lambda view: parts_by_month(periods_of(view).outlook, scope)))
+    return cast(
+        pd.DataFrame, view.page(f"parts {scope}", lambda view: parts_by_month(periods_of(view).outlook, scope), knows_targets=False)
+    )
 
 
 def reasons_of_months(view: View, scope: str) -> pd.DataFrame:
@@ -72,8 +82,13 @@ def reasons_of_months(view: View, scope: str) -> pd.DataFrame:
     """
     outlook = periods_of(view).outlook
     outlook.place(scope)
-    explained = cast(pd.DataFrame, view.page("outlook explained", _explained))
+    explained = cast(pd.DataFrame, view.page("outlook explained", _explained, knows_targets=False))
     return reasons(outlook, explained, scope) if len(explained) else explained
+
+
+def _outlook(view: View) -> Outlook:
+    now = view.page("outlook-now", lambda view: forecasters_of(view).outlook(view.snapshot), knows_targets=False)
+    return cast(Outlook, now)
 
 
 def _explained(view: View) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from predictkpi.service.view import View
 
 def stages_in_order(view: View) -> list[str]:
     """Open stages, by the mean place at which deals first entered them; those that no deal has entered come last, by name."""
-    return cast(list[str], view.page("stages-in-order", _build))
+    return cast(list[str], view.page("stages-in-order", _build, knows_targets=False))
 
 
 def _build(view: View) -> list[str]:

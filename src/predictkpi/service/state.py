@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
@@ -28,10 +28,12 @@ from predictkpi.protocol import Predictor
 from predictkpi.registry import Registry
 from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.background import Rounds, outcome
+from predictkpi.service.page_work import PageWork, Step
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.view import Champion, Fingerprint, PredictionTable, View
 from predictkpi.snapshot import Snapshot
 from predictkpi.store import Store
+from predictkpi.tables.targets import TARGETS
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +42,27 @@ RETRY_SECONDS = 60.0
 WARMING_END_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The view that pages are shown from. ``is_former``: answers come from a newer one, whose pages are still being worked out."""
+
+    view: View
+    work: PageWork | None = None
+    is_former: bool = False
+
+    def is_ready(self, place: str) -> bool:
+        """Whether the page at that path can be shown, see `PageWork.is_ready`."""
+        return self.work is None or self.work.is_ready(place)
+
+
 class Serving:
     """Holds the current view; `start` and `stop` frame the thread that renews it.
 
     Predictions of the whole cohort are computed with the view, not read from the store: stored ones name a version and a day, but not
     the state of the data, which another load of the same day has changed. ``prepare`` is called with each new view before it is swapped in,
-    so that the first question need not wait. The steps of ``warm``, for readers of pages, take a minute for a large company: new data wait
-    for them, a new champion does not, and they are then done beside until there is a newer view.
+    so that the first question need not wait. The steps of ``warm``, by the path of the page that needs one, take a minute for a large
+    company: new data wait for them. A new champion answers at once, and they are then done beside until there is a newer view; pages are
+    shown from the view before (`shown`) meanwhile.
     """
 
     def __init__(
@@ -56,7 +72,7 @@ class Serving:
         *,
         poll_seconds: float = POLL_SECONDS,
         prepare: Callable[[View], object] | None = None,
-        warm: Sequence[Callable[[View], object]] = (),
+        warm: Mapping[str, Step] | None = None,
         answers: AnswerLog | None = None,
         troubles: Sequence[Callable[[], str | None]] = (),
     ) -> None:
@@ -68,9 +84,12 @@ class Serving:
         self._store_trouble: str | None = None
         self._registry_trouble: str | None = None
         self._warm_trouble: str | None = None
-        self._prepare, self._warm = prepare, warm
+        self._prepare, self._warm = prepare, warm or {}
         self._warming: threading.Thread | None = None
         self._view: View | None = None
+        self._work: PageWork | None = None
+        self._apart: Shown | None = None
+        self._swapping = threading.Condition()
         self._has_looked = False
         self._is_migrated = False
         self._built_at = 0.0
@@ -116,6 +135,24 @@ class Serving:
         way_out = "run `predictkpi ingest`, or `predictkpi demo` for a sample company"
         raise NotReadyError(f"the store is empty: {way_out}", missing=["data"], slug="no-data")
 
+    @property
+    def shown(self) -> Shown:
+        """What pages are shown from; raises as `view`."""
+        apart, view, work = self._apart, self.view, self._work
+        return apart or Shown(view, work if work is not None and work.view is view else None)
+
+    @property
+    def in_sight(self) -> View | None:
+        """The view of `shown`; None while there is none."""
+        return self._apart.view if self._apart is not None else self._view
+
+    def show_targets(self, *, seconds: float) -> None:
+        """Have targets that a person has just set or removed shown: at once where it can be done in that time, else soon."""
+        wanted = self.store.counts()[TARGETS.name] + self.store.count_withdrawals().get(TARGETS.name, 0)
+        self._rounds.hurry()
+        with self._swapping:
+            self._swapping.wait_for(lambda: self.in_sight is None or sum(self.in_sight.fingerprint.targets) >= wanted, seconds)
+
     def refresh(self) -> bool:
         """Look once; true if a new view was swapped in. Raises what the store raises; registry trouble keeps the champions there are.
 
@@ -125,34 +162,56 @@ class Serving:
             self.store.migrate()
             self._is_migrated = True
         if self.store.is_empty:
-            self._view, self._has_looked = None, True
+            self._apart, self._view, self._has_looked = None, None, True
             return False
         fingerprint, refused = self._look(self.store.default_as_of())
         is_due = self._view is not None and bool(self._view.troubles) and time.monotonic() - self._built_at > RETRY_SECONDS
         if self._view is not None and self._view.fingerprint == fingerprint and not is_due:
             return False
         view = self._build(fingerprint, refused)
+        work, self._warm_trouble = PageWork(view, self._warm, do=self._warm_page), None
         is_urgent = self._view is None or self._view.fingerprint.data == fingerprint.data
-        self._warm_trouble = self._done(self._prepare, view)
+        if is_urgent and self._view is not None and self._view.fingerprint.targets != fingerprint.targets:
+            self._show(Shown(view, work))  # whoever has set one looks for it on the next page
+        self._warm_trouble = self._done(self._prepare, view) or self._warm_trouble
         if not is_urgent:
-            self._warm_pages(view, lambda: True)
-        self._view, self._has_looked, self._built_at = view, True, time.monotonic()
+            work.run(lambda: not self._rounds.is_stopping())
+        self._swap(work)
+        self._has_looked, self._built_at = True, time.monotonic()
         _set_aside()
-        if is_urgent:
-            beside = partial(self._warm_pages, view, lambda: view is self._view)
-            self._warming = threading.Thread(target=beside, name="predictkpi-pages", daemon=True)
+        if not work.is_done:
+            self._warming = threading.Thread(target=self._work_beside, args=[work], name="predictkpi-pages", daemon=True)
             self._warming.start()
         versions = {name: champion.ref.version for name, champion in view.champions.items()}
         log.info("serving %s as of %s: %s", view.company.name, view.as_of.date(), versions)
         return True
 
-    def _warm_pages(self, view: View, is_wanted: Callable[[], bool]) -> None:
-        for step in self._warm:
-            if self._rounds.is_stopping() or not is_wanted():
+    def _show(self, apart: Shown | None) -> None:
+        """Show pages from another view than answers come from; None: from that one again."""
+        with self._swapping:
+            self._apart = apart
+            self._swapping.notify_all()
+
+    def _swap(self, work: PageWork) -> None:
+        """Answer from a view; pages wait for theirs, if those of the view before are there to be shown."""
+        with self._swapping:
+            if work.is_done or (self._apart is not None and self._apart.view is work.view):
+                self._apart = None
+            elif self._apart is None and self._view is not None and self._work is not None and self._work.is_done:
+                self._apart = Shown(self._view, is_former=True)
+            self._work, self._view = work, work.view
+            self._swapping.notify_all()
+
+    def _work_beside(self, work: PageWork) -> None:
+        is_done = work.run(lambda: not self._rounds.is_stopping() and work.view is self._view)
+        with self._swapping:
+            if not is_done or work.view is not self._view:
                 return
-            self._warm_trouble = self._done(step, view) or self._warm_trouble
-        if self._warm and view is self._view:
-            _set_aside()
+            self._apart = None
+        _set_aside()
+
+    def _warm_page(self, step: Step, view: View) -> None:
+        self._warm_trouble = self._done(step, view) or self._warm_trouble
 
     def _done(self, what: Callable[[View], object] | None, view: View) -> str | None:
         """Work something out of a new view; what fails keeps nothing else from being served, and is said to fail."""
@@ -188,9 +247,11 @@ class Serving:
                     versions[name] = self._view.champions[name].ref.version
         # an erasure may leave the counts as they are: it renames people, and what it deletes a load may make up for
         # and a withdrawal adds no version of anything
-        others = (("erasures", self.store.erasures.count()), ("withdrawals", self.store.count_withdrawals()))
-        counts = (*sorted(self.store.counts().items()), *others)
-        found = Fingerprint((as_of, counts), tuple(versions.items()), boards=self.store.scoreboards_made())
+        counts, withdrawals = self.store.counts(), self.store.count_withdrawals()
+        targets = counts.pop(TARGETS.name), withdrawals.pop(TARGETS.name, 0)
+        others = (("erasures", self.store.erasures.count()), ("withdrawals", sum(withdrawals.values())))
+        data = as_of, (*sorted(counts.items()), *others)
+        found = Fingerprint(data, tuple(versions.items()), boards=self.store.scoreboards_made(), targets=targets)
         try:
             found = replace(found, trust=self._trust(found))
         except RegistryError as error:
@@ -212,14 +273,21 @@ class Serving:
         return trust
 
     def _build(self, fingerprint: Fingerprint, refused: Mapping[str, PredictKpiError]) -> View:
-        """Load every champion and predict its whole cohort. One that fails is missing from the view; the others are served."""
+        """Load every champion and predict its whole cohort. One that fails is missing from the view; the others are served.
+
+        Where nothing but targets has changed, all that does not depend on them is taken over.
+        """
         before = self._view if self._view is not None and self._view.fingerprint.data == fingerprint.data else None
         snapshot = before.snapshot if before else self.store.snapshot(fingerprint.data[0])
+        if before and before.fingerprint.targets != fingerprint.targets:
+            snapshot = self.store.snapshot(before.as_of).sharing(before.snapshot, but=TARGETS.name)
+            if replace(before.fingerprint, targets=fingerprint.targets) == fingerprint:
+                return before.with_targets(snapshot, fingerprint)
         champions: dict[str, Champion] = {}
         missing: dict[str, PredictKpiError] = {}
         with ThreadPoolExecutor(1, thread_name_prefix="predictkpi-load") as pool:
             for name in predictor_names():
-                loading = pool.submit(self._champion, name, snapshot, refused.get(name))
+                loading = pool.submit(self._champion, name, snapshot, refused.get(name), before=before)
                 error = loading.exception()
                 if error is None:
                     champions[name] = loading.result()
@@ -236,8 +304,11 @@ class Serving:
         boards = kept_boards(self.store) if fingerprint.boards else {}
         return View(snapshot=snapshot, champions=champions, missing=missing, fingerprint=fingerprint, boards=boards)
 
-    def _champion(self, name: str, snapshot: Snapshot, refusal: PredictKpiError | None) -> Champion:
-        """The champion from the registry, or the one in service if the registry refuses or its newest artifact is damaged."""
+    def _champion(self, name: str, snapshot: Snapshot, refusal: PredictKpiError | None, *, before: View | None) -> Champion:
+        """The champion from the registry, or the one in service if the registry refuses or its newest artifact is damaged.
+
+        ``before``: the view of the same data, if there is one: its predictions hold on.
+        """
         if isinstance(refusal, NoChampionError):
             raise _why_absent(name, refusal, snapshot)
         served = self._view.champions.get(name) if self._view is not None else None
@@ -251,7 +322,7 @@ class Serving:
             predictor, ref = (served.predictor, served.ref) if served is not None else self._last_good(name, error)
             trouble = f"{name}: {error}; version {ref.version} is still served"
             log.error(trouble)
-        if served is not None and served.ref == ref and self._view is not None and self._view.snapshot is snapshot:
+        if served is not None and served.ref == ref and before is not None:
             return replace(served, trouble=trouble)
         inputs = predictor.inputs(snapshot)
         rows = predictor.predict_inputs(inputs).assign(**{c.PREDICTOR: name, c.MODEL_VERSION: ref.version})[c.PREDICTION_COLUMNS]

@@ -33,6 +33,7 @@ from predictkpi.service.access.rows import Seen, seen_by
 from predictkpi.service.envelopes import curve_of, envelope
 from predictkpi.service.wire import Curve, Envelope
 from predictkpi.snapshot import Snapshot
+from predictkpi.tables.targets import TARGETS
 
 MAX_CACHED_SERIES = 256
 EPOCH, MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
@@ -99,13 +100,16 @@ class Champion:
 class Fingerprint:
     """What a view was made of: a view is renewed when this changes. ``data`` is as_of, the stored versions by table, and erasures.
 
-    ``trust`` is what the replay taught of the open deals, or why that is not known. ``boards``: which scoreboards there are, and of when.
+    ``targets``: how many versions of targets there are, and statements on their removal; they are no part of ``data``, for no prediction
+    depends on them. ``trust`` is what the replay taught of the open deals, or why that is not known. ``boards``: which scoreboards there
+    are, and of when.
     """
 
     data: tuple[pd.Timestamp, tuple[tuple[str, int], ...]]
     versions: tuple[tuple[str, str], ...]
     trust: Trust = NO_TRUST
     boards: tuple[tuple[str, pd.Timestamp], ...] = ()
+    targets: tuple[int, int] = (0, 0)
 
     @property
     def erasures(self) -> int:
@@ -128,6 +132,7 @@ class View:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: dict[str, object] = field(default_factory=dict)
     _building: dict[str, threading.RLock] = field(default_factory=dict)
+    _lasting: set[str] = field(default_factory=set)
 
     def within(self, rows: RowScope) -> View:
         """The same for a caller who may see only these rows: any other deal or customer is unknown. Made once for each scope."""
@@ -282,15 +287,35 @@ class View:
                 self._series[key] = found
         return found
 
-    def page(self, name: str, build: Callable[[View], object]) -> object:
-        """Something made of this view alone, built once: who asks meanwhile waits for it."""
+    def page(self, name: str, build: Callable[[View], object], *, knows_targets: bool = True) -> object:
+        """Something made of this view alone, built once: who asks meanwhile waits for it.
+
+        Without ``knows_targets`` it does not depend on them, nor holds what does: it lasts when a person sets one.
+        """
         if name not in self._pages:
             with self._lock:
                 building = self._building.setdefault(name, threading.RLock())
             with building:
                 if name not in self._pages:
                     self._pages[name] = build(self)
+                    if not knows_targets:
+                        self._lasting.add(name)
         return self._pages[name]
+
+    def with_targets(self, snapshot: Snapshot, fingerprint: Fingerprint) -> View:
+        """The same but for its targets, which ``snapshot`` has read anew, with all that was worked out and does not depend on them."""
+        lasting = list(self._lasting)
+        series = {key: found for key, found in list(self._series.items()) if TARGETS.name not in get_kpi(str(key[0])).needs}
+        return replace(
+            self,
+            snapshot=snapshot,
+            fingerprint=fingerprint,
+            _series=series,
+            _pages={name: self._pages[name] for name in lasting},
+            _building={},
+            _lasting=set(lasting),
+            _lock=threading.Lock(),
+        )
 
     @cached_property
     def known_values(self) -> dict[str, frozenset[str]]:

@@ -67,9 +67,10 @@ def read_statements(connection: sa.Connection, table: str, column: str) -> pd.Da
     return read_frame(connection, statement.order_by(held[c.KNOWN_AT], held["withdrawal_id"]))
 
 
-def count_statements(connection: sa.Connection) -> int:
-    """How many there are, of all tables."""
-    return int(connection.execute(sa.select(sa.func.count()).select_from(WITHDRAWALS)).scalar_one())
+def count_statements(connection: sa.Connection) -> dict[str, int]:
+    """How many there are, by table; one of which nothing was stated is not named."""
+    table = WITHDRAWALS.c["table"]
+    return {str(name): int(count) for name, count in connection.execute(sa.select(table, sa.func.count()).group_by(table).order_by(table))}
 
 
 def with_withdrawals(

@@ -116,10 +116,10 @@ class Store:
                 name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for name, table in FACT_TABLES.items()
             }
 
-    def count_withdrawals(self) -> int:
-        """How often it was stated that a record is gone, or back."""
+    def count_withdrawals(self) -> dict[str, int]:
+        """How often it was stated that a record is gone, or back, by fact table; one of which nothing was stated is not named."""
         with self._reading() as connection:
-            return 0 if connection is None else count_statements(connection)
+            return {} if connection is None else count_statements(connection)
 
     def rejects(
         self,

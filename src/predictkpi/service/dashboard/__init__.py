@@ -44,14 +44,14 @@ ROUTERS = (
 """What the app mounts; each route says itself whom it answers."""
 
 
-def warm_steps(state: State) -> tuple[Callable[[View], object], ...]:
-    """What works out, page by page, what the readers of a new view share; ``state`` is the application's."""
+def warm_steps(state: State) -> dict[str, Callable[[View], object]]:
+    """What works out what the readers of a new view share, by the path of the page that needs it; ``state`` is the application's."""
     rules = Rules(state.bands, state.alert_rule)
-    return (
-        lambda view: overview.warm(view, rules, state.lookout),
-        lambda view: pipeline.warm(view, state.serving),
-        forecast.warm,
-        customers.warm,
-        lambda view: kpis.warm(view, rules),
-        lambda view: trust.warm(view, state.models_dir, state.registry_memory),
-    )
+    return {
+        "/": lambda view: overview.warm(view, rules, state.lookout),
+        "/pipeline": lambda view: pipeline.warm(view, state.serving),
+        "/forecast": forecast.warm,
+        "/customers": customers.warm,
+        "/kpis": lambda view: kpis.warm(view, rules),
+        "/trust": lambda view: trust.warm(view, state.models_dir, state.registry_memory),
+    }

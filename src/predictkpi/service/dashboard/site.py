@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -22,9 +22,10 @@ from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.languages import LANGUAGES, ask_for, gettext, in_words, marked, speaking
 from predictkpi.service.dashboard.render import render
 from predictkpi.service.dashboard.vega_locale import vega_locale
-from predictkpi.service.dependencies import view_for
+from predictkpi.service.dependencies import shown_for, view_for
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.schemas import Problem
+from predictkpi.service.state import Shown
 from predictkpi.service.view import View
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Frame:
     models: list[ModelChip] = field(default_factory=list)
     trouble: str = ""
     rows: str = ""
+    is_former: bool = False
 
     @property
     def notices(self) -> list[ModelChip]:
@@ -115,22 +117,26 @@ class Frame:
 
 
 def show(
-    request: Request, template: str, build: Callable[[View], object], *, title: str | Callable[[Any], str], kept: str = ""
+    request: Request, template: str, build: Callable[[View], object], *, title: str | Callable[[Any], str], of_answers: bool = False
 ) -> HTMLResponse:
-    """A page of the view of this moment: ``build`` makes its context, ``template`` writes it out.
+    """A page of the view that pages are shown from: ``build`` makes its context, ``template`` writes it out.
 
-    Parameters: ``title`` is a text of the catalogues, or made of the context; ``kept`` names a context that depends on nothing but view,
-    rows and language, and is therefore built once. While there is no view, the page says what to do.
+    Parameters: ``title`` is a text of the catalogues, or made of the context; ``of_answers``: the page tells what answers come from, and
+    needs no heavy part. While there is no view, the page says what to do; while its parts are being worked out, it says so.
     """
-    code = language_of(request.scope)
-    with speaking(code):
+    with speaking(language_of(request.scope)):
         try:
-            view = view_for(request.scope)
+            shown = Shown(view_for(request.scope)) if of_answers else shown_for(request.scope)
         except NotReadyError as waiting:
             return _waiting(request, waiting)
-        page = view.page(f"{kept} {code} {view.rows_key}", build) if kept else build(view)
+        view, frame = shown.view, replace(frame_of(request.scope, shown.view), is_former=shown.is_former)
+        if not shown.is_ready(_place_of(request.scope["path"])):
+            heading = gettext(next(place.title for place in PLACES if place.path == _place_of(request.scope["path"])))
+            text = render("working.html", request.app.state.assets, frame=frame, title=heading)
+            return keep_language(request.scope, HTMLResponse(text, headers=_HEADERS | {"Cache-Control": "no-store"}))
+        page = build(view)
         heading = gettext(title) if isinstance(title, str) else title(page)
-        text = render(template, request.app.state.assets, frame=frame_of(request.scope, view), title=heading, page=page)
+        text = render(template, request.app.state.assets, frame=frame, title=heading, page=page)
     return keep_language(request.scope, HTMLResponse(text, headers=_HEADERS))
 
 
@@ -168,8 +174,7 @@ def keep_language(scope: Scope, answer: HTMLResponse) -> HTMLResponse:
 def frame_of(scope: Scope, view: View | None = None) -> Frame:
     """What stands around a page for this caller."""
     caller: Caller | None = scope["state"].get("caller")
-    path = scope["path"]
-    at = next((above for below, above in _BELOW.items() if path.startswith(below)), path)
+    at = _place_of(scope["path"])
     current = language_of(scope)
     places = [
         Link(place.path, gettext(place.title), at == place.path or (place.path != "/" and at.startswith(place.path + "/")))
@@ -193,6 +198,11 @@ def frame_of(scope: Scope, view: View | None = None) -> Frame:
         trouble=scope["app"].state.serving.trouble or "",
         rows=str(view.rows) if view.rows is not None else "",
     )
+
+
+def _place_of(path: str) -> str:
+    """The path of the page that another one stands below, where that is not in the path itself."""
+    return next((above for below, above in _BELOW.items() if path.startswith(below)), path)
 
 
 def model_chip(view: View, name: str) -> ModelChip:

@@ -17,7 +17,7 @@ from predictkpi.service.dashboard.customers.export import as_csv, file_name
 from predictkpi.service.dashboard.customers.listing import Listing, listing
 from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, speaking
 from predictkpi.service.dashboard.site import show
-from predictkpi.service.dependencies import CurrentView
+from predictkpi.service.dependencies import ShownView
 from predictkpi.service.view import View
 
 __all__ = ["Asked", "Company", "Customers", "customers", "router", "warm"]
@@ -65,7 +65,7 @@ def customers_page(request: Request, asked: AskedFor, caller: CurrentCaller) -> 
 
 
 @router.get(CSV_PATH, dependencies=[allow(Permission.ROWS)])
-def customers_csv(asked: AskedFor, view: CurrentView) -> Response:
+def customers_csv(asked: AskedFor, view: ShownView) -> Response:
     """The same list, all of it."""
     name = file_name(view, asked)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

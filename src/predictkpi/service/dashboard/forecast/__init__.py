@@ -18,7 +18,7 @@ from predictkpi.service.dashboard.forecast.exports import Size, as_csv, as_png, 
 from predictkpi.service.dashboard.forecast.question import PATH, Question, asked
 from predictkpi.service.dashboard.languages import marked, speaking
 from predictkpi.service.dashboard.site import language_of, show
-from predictkpi.service.dependencies import CurrentMemory, CurrentView, ServingState
+from predictkpi.service.dependencies import CurrentMemory, ServingState, ShownView
 from predictkpi.service.scenarios import WhatIfs
 from predictkpi.service.view import View
 
@@ -39,7 +39,7 @@ def forecast_page(request: Request, serving: ServingState, memory: CurrentMemory
 
 
 @router.get(f"{PATH}.csv", dependencies=_NUMBERS)
-def forecast_csv(view: CurrentView, serving: ServingState, memory: CurrentMemory, question: Asked) -> Response:
+def forecast_csv(view: ShownView, serving: ServingState, memory: CurrentMemory, question: Asked) -> Response:
     """The numbers of the charts."""
     text = as_csv(view, question, courses_of(view, serving.store, memory, question))
     return Response(text, media_type="text/csv; charset=utf-8", headers=_HEADERS | _named(view.as_of.strftime("%Y-%m-%d"), "csv"))
@@ -48,7 +48,7 @@ def forecast_csv(view: CurrentView, serving: ServingState, memory: CurrentMemory
 @router.get(f"{PATH}.png", dependencies=_NUMBERS)
 def forecast_png(
     request: Request,
-    view: CurrentView,
+    view: ShownView,
     serving: ServingState,
     memory: CurrentMemory,
     question: Asked,

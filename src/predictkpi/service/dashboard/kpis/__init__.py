@@ -27,7 +27,7 @@ from predictkpi.service.dashboard.kpis.series import is_ahead_of
 from predictkpi.service.dashboard.kpis.targets import Entered, period_key, read_period, read_value
 from predictkpi.service.dashboard.languages import LANGUAGES, current, marked, speaking
 from predictkpi.service.dashboard.site import language_of, show
-from predictkpi.service.dependencies import CurrentLookout, CurrentRules, CurrentView
+from predictkpi.service.dependencies import CurrentLookout, CurrentRules, ShownView
 from predictkpi.service.kpi_answers import Rules
 from predictkpi.service.lookout import Lookout, State
 from predictkpi.service.problems import InvalidRequestError
@@ -37,6 +37,9 @@ from predictkpi.store import Store
 __all__ = ["router", "warm"]
 
 router = APIRouter(include_in_schema=False)
+
+SHOWN_SECONDS = 2.0
+"""So long whoever has set a target waits until pages show it; with a long history it may take some seconds more."""
 
 _SEES = [allow(Permission.NUMBERS)]
 _SETS = [allow(Permission.NUMBERS), allow(Permission.TARGETS)]
@@ -57,7 +60,7 @@ def kpis_page(request: Request, rules: CurrentRules, lookout: CurrentLookout) ->
 
 
 @router.get("/kpis/{name}.csv", dependencies=_SEES)
-def kpi_csv(name: str, view: CurrentView, rules: CurrentRules, freq: Length = "M", by: By = "", scope: Of = "") -> Response:
+def kpi_csv(name: str, view: ShownView, rules: CurrentRules, freq: Length = "M", by: By = "", scope: Of = "") -> Response:
     """The series shown, as a file."""
     asked = asked_of(view, name, freq=freq, by=by, scope=scope)
     headers = {"Content-Disposition": f'attachment; filename="{file_name(asked)}"', "Cache-Control": "no-cache"}
@@ -93,7 +96,7 @@ def one_kpi_page(
 
 @router.post("/kpis/{name}/targets", dependencies=_SETS)
 def change_target(
-    name: str, request: Request, caller: CurrentCaller, view: CurrentView, rules: CurrentRules, lookout: CurrentLookout, form: Fields
+    name: str, request: Request, caller: CurrentCaller, view: ShownView, rules: CurrentRules, lookout: CurrentLookout, form: Fields
 ) -> Response:
     """Set a target, or remove one that is confirmed; the page again, with the reason and what was entered, where it cannot be."""
     kpi = get_kpi(name)
@@ -118,6 +121,7 @@ def change_target(
             promise = _change(request.app.state.door, promise, entered, view, caller, is_removal=is_removal)
     except (ConflictError, InvalidRequestError, NotFoundError) as error:
         return again(422, entered=entered, error=str(error))
+    request.app.state.serving.show_targets(seconds=SHOWN_SECONDS)
     done = f"{'removed' if is_removal else 'set'}|{period_key(promise.freq, promise.ds)}|{promise.scope}"
     address = f"/kpis/{name}?{urlencode({'done': done})}#targets"
     return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})

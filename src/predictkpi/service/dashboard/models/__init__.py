@@ -48,7 +48,9 @@ Chosen = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 @router.get("", dependencies=[allow(Permission.TRUST)])
 def models_page(request: Request, serving: ServingState, memory: CurrentMemory) -> HTMLResponse:
     """All predictors."""
-    return show(request, "models.html", lambda view: lines(view, memory, kept_watches(serving.store)), title=marked("Models"))
+    return show(
+        request, "models.html", lambda view: lines(view, memory, kept_watches(serving.store)), title=marked("Models"), of_answers=True
+    )
 
 
 @router.get("/{predictor}", dependencies=[allow(Permission.TRUST)])
@@ -81,7 +83,7 @@ def model_page(
             to=to,
         )
 
-    return show(request, "model.html", build, title=lambda page: page.title)
+    return show(request, "model.html", build, title=lambda page: page.title, of_answers=True)
 
 
 @router.get("/{predictor}/pictures/{version}/{name}", dependencies=[allow(Permission.TRUST)])
@@ -152,7 +154,7 @@ def _ask(request: Request, action: str, predictor: str, version: str, memory: Re
         return question(action, predictor=predictor, title=title, standing=standing, version=version, record=record, by=by)
 
     titles = {PROMOTE: marked("Let another version serve"), ROLLBACK: marked("Roll back")}
-    return show(request, "move.html", build, title=titles[action])
+    return show(request, "move.html", build, title=titles[action], of_answers=True)
 
 
 def _standing(memory: RegistryMemory, predictor: str) -> Standing:

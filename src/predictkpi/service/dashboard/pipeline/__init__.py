@@ -15,7 +15,7 @@ from predictkpi.service.dashboard.pipeline.export import as_csv
 from predictkpi.service.dashboard.pipeline.funnel import of_company
 from predictkpi.service.dashboard.site import show
 from predictkpi.service.deal_changes import change_of_week, week_before
-from predictkpi.service.dependencies import CurrentView, ServingState
+from predictkpi.service.dependencies import ServingState, ShownView
 from predictkpi.service.state import Serving
 from predictkpi.service.view import View
 
@@ -38,7 +38,7 @@ def pipeline_page(request: Request, asked: PipelineAsked, caller: CurrentCaller,
 
 
 @router.get("/pipeline.csv", dependencies=[allow(Permission.ROWS)])
-def pipeline_csv(asked: PipelineAsked, view: CurrentView, serving: ServingState) -> Response:
+def pipeline_csv(asked: PipelineAsked, view: ShownView, serving: ServingState) -> Response:
     """The same deals, all of them, as a table for a spreadsheet."""
     book = chosen(view, open_book(view, week_before(view, serving)), asked)
     headers = {

@@ -1,4 +1,5 @@
-// What the server is still working out: each <part id=... data-again> is asked for again until it comes without data-again.
+// What the server is still working out: each <part id=... data-again> is asked for again until it comes without data-again. One with
+// data-again="page" stands for all of the page, which is loaded once the part is gone.
 "use strict";
 (() => {
   const SECONDS = 1;
@@ -14,6 +15,11 @@
     const answer = await fetch(address, { headers: { Accept: "text/html" } });
     if (!answer.ok) return false;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const whole = parts().find((part) => part.dataset.again === "page");
+    if (whole) {
+      if (!page.getElementById(whole.id)) window.location.reload();
+      return true;
+    }
     if (address !== window.location.href) return true; // a form that was used meanwhile has put other parts in their place
     const renewed = parts().map((shown) => [shown, page.getElementById(shown.id)]).filter(([, found]) => found);
     for (const [shown, found] of renewed) {

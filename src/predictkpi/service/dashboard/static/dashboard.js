@@ -45,6 +45,7 @@
       if (mine !== asked) return;
       if (!answer.ok) return window.location.assign(address);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (page.querySelector('[data-again="page"]')) return window.location.assign(address);
       const focused = document.activeElement?.id;
       for (const id of form.dataset.live.split(" ")) {
         const part = page.getElementById(id);
