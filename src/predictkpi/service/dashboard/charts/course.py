@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from predictkpi.core.periods import Freq
-from predictkpi.service.dashboard.charts.themes import finite, local, money_axis, records, vega_lite
+from predictkpi.service.dashboard.charts import layers
+from predictkpi.service.dashboard.charts.themes import finite, money_axis, records, vega_lite
 from predictkpi.service.dashboard.formats import between, is_number, percent, percent_sign
 from predictkpi.service.dashboard.languages import gettext as _
 
@@ -44,17 +45,25 @@ def course_chart(rows: pd.DataFrame, writing: Writing, *, description: str, heig
         bands = dict.fromkeys(("expected", "q025", "q10", "q90", "q975"), last["actual"])
         points[known[-1]] = last | bands | scenario
     there = {name for name in _NUMBERS if any(point[name] is not None for point in points)}
-    layers = [*_zero(writing), *_bands(writing, there), *_lines(writing, there), *_targets(writing, there), *_said(writing, there)]
-    layers += [*_now(points, known), *_hover(writing)]
-    return vega_lite(description, height, data={"values": points}, encoding={"x": _time_axis(6 if is_small else 3)}, layer=layers)
+    scale = _scale(writing)
+    drawn = [
+        *_zero(writing),
+        *layers.bands(scale, [band for band in _BANDS if band[1] in there]),
+        *layers.lines(scale, [line for line in _LINES if line[1] in there]),
+        *(layers.targets(scale) if "target" in there else []),
+        *_said(scale, there),
+        *(layers.now(points[known[-1]]["ds"]) if known else []),
+        *layers.hover(scale),
+    ]
+    x = layers.time_axis(**layers.every_months(6 if is_small else 3))
+    return vega_lite(description, height, data={"values": points}, encoding={"x": x}, layer=drawn)
 
 
 def _point(row: dict[str, Any], writing: Writing) -> dict[str, Any]:
     ds, numbers = row["ds"], {name: finite(row.get(name)) for name in _NUMBERS}
-    half = _HALF[writing.freq]
+    half, length = _HALF[writing.freq], _LENGTH[writing.freq]
     middle = numbers["expected"] if numbers["actual"] is None else numbers["actual"]
-    strip = {"begins": local(ds - half), "ends": local(ds + _LENGTH[writing.freq] - half)}
-    return {"ds": local(ds), **strip, **numbers, "y": middle, "told": _told(row, writing)}
+    return {**layers.strip(ds, ds - half, ds + length - half), **numbers, "y": middle, "told": _told(row, writing)}
 
 
 def _told(row: dict[str, Any], writing: Writing) -> dict[str, str]:
@@ -78,99 +87,34 @@ def _told(row: dict[str, Any], writing: Writing) -> dict[str, str]:
     return told
 
 
-def _axis(field: str, writing: Writing) -> dict[str, Any]:
-    axis = money_axis(field)
-    if writing.unit == "share":
-        axis["axis"] = axis["axis"] | {"labelExpr": f"format(datum.value * 100, '+,.0f') + '{percent_sign()}'"}
+def _scale(writing: Writing) -> layers.Scale:
+    def axis(field: str) -> dict[str, Any]:
+        share = {"labelExpr": f"format(datum.value * 100, '+,.0f') + '{percent_sign()}'"}
+        found = money_axis(field)
+        return found if writing.unit == "money" else found | {"axis": found["axis"] | share}
+
     return axis
 
 
-def _time_axis(step: int) -> dict[str, Any]:
-    label = "timeFormat(datum.value, '%b') == 'Jan' ? timeFormat(datum.value, '%Y') : timeFormat(datum.value, '%b')"
-    axis = {"title": None, "grid": False, "labelExpr": label, "tickCount": {"interval": "month", "step": step}, "labelOverlap": "parity"}
-    return {"field": "ds", "type": "temporal", "axis": axis}
-
-
-def _zero(writing: Writing) -> list[dict[str, Any]]:
+def _zero(writing: Writing) -> layers.Layers:
     """Where growth turns into loss."""
     if writing.unit == "money":
         return []
     return [{"mark": {"type": "rule", "style": "zero", "aria": False}, "encoding": {"x": None, "y": {"datum": 0}}}]
 
 
-def _bands(writing: Writing, there: set[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "transform": [{"filter": f"isValid(datum.{low})"}],
-            "mark": {"type": "area", "style": style, "interpolate": "monotone"},
-            "encoding": {"y": _axis(low, writing), "y2": {"field": high}},
-        }
-        for style, low, high in _BANDS
-        if low in there
-    ]
-
-
-def _lines(writing: Writing, there: set[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "transform": [{"filter": f"isValid(datum.{field})"}],
-            "mark": {"type": "line", "style": style, "interpolate": "monotone"},
-            "encoding": {"y": _axis(field, writing)},
-        }
-        for style, field in _LINES
-        if field in there
-    ]
-
-
-def _targets(writing: Writing, there: set[str]) -> list[dict[str, Any]]:
-    if "target" not in there:
-        return []
-    mark = {"type": "tick", "style": "target", "orient": "horizontal", "size": 10, "thickness": 2}
-    return [{"transform": [{"filter": "isValid(datum.target)"}], "mark": mark, "encoding": {"y": _axis("target", writing)}}]
-
-
-def _said(writing: Writing, there: set[str]) -> list[dict[str, Any]]:
+def _said(scale: layers.Scale, there: set[str]) -> layers.Layers:
     """What was said of a period: a point, and its range where one was given."""
     if "said" not in there:
         return []
     ranges = {
         "transform": [{"filter": "isValid(datum.said_q10)"}],
         "mark": {"type": "rule", "style": "said-range"},
-        "encoding": {"y": _axis("said_q10", writing), "y2": {"field": "said_q90"}},
+        "encoding": {"y": scale("said_q10"), "y2": {"field": "said_q90"}},
     }
     points = {
         "transform": [{"filter": "isValid(datum.said)"}],
         "mark": {"type": "point", "style": "said", "filled": False},
-        "encoding": {"y": _axis("said", writing)},
+        "encoding": {"y": scale("said")},
     }
     return [ranges, points] if "said_q10" in there else [points]
-
-
-def _now(points: Sequence[dict[str, Any]], known: Sequence[int]) -> list[dict[str, Any]]:
-    """A rule at the last known period, where the fan begins."""
-    if not known:
-        return []
-    data = {"values": [{"ds": points[known[-1]]["ds"], "label": _("forecast")}]}
-    text = {"type": "text", "style": "now-label", "align": "left", "dx": 6, "baseline": "top", "y": 0}
-    return [
-        {"data": data, "mark": {"type": "rule", "style": "now"}},
-        {"data": data, "mark": text, "encoding": {"text": {"field": "label"}}},
-    ]
-
-
-def _hover(writing: Writing) -> list[dict[str, Any]]:
-    """A rule at the period under the pointer, with what its row tells; each period answers over its full height."""
-    select = {"type": "point", "fields": ["ds"], "on": "pointerover", "clear": "pointerout"}
-    is_near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
-    point = {"type": "point", "style": "hover-point", "filled": True, "aria": False}
-    area = {"type": "rect", "fillOpacity": 0, "y": 0, "y2": "height", "aria": False}
-    x = {"x": {"field": "begins", "type": "temporal"}, "x2": {"field": "ends"}}
-    return [
-        {"mark": {"type": "rule", "style": "hover", "aria": False}, "encoding": {"opacity": is_near}},
-        {"mark": point, "encoding": {"y": _axis("y", writing), "opacity": is_near}},
-        {
-            "params": [{"name": "near", "select": select}],
-            "mark": area,
-            "encoding": {**x, "tooltip": {"field": "told", "type": "nominal"}},
-        },
-    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from predictkpi.core.periods import Freq
-from predictkpi.service.dashboard.charts.themes import finite, local, records, vega_lite
+from predictkpi.service.dashboard.charts import layers
+from predictkpi.service.dashboard.charts.themes import finite, records, vega_lite
 from predictkpi.service.dashboard.formats import between
 from predictkpi.service.dashboard.languages import current
 from predictkpi.service.dashboard.languages import gettext as _
@@ -24,11 +25,11 @@ _STRIP: dict[Freq, pd.DateOffset] = {
 }
 """Half a period: how far to either side its point answers to the pointer."""
 
+_LINES = (("history", "actual"), ("forecast", "mean"))
 _AREAS = (("wide", "low", "high"), ("wide", "q025", "q975"), ("narrow", "q10", "q90"))
 """Style, lower and upper end of each band: the KPI's own interval, and those of the months ahead."""
 
 Write = Callable[[float | None], str]
-Scale = Callable[[str], dict[str, Any]]
 
 
 def series_chart(
@@ -52,15 +53,15 @@ def series_chart(
     last = next((row for row in reversed(known) if row["actual"] is not None), None)
     if last is not None and coming:
         last |= dict.fromkeys(_AHEAD, last["actual"])
-    scale = _axis(unit)
-    layers = [
-        *_areas(scale, [name for name in _AREAS if any(name[1] in row for row in known + coming)]),
-        *_lines(scale, ["actual", *(["mean"] if coming else [])]),
-        *_targets(known, scale),
-        *(_now(last) if coming and last is not None else []),
-        *_hover(scale),
+    scale, rows = _scale(unit), known + coming
+    drawn = [
+        *layers.bands(scale, [band for band in _AREAS if any(band[1] in row for row in rows)]),
+        *layers.lines(scale, _LINES if coming else _LINES[:1]),
+        *(layers.targets(scale) if any("target" in row for row in known) else []),
+        *(layers.now(last["ds"]) if coming and last is not None else []),
+        *layers.hover(scale),
     ]
-    return vega_lite(description, height, data={"values": known + coming}, encoding={"x": _time_axis(freq)}, layer=layers)
+    return vega_lite(description, height, data={"values": rows}, encoding={"x": _time_axis(freq)}, layer=drawn)
 
 
 def _known(row: dict[str, Any], freq: Freq, write: Write, name: Callable[[pd.Timestamp], str]) -> dict[str, Any]:
@@ -85,77 +86,17 @@ def _coming(row: dict[str, Any], freq: Freq, write: Write, name: Callable[[pd.Ti
     return _place(row["ds"], freq) | {key: finite(row[key]) for key in _AHEAD} | {"y": finite(row["mean"]), "told": told}
 
 
-def _place(ds: pd.Timestamp, freq: Freq) -> dict[str, Any]:
-    return {"ds": local(ds), "begins": local(ds - _STRIP[freq]), "ends": local(ds + _STRIP[freq])}
+def _place(ds: pd.Timestamp, freq: Freq) -> dict[str, str]:
+    return layers.strip(ds, ds - _STRIP[freq], ds + _STRIP[freq])
 
 
 def _time_axis(freq: Freq) -> dict[str, Any]:
-    month = "timeFormat(datum.value, '%b') == 'Jan' ? timeFormat(datum.value, '%Y') : timeFormat(datum.value, '%b')"
     label = {"D": "timeFormat(datum.value, '%d. %b')", "W": "timeFormat(datum.value, '%d. %b')", "Y": "timeFormat(datum.value, '%Y')"}
-    axis = {"title": None, "grid": False, "labelExpr": label.get(freq, month), "labelOverlap": "parity"}
-    return {"field": "ds", "type": "temporal", "axis": axis}
+    return layers.time_axis(label.get(freq, layers.MONTHS))
 
 
-def _axis(unit: str) -> Scale:
+def _scale(unit: str) -> layers.Scale:
     sign = "" if current().code == "en" else "\u202f"
     label = f"format(datum.value * 100, '~g') + '{sign}%'" if unit == "share" else short_number()
     axis = {"title": None, "labelExpr": label, "tickCount": 5, "domain": False, "ticks": False}
     return lambda field: {"field": field, "type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": True}}
-
-
-def _areas(scale: Scale, bands: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "transform": [{"filter": f"isValid(datum.{low})"}],
-            "mark": {"type": "area", "style": style, "interpolate": "monotone"},
-            "encoding": {"y": scale(low), "y2": {"field": high}},
-        }
-        for style, low, high in bands
-    ]
-
-
-def _lines(scale: Scale, fields: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "transform": [{"filter": f"isValid(datum.{field})"}],
-            "mark": {"type": "line", "style": style, "interpolate": "monotone"},
-            "encoding": {"y": scale(field)},
-        }
-        for field, style in zip(fields, ("history", "forecast"), strict=False)
-    ]
-
-
-def _targets(rows: Sequence[dict[str, Any]], scale: Scale) -> list[dict[str, Any]]:
-    if not any("target" in row for row in rows):
-        return []
-    mark = {"type": "tick", "style": "target", "orient": "horizontal", "size": 10, "thickness": 2}
-    return [{"transform": [{"filter": "isValid(datum.target)"}], "mark": mark, "encoding": {"y": scale("target")}}]
-
-
-def _now(last: dict[str, Any]) -> list[dict[str, Any]]:
-    """A rule at the last known period, where the fan begins."""
-    data = {"values": [{"ds": last["ds"], "label": _("forecast")}]}
-    text = {"type": "text", "style": "now-label", "align": "left", "dx": 6, "baseline": "top", "y": 0}
-    return [
-        {"data": data, "mark": {"type": "rule", "style": "now"}},
-        {"data": data, "mark": text, "encoding": {"text": {"field": "label"}}},
-    ]
-
-
-def _hover(scale: Scale) -> list[dict[str, Any]]:
-    select = {"type": "point", "fields": ["ds"], "on": "pointerover", "clear": "pointerout"}
-    is_near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
-    strip = {"x": {"field": "begins", "type": "temporal"}, "x2": {"field": "ends"}, "tooltip": {"field": "told", "type": "nominal"}}
-    return [
-        {"mark": {"type": "rule", "style": "hover", "aria": False}, "encoding": {"opacity": is_near}},
-        {
-            "transform": [{"filter": "isValid(datum.y)"}],
-            "mark": {"type": "point", "style": "hover-point", "filled": True, "aria": False},
-            "encoding": {"y": scale("y"), "opacity": is_near},
-        },
-        {
-            "params": [{"name": "near", "select": select}],
-            "mark": {"type": "rect", "fillOpacity": 0, "y": 0, "y2": "height", "aria": False},
-            "encoding": strip,
-        },
-    ]
