@@ -54,19 +54,9 @@ def set_target(store: Store, snapshot: Snapshot, promise: Promise, value: float,
     """
     promise = checked(snapshot, promise)
     with store.begin_load(company=snapshot.company, now=pd.Timestamp(now), source=SET) as load:
-        versions, said = _held(load, promise)
-        known_at = _known_at(snapshot, now, versions, said)
-        offered = pd.DataFrame([promise.key | {c.VALUE: float(value), c.KNOWN_AT: known_at}]).astype(
-            {c.DS: "datetime64[us]", c.KNOWN_AT: "datetime64[us]"}
-        )
-        TARGETS.validate(offered)
-        plan = load.plan(_TABLE, offered, origin=lambda labels: labels.astype("str").to_series(index=labels))
-        if plan[OUTCOME].iloc[0] == ACCEPTED:
-            load.write(_TABLE, offered, plan)
-        elif plan[OUTCOME].iloc[0] == UNCHANGED and _is_gone(versions, said):
-            _state(load, versions, known_at, is_withdrawn=False)
+        outcomes = [_set(load, promise, value, held) for held in _held(load, promise, snapshot, now)]
         _audit(load, "set target", promise, {"value": value}, actor=actor)
-        load.finish(Counts.of(plan[OUTCOME]))
+        load.finish(Counts.of(pd.Series([ACCEPTED if ACCEPTED in outcomes else outcomes[0]])))
     return promise
 
 
@@ -76,10 +66,11 @@ def remove_target(store: Store, snapshot: Snapshot, promise: Promise, *, now: da
     Raises `NotFoundError` where there is no such target. The names are not checked: a target that no catalogue knows may go too.
     """
     with store.begin_load(company=snapshot.company, now=pd.Timestamp(now), source=REMOVED) as load:
-        versions, said = _held(load, promise)
-        if versions.empty or _is_gone(versions, said):
+        there = [held for held in _held(load, promise, snapshot, now) if len(held.versions) and not held.is_gone]
+        if not there:
             raise NotFoundError(f"{promise.kpi} has no target of {promise.scope} for the {promise.freq} from {promise.ds:%Y-%m-%d}")
-        _state(load, versions, _known_at(snapshot, now, versions, said), is_withdrawn=True)
+        for held in there:
+            _state(load, held, is_withdrawn=True)
         _audit(load, "remove target", promise, {}, actor=actor)
         load.finish(Counts())
 
@@ -98,31 +89,64 @@ def checked(snapshot: Snapshot, promise: Promise) -> Promise:
     return replace(promise, ds=start_of(promise.ds, promise.freq, fiscal_year_starts=snapshot.company.fiscal_year_starts))
 
 
-def _held(load: Load, promise: Promise) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The stored versions of the target, oldest first, and what was stated of their removal."""
-    held = load.versions(_TABLE, [*TARGETS.key, c.KNOWN_AT, VERSION_ID])
-    versions = held[(held[list(TARGETS.key)] == pd.Series(promise.key)).all(axis=1)]
+@dataclass(frozen=True)
+class _Held:
+    """What is stored of a target: its ``versions``, oldest first, and what was ``said`` of their removal.
+
+    ``known_before``: only what was known by then; None for all of it. ``at``: when what comes now counts as known.
+    """
+
+    versions: pd.DataFrame
+    said: pd.DataFrame
+    known_before: pd.Timestamp | None
+    at: pd.Timestamp
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the newest version was removed."""
+        if self.versions.empty:
+            return False
+        own = self.said[self.said[c.VALUE] == str(self.versions[VERSION_ID].iloc[-1])]
+        return bool(len(own)) and bool(own[IS_WITHDRAWN].iloc[-1])
+
+
+def _held(load: Load, promise: Promise, snapshot: Snapshot, now: datetime) -> list[_Held]:
+    """What the person sees of the target and, where a load has learnt more of it since, all there is: what is done now holds for both.
+
+    It counts as known now, but before ``as_of``, and after what it comes in place of.
+    """
+    stored = load.versions(_TABLE, [*TARGETS.key, c.KNOWN_AT, VERSION_ID])
+    versions = stored[(stored[list(TARGETS.key)] == pd.Series(promise.key)).all(axis=1)]
     said = load.statements(_TABLE, VERSION_ID)
-    return versions, said[said[c.VALUE].isin(versions[VERSION_ID].astype("str"))]
+    said = said[said[c.VALUE].isin(versions[VERSION_ID].astype("str"))]
+
+    def known(before: pd.Timestamp | None) -> _Held:
+        own, stated = (rows if before is None else rows[rows[c.KNOWN_AT] < before] for rows in (versions, said))
+        wanted = min(pd.Timestamp(now), snapshot.as_of - pd.Timedelta(seconds=1)).as_unit("us")
+        newest = [*own[c.KNOWN_AT].tail(1), *stated[c.KNOWN_AT].tail(1)]
+        return _Held(own, stated, before, max([wanted, *(instant + _MOMENT for instant in newest)]))
+
+    seen, every = known(snapshot.as_of), known(None)
+    is_all = len(seen.versions) == len(every.versions) and len(seen.said) == len(every.said)
+    return [every] if is_all else [seen, every]
 
 
-def _is_gone(versions: pd.DataFrame, said: pd.DataFrame) -> bool:
-    """Whether the newest version was removed."""
-    if versions.empty:
-        return False
-    own = said[said[c.VALUE] == str(versions[VERSION_ID].iloc[-1])]
-    return bool(len(own)) and bool(own[IS_WITHDRAWN].iloc[-1])
+def _set(load: Load, promise: Promise, value: float, held: _Held) -> str:
+    """Write a version down, or say that the one there is back; returns the outcome."""
+    kinds = {c.DS: "datetime64[us]", c.KNOWN_AT: "datetime64[us]"}
+    offered = pd.DataFrame([promise.key | {c.VALUE: float(value), c.KNOWN_AT: held.at}]).astype(kinds)
+    TARGETS.validate(offered)
+    plan = load.plan(_TABLE, offered, origin=lambda labels: labels.astype("str").to_series(index=labels), known_before=held.known_before)
+    outcome = str(plan[OUTCOME].iloc[0])
+    if outcome == ACCEPTED:
+        load.write(_TABLE, offered, plan)
+    elif outcome == UNCHANGED and held.is_gone:
+        _state(load, held, is_withdrawn=False)
+    return outcome
 
 
-def _known_at(snapshot: Snapshot, now: datetime, versions: pd.DataFrame, said: pd.DataFrame) -> pd.Timestamp:
-    """When it counts as known: now, but before ``as_of``, and after all that was known of the target before."""
-    wanted = min(pd.Timestamp(now), snapshot.as_of - pd.Timedelta(seconds=1)).as_unit("us")
-    before = [*versions[c.KNOWN_AT].tail(1), *said[c.KNOWN_AT].tail(1)]
-    return max([wanted, *(instant + _MOMENT for instant in before)])
-
-
-def _state(load: Load, versions: pd.DataFrame, known_at: pd.Timestamp, *, is_withdrawn: bool) -> None:
-    newest = pd.DataFrame({c.VALUE: [str(versions[VERSION_ID].iloc[-1])], IS_WITHDRAWN: [is_withdrawn], c.KNOWN_AT: [known_at]})
+def _state(load: Load, held: _Held, *, is_withdrawn: bool) -> None:
+    newest = pd.DataFrame({c.VALUE: [str(held.versions[VERSION_ID].iloc[-1])], IS_WITHDRAWN: [is_withdrawn], c.KNOWN_AT: [held.at]})
     load.state(_TABLE, VERSION_ID, newest.astype({c.KNOWN_AT: "datetime64[us]"}))
 
 

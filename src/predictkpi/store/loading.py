@@ -74,10 +74,12 @@ class Load:
         """These columns (``known_at`` among them) of every version, oldest first."""
         return read_versions(self._connection, FACT_TABLES[table], columns)
 
-    def plan(self, table: str, offered: pd.DataFrame, *, origin: RowNames) -> pd.DataFrame:
-        """What would become of these rows; see `versions.plan_versions`."""
+    def plan(self, table: str, offered: pd.DataFrame, *, origin: RowNames, known_before: pd.Timestamp | None = None) -> pd.DataFrame:
+        """What would become of these rows, beside what is stored or what of it was ``known_before``; see `versions.plan_versions`."""
         schema = table_schema(table)
         stored = read_versions(self._connection, FACT_TABLES[table], [*schema.key, c.KNOWN_AT, CONTENT_HASH])
+        if known_before is not None:
+            stored = stored[stored[c.KNOWN_AT] < known_before].reset_index(drop=True)
         return plan_versions(schema, offered, stored, learning=self.learning, origin=origin)
 
     def write(self, table: str, offered: pd.DataFrame, plan: pd.DataFrame, *, on_rows: OnRows | None = None) -> None:

@@ -69,6 +69,21 @@ def test_remove_target__can_be_undone_by_the_same_or_another_value(store):
     assert store.default_as_of() == as_of
 
 
+def test_set_target__wins_over_what_a_load_has_learnt_since_the_data_end(store):
+    as_of, later = store.default_as_of(), store.default_as_of() + pd.Timedelta(days=2)
+    learnt = pd.DataFrame([QUARTER.key | {c.VALUE: 5e6, c.KNOWN_AT: as_of + pd.Timedelta(hours=15)}])
+    store.load({"targets": learnt}, company=store.company, now=as_of + pd.Timedelta(hours=16))
+    assert (target_of(store, QUARTER), target_of(store, QUARTER, later)) == (None, 5e6)
+    for value in (1e6, 2e6, 5e6):
+        set_target(store, store.snapshot(), QUARTER, value, now=NOW)
+        assert (target_of(store, QUARTER), target_of(store, QUARTER, later)) == (value, value)
+    remove_target(store, store.snapshot(), QUARTER, now=NOW)
+    assert (target_of(store, QUARTER), target_of(store, QUARTER, later)) == (None, None)
+    set_target(store, store.snapshot(), QUARTER, 5e6, now=NOW)
+    assert (target_of(store, QUARTER), target_of(store, QUARTER, later)) == (5e6, 5e6)
+    assert store.default_as_of() == as_of
+
+
 def test_loads__can_be_listed_without_those_of_single_targets(store):
     set_target(store, store.snapshot(), QUARTER, 1e6, now=NOW)
     remove_target(store, store.snapshot(), QUARTER, now=NOW)
