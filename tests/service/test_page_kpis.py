@@ -345,6 +345,8 @@ def test_form__that_cannot_be_taken_comes_back_with_the_reason_and_what_was_ente
     assert told in error
     assert f'value="{(ASKS | changes)["value"]}"' in answer.text
     assert 'href="?freq' not in answer.text
+    assert 'href="/kpis/revenue?lang=de"' in answer.text
+    assert 'data-address="/kpis/revenue"' in answer.text
     assert "<b>'" not in answer.text
 
 
@@ -389,6 +391,38 @@ def test_page__answers_while_it_is_steered(visit, width, scheme, language):
     assert seen.complaints == []
     assert not seen.scrolls_sideways()
     assert seen.hindrances() == []
+
+
+@pytest.mark.browser
+def test_removal__still_asks_after_a_filter_has_replaced_the_list(served, visit):
+    page, asked, sent = visit("/kpis/revenue").page, [], []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    remove = page.locator("#kpi-target-list form[data-confirm] button").first
+    before = remove.element_handle()
+    page.select_option("select[name=freq]", "Q")
+    page.wait_for_function("one => !one.isConnected", arg=before)
+    remove.click()
+    page.wait_for_function("true")
+    assert len(asked) == 1
+    assert asked[0].startswith("Remove the target for")
+    assert sent == [], "who does not confirm sends nothing"
+
+
+@pytest.mark.browser
+def test_form__that_is_refused_leads_on_from_the_page_it_stands_on(served, visit):
+    page, sent = visit("/kpis/revenue").page, []
+    page.fill("#targets input[name=value]", "a lot")
+    page.locator("#targets input[name=value]").press("Enter")
+    page.wait_for_selector("#targets [role=alert]")
+    page.on("request", lambda request: sent.append(request.url))
+    page.evaluate("document.getElementById('kpi-alerts').dataset.again = ''")
+    page.evaluate("document.getElementById('kpi-alerts').dispatchEvent(new CustomEvent('renewed', { bubbles: true }))")
+    page.wait_for_selector("[data-again]", state="detached", timeout=60_000)
+    assert sent[0].endswith("/kpis/revenue")
+    page.click("nav.languages a[hreflang=de]")
+    page.wait_for_url("**/kpis/revenue?lang=de")
+    page.wait_for_selector("html[lang=de] #targets")
 
 
 @pytest.mark.browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -35,7 +36,7 @@ async def sign_in(request: Request, form: Fields) -> Response:
     try:
         caller = access.of_key(form.get("key", "").strip())
     except UnauthenticatedError as error:
-        return _page(request, next_=next_, refusal=str(error), status=401)
+        return _page(request, next_=next_, refusal=str(error), status=401, address=f"/sign-in?{urlencode({'next': next_})}")
     answer = RedirectResponse(next_, status_code=303, headers=_NO_STORE)
     is_secure = request.url.scheme == "https"
     session = access.sessions.begin(caller.id, time.time())
@@ -51,12 +52,12 @@ async def sign_out() -> Response:
     return answer
 
 
-def _page(request: Request, *, next_: str, refusal: str = "", status: int = 200) -> HTMLResponse:
+def _page(request: Request, *, next_: str, refusal: str = "", status: int = 200, address: str = "") -> HTMLResponse:
     caller: Caller | None = request.scope["state"]["caller"]
     is_open = caller is ANYBODY_HERE
     who = caller.name if caller is not None and not is_open and not refusal else ""
     told = {"next": next_, "refusal": refusal, "who": who, "is_open": is_open}
-    return show_plain(request, "sign_in.html", title=marked("Sign in"), status=status, headers=_NO_STORE, **told)
+    return show_plain(request, "sign_in.html", title=marked("Sign in"), status=status, headers=_NO_STORE, address=address, **told)
 
 
 def _own_path(path: str) -> str:

@@ -91,7 +91,10 @@ class ModelChip:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a page. Without a view there is no company, no date and no model."""
+    """What stands around a page. Without a view there is no company, no date and no model.
+
+    ``address`` is where the page is to be had, if not where it was answered: it answers a form.
+    """
 
     places: list[Link]
     languages: list[Link]
@@ -105,6 +108,7 @@ class Frame:
     trouble: str = ""
     rows: str = ""
     is_former: bool = False
+    address: str = ""
 
     @property
     def notices(self) -> list[ModelChip]:
@@ -117,19 +121,26 @@ class Frame:
 
 
 def show(
-    request: Request, template: str, build: Callable[[View], object], *, title: str | Callable[[Any], str], of_answers: bool = False
+    request: Request,
+    template: str,
+    build: Callable[[View], object],
+    *,
+    title: str | Callable[[Any], str],
+    of_answers: bool = False,
+    address: str = "",
 ) -> HTMLResponse:
     """A page of the view that pages are shown from: ``build`` makes its context, ``template`` writes it out.
 
     Parameters: ``title`` is a text of the catalogues, or made of the context; ``of_answers``: the page tells what answers come from, and
-    needs no heavy part. While there is no view, the page says what to do; while its parts are being worked out, it says so.
+    needs no heavy part; ``address``: see `Frame`. While there is no view, the page says what to do; while its parts are being worked out,
+    it says so.
     """
     with speaking(language_of(request.scope)):
         try:
             shown = Shown(view_for(request.scope)) if of_answers else shown_for(request.scope)
         except NotReadyError as waiting:
             return _waiting(request, waiting)
-        view, frame = shown.view, replace(frame_of(request.scope, shown.view), is_former=shown.is_former)
+        view, frame = shown.view, replace(frame_of(request.scope, shown.view, address=address), is_former=shown.is_former)
         if not shown.is_ready(_place_of(request.scope["path"])):
             heading = gettext(next(place.title for place in PLACES if place.path == _place_of(request.scope["path"])))
             text = render("working.html", request.app.state.assets, frame=frame, title=heading)
@@ -141,11 +152,19 @@ def show(
 
 
 def show_plain(
-    request: Request, template: str, *, title: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+    request: Request,
+    template: str,
+    *,
+    title: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    address: str = "",
+    **context: Any,
 ) -> HTMLResponse:
-    """A page that needs no view; ``context`` by name."""
+    """A page that needs no view; ``context`` by name, ``address``: see `Frame`."""
     with speaking(language_of(request.scope)):
-        text = render(template, request.app.state.assets, frame=frame_of(request.scope), title=gettext(title), **context)
+        frame = frame_of(request.scope, address=address)
+        text = render(template, request.app.state.assets, frame=frame, title=gettext(title), **context)
     return keep_language(request.scope, HTMLResponse(text, status_code=status, headers=dict(headers or _HEADERS)))
 
 
@@ -171,8 +190,8 @@ def keep_language(scope: Scope, answer: HTMLResponse) -> HTMLResponse:
     return answer
 
 
-def frame_of(scope: Scope, view: View | None = None) -> Frame:
-    """What stands around a page for this caller."""
+def frame_of(scope: Scope, view: View | None = None, *, address: str = "") -> Frame:
+    """What stands around a page for this caller; ``address``: see `Frame`."""
     caller: Caller | None = scope["state"].get("caller")
     at = _place_of(scope["path"])
     current = language_of(scope)
@@ -181,10 +200,10 @@ def frame_of(scope: Scope, view: View | None = None) -> Frame:
         for place in PLACES
         if caller is not None and caller.may(place.permission)
     ]
-    languages = [Link(_in_language(scope, code), name, code == current, code) for code, name in LANGUAGES.items()]
+    languages = [Link(_in_language(scope, code, address), name, code == current, code) for code, name in LANGUAGES.items()]
     reader = caller.name if caller is not None and caller is not ANYBODY_HERE else ""
     if view is None:
-        return Frame(places, languages, reader, vega_locale())
+        return Frame(places, languages, reader, vega_locale(), address=address)
     return Frame(
         places=places,
         languages=languages,
@@ -197,6 +216,7 @@ def frame_of(scope: Scope, view: View | None = None) -> Frame:
         models=[model_chip(view, name) for name in predictor_names()],
         trouble=scope["app"].state.serving.trouble or "",
         rows=str(view.rows) if view.rows is not None else "",
+        address=address,
     )
 
 
@@ -215,10 +235,10 @@ def model_chip(view: View, name: str) -> ModelChip:
     return ModelChip(name, title, champion.ref.version, champion.ref.kind, champion.ref.reason)
 
 
-def _in_language(scope: Scope, code: str) -> str:
-    """The same address in another language; a page that only answers a form leads back to the overview."""
-    if scope["method"] != "GET":
-        return f"/?lang={code}"
+def _in_language(scope: Scope, code: str, address: str) -> str:
+    """The same address in another language; an error that answers a form leads back to the overview."""
+    if address or scope["method"] != "GET":
+        return f"{address or '/'}{'&' if '?' in address else '?'}lang={code}"
     asked = [(name, value) for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name != "lang"]
     return f"?{urlencode([*asked, ('lang', code)])}"
 

@@ -107,7 +107,7 @@ def change_target(
             page = kpi_page(view, asked, rules, may_set=True, ahead=_ahead(lookout, view, asked), **told)
             return with_alerts(page, view, rules, lookout)
 
-        answer = show(request, "kpi.html", build, title=lambda page: page.title)
+        answer = show(request, "kpi.html", build, title=lambda page: page.title, address=f"/kpis/{kpi.name}")
         answer.status_code = status
         return answer
 

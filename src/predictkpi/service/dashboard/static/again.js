@@ -7,11 +7,13 @@
   let pause = SECONDS;
   let waiting = false;
 
+  // Where the page is to be had: one that answers a form says so.
+  const here = () => document.getElementById("main").dataset.address || window.location.href;
   const parts = () => [...document.querySelectorAll("[id][data-again]")];
 
   // One answer serves all parts; true if it had one of them.
   async function renew() {
-    const address = window.location.href;
+    const address = here();
     const answer = await fetch(address, { headers: { Accept: "text/html" } });
     if (!answer.ok) return false;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -20,7 +22,7 @@
       if (!page.getElementById(whole.id)) window.location.reload();
       return true;
     }
-    if (address !== window.location.href) return true; // a form that was used meanwhile has put other parts in their place
+    if (address !== here()) return true; // a form that was used meanwhile has put other parts in their place
     const renewed = parts().map((shown) => [shown, page.getElementById(shown.id)]).filter(([, found]) => found);
     for (const [shown, found] of renewed) {
       shown.replaceWith(found);

@@ -57,6 +57,7 @@
       }
       if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
       window.history.replaceState(null, "", address);
+      delete document.getElementById("main").dataset.address;
       document.querySelectorAll("nav.languages a").forEach((link) => { link.search = new URLSearchParams([...filled, ["lang", link.hreflang]]); });
     } catch {
       window.location.assign(address);
