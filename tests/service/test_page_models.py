@@ -9,6 +9,7 @@ import sqlite3
 import threading
 
 import httpx
+import pandas as pd
 import pytest
 from browsing import Visit
 from guarded_service import NOW
@@ -21,8 +22,10 @@ from predictkpi.pipelines.keys import make_key
 from predictkpi.pipelines.monitor import keep, monitor
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.registry import Registry
+from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.languages import speaking
 from predictkpi.service.dashboard.models.context import detail, lines
+from predictkpi.service.dashboard.models.versions import version_of
 from predictkpi.service.registry_memory import RegistryMemory
 
 HTML = {"Accept": "text/html"}
@@ -192,9 +195,19 @@ def test_page__with_the_registry_away_answers_at_once_and_says_so(served):
     assert "The model registry does not answer as it should" in page_text("model.html", one, view, path="/models/clv")
 
 
-def told(view, memory):
-    import pandas as pd
+def test_versions__are_told_in_the_time_of_the_company(served):
+    view = served.serving.view
+    row = {"version": "1", "aliases": [], "kind": "model", "as_of": "", "status": "", "reason": "", "run_id": ""}
+    row["created_at"] = pd.Timestamp("2026-07-01 22:30")
+    with speaking("en"):
+        assert version_of(row, served="", zone="Europe/Berlin").trained == "2 Jul 2026, 00:30"
+        found = told(view, served.app.state.registry_memory)
+    newest = open_registry(served.settings).versions("clv")[0]["created_at"]
+    with speaking("en"):
+        assert found.versions[0].trained == f.moment(newest.tz_localize("UTC").tz_convert(view.company.time_zone))
 
+
+def told(view, memory):
     given = {"version": "", "with_": "", "watch": None, "may_promote": True, "sees_actors": True, "moved": ""}
     return detail(view, memory, "clv", entries=pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"]), **given)
 

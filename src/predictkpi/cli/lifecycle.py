@@ -89,15 +89,14 @@ def show_reproduction(run_id: str, settings: Settings) -> None:
 
 def show_upload(folder: Path, settings: Settings) -> None:
     """What became of a training that was kept."""
-    import pandas as pd
-
     from predictkpi.cli.render import out
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.registering import upload
     from predictkpi.pipelines.webhooks import open_webhook
 
     webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
-    found = upload(store, registry, folder, now=pd.Timestamp.now())
+    found = upload(store, registry, folder, now=local_now(store))
     made = f"version {found.challenger.version} is the challenger; " if found.challenger else ""
     out().print(f"{found.champion.predictor}: {made}version [bold]{found.champion.version}[/] ({found.champion.kind}) serves")
     tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
@@ -117,9 +116,8 @@ def _say_if_defaults_rule(settings: Settings) -> None:
 
 def run_training(store: Store, registry: Registry, names: list[str], settings: Settings, as_of: pd.Timestamp | None) -> list[TrainReport]:
     """Train with one progress bar a predictor."""
-    import pandas as pd
-
     from predictkpi.cli.render import progress
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.train import train as run
 
     with progress() as display:
@@ -131,15 +129,14 @@ def run_training(store: Store, registry: Registry, names: list[str], settings: S
             if step == "done":
                 display.stop_task(tasks[name])
 
-        now = pd.Timestamp.now()
+        now = local_now(store)
         return run(store, registry, predictors=names, as_of=as_of, models_dir=settings.models_dir, now=now, on_progress=show)
 
 
 def run_replay(store: Store, registry: Registry, settings: Settings, as_of: pd.Timestamp | None) -> Trust:
     """Learn how far to listen to the open deals, with a progress bar."""
-    import pandas as pd
-
     from predictkpi.cli.render import progress
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.outlook import learn_trust
 
     with progress() as display:
@@ -148,7 +145,7 @@ def run_replay(store: Store, registry: Registry, settings: Settings, as_of: pd.T
         def show(done: int, total: int) -> None:
             display.update(task, step=f"replay {done}/{total}", completed=done, total=total)
 
-        return learn_trust(store, registry, as_of=as_of, models_dir=settings.models_dir, now=pd.Timestamp.now(), on_progress=show)
+        return learn_trust(store, registry, as_of=as_of, models_dir=settings.models_dir, now=local_now(store), on_progress=show)
 
 
 def show_replay(trust: Trust) -> None:

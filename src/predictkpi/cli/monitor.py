@@ -10,10 +10,7 @@ from predictkpi.cli.options import AsOf, Format, FormatOption, instant
 from predictkpi.cli.webhooks import NOT_DELIVERED, tell
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from predictkpi.pipelines.monitor import MonitorReport
-    from predictkpi.store import Store
 
 SOMETHING_IS_WRONG = 1
 SEVERITY_STYLES = {"alarm": "bold red", "warning": "yellow", "note": "default"}
@@ -38,6 +35,7 @@ def monitor(
     json[/bold]
     """
     from predictkpi.cli.render import progress
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.monitor import keep
     from predictkpi.pipelines.monitor import monitor as run
     from predictkpi.pipelines.open_store import open_filled_store, open_registry
@@ -69,14 +67,6 @@ def monitor(
         alarm = store.outbox.messages(ids=[found.message(now).id])  # none where nobody is to be told of it
         is_told = is_told and bool((alarm["state"] == Delivery.DELIVERED).all())
         raise typer.Exit(SOMETHING_IS_WRONG if is_told else NOT_DELIVERED)
-
-
-def local_now(store: Store) -> pd.Timestamp:
-    """The clock where the company is."""
-    import pandas as pd
-
-    company = store.company
-    return pd.Timestamp.now(company.time_zone if company else "UTC").tz_localize(None)
 
 
 def _show(found: MonitorReport, everything: bool, format_: Format) -> None:

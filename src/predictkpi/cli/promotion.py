@@ -20,9 +20,8 @@ def promote(
 
     Example: [bold]predictkpi promote revenue 3[/bold]
     """
-    import pandas as pd
-
     from predictkpi.cli.render import out
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.promote import promote as move
     from predictkpi.pipelines.webhooks import open_webhook
@@ -30,7 +29,7 @@ def promote(
 
     settings = read_settings()
     webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
-    found = move(store, registry, predictor, version, now=pd.Timestamp.now())
+    found = move(store, registry, predictor, version, now=local_now(store))
     out().print(f"{predictor}: version [bold]{found.version}[/] ({found.kind}) is the champion now")
     tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
 
@@ -40,9 +39,8 @@ def rollback(predictor: _Predictor) -> None:
 
     Example: [bold]predictkpi rollback close_time[/bold]
     """
-    import pandas as pd
-
     from predictkpi.cli.render import out
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.open_store import open_registry, open_store
     from predictkpi.pipelines.promote import rollback as back
     from predictkpi.pipelines.webhooks import open_webhook
@@ -50,7 +48,7 @@ def rollback(predictor: _Predictor) -> None:
 
     settings = read_settings()
     webhook, store, registry = open_webhook(settings), open_store(settings), open_registry(settings)
-    found = back(store, registry, predictor, now=pd.Timestamp.now())
+    found = back(store, registry, predictor, now=local_now(store))
     out().print(f"{predictor}: back to version [bold]{found.version}[/] ({found.kind})")
     tell(webhook, store, registry, settings, lambda notifier: notifier.after_promotion())
 

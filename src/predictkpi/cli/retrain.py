@@ -31,11 +31,10 @@ def retrain(
 
     Examples: [bold]predictkpi retrain --if-needed[/bold] · [bold]predictkpi retrain --if-needed --max-age-days 30 close_time[/bold]
     """
-    import pandas as pd
-
     from predictkpi.cli.lifecycle import run_replay, show_replay, show_training
     from predictkpi.cli.render import progress, remarks
     from predictkpi.errors import LockedError
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.open_store import open_filled_store, open_registry
     from predictkpi.pipelines.outlook import NEEDS
     from predictkpi.pipelines.retrain import retrain as run
@@ -65,7 +64,7 @@ def retrain(
                 registry,
                 predictors=names,
                 models_dir=settings.models_dir,
-                now=pd.Timestamp.now(),
+                now=local_now(store),
                 if_needed=if_needed,
                 max_age_days=max_age_days,
                 on_decision=say,

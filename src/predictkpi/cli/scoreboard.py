@@ -71,9 +71,8 @@ def _learnt(registry: Any, names: list[str]) -> tuple[Any, list[str]]:
 
 
 def _judge(store: Any, names: list[str], models_dir: Any, as_of: pd.Timestamp | None, learnt: Any) -> list[Board]:
-    import pandas as pd
-
     from predictkpi.cli.render import progress
+    from predictkpi.pipelines.clock import local_now
     from predictkpi.pipelines.scoreboard import scoreboard as run
 
     with progress() as display:
@@ -82,7 +81,7 @@ def _judge(store: Any, names: list[str], models_dir: Any, as_of: pd.Timestamp | 
         def show(name: str, done: int, total: int) -> None:
             display.update(task, step=f"{name} {done}/{total}", completed=done, total=total or None)
 
-        return run(store, predictors=names, models_dir=models_dir, now=pd.Timestamp.now(), as_of=as_of, learnt=learnt, on_progress=show)
+        return run(store, predictors=names, models_dir=models_dir, now=local_now(store), as_of=as_of, learnt=learnt, on_progress=show)
 
 
 def _show(board: Board) -> None:

@@ -6,13 +6,13 @@ import logging
 from typing import Annotated
 from urllib.parse import urlencode
 
-import pandas as pd
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from predictkpi.core.access import Permission
 from predictkpi.core.types import ModelRef
 from predictkpi.errors import ConflictError, NotFoundError, PredictKpiError, RegistryError, UnknownNameError
+from predictkpi.pipelines.clock import local_now
 from predictkpi.pipelines.monitor import kept_watches
 from predictkpi.pipelines.notify import Notifier
 from predictkpi.pipelines.promote import promote, rollback
@@ -118,7 +118,8 @@ def let_serve(request: Request, predictor: str, caller: CurrentCaller, memory: C
     if form.get("confirmed") != "yes":
         return _to(f"/models/{predictor}/promote?{urlencode({'version': version})}")
     try:
-        found = promote(request.app.state.door, memory.registry, predictor, version, now=pd.Timestamp.now(), actor=caller.id, beside=beside)
+        door = request.app.state.door
+        found = promote(door, memory.registry, predictor, version, now=local_now(door), actor=caller.id, beside=beside)
     except NotFoundError as error:
         raise UnknownNameError(str(error)) from error
     return _moved(request, PROMOTE, found, memory)
@@ -132,8 +133,8 @@ def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, mem
         return _to(f"/models/{predictor}/rollback")
     predictor_class(predictor)
     try:
-        door, now = request.app.state.door, pd.Timestamp.now()
-        found = rollback(door, memory.registry, predictor, now=now, actor=caller.id, beside=beside, expected=version)
+        door = request.app.state.door
+        found = rollback(door, memory.registry, predictor, now=local_now(door), actor=caller.id, beside=beside, expected=version)
     except NotFoundError as error:
         raise ConflictError(str(error)) from error
     return _moved(request, ROLLBACK, found, memory)

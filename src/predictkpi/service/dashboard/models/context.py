@@ -115,7 +115,7 @@ def detail(
     spec, known = predictor_class(name).spec, memory.standing(name, is_patient=bool(moved))
     standing = known.value or Standing((), "")
     served = _served(view, name)
-    versions = [version_of(row, served=served) for row in standing.rows]
+    versions = [version_of(row, served=served, zone=view.company.time_zone) for row in standing.rows]
     title = in_words(spec.title)
     shown = _chosen(name, versions, version or standing.champion) or (versions[0] if versions else None)
     record = memory.record(shown.run_id) if shown is not None and shown.run_id else None
@@ -149,7 +149,7 @@ def detail(
 
 def _line(view: View, name: str, known: Known[Standing], watch: Watch | None) -> Line:
     served, standing = _served(view, name), known.value or Standing((), "")
-    versions = [version_of(row, served=served) for row in standing.rows]
+    versions = [version_of(row, served=served, zone=view.company.time_zone) for row in standing.rows]
     champion, spec = view.champions.get(name), predictor_class(name).spec
     found = judged_of(view, name)
     in_service = next((one for one in versions if one.is_served), None)

@@ -35,8 +35,8 @@ class Version:
     run_id: str
 
 
-def version_of(row: Mapping[str, Any], *, served: str) -> Version:
-    """From a row of `Registry.versions`."""
+def version_of(row: Mapping[str, Any], *, served: str, zone: str = "UTC") -> Version:
+    """From a row of `Registry.versions`, whose instants are UTC; they are told in the time ``zone``."""
     kind = str(row["kind"])
     return Version(
         version=row["version"],
@@ -44,7 +44,7 @@ def version_of(row: Mapping[str, Any], *, served: str) -> Version:
         is_champion=CHAMPION in row["aliases"],
         is_served=row["version"] == served,
         kind=_(_KINDS[kind]) if kind in _KINDS else kind,
-        trained=f.moment(row["created_at"]),
+        trained=f.moment(row["created_at"].tz_localize("UTC").tz_convert(zone)),
         learnt_until=f.date(pd.Timestamp(row["as_of"])) if row["as_of"] else f.MISSING,
         status=row["status"],
         reason=row["reason"],
