@@ -17,7 +17,7 @@ from page_text import page_text
 from running_service import running, settings_in
 
 from predictkpi.core.access import AccessRole
-from predictkpi.errors import RegistryError
+from predictkpi.errors import RegistryError, StoreError
 from predictkpi.pipelines.keys import make_key
 from predictkpi.pipelines.monitor import keep, monitor
 from predictkpi.pipelines.open_store import open_registry, open_store
@@ -27,6 +27,7 @@ from predictkpi.service.dashboard.languages import speaking
 from predictkpi.service.dashboard.models.context import detail, lines
 from predictkpi.service.dashboard.models.versions import version_of
 from predictkpi.service.registry_memory import RegistryMemory
+from predictkpi.service.store_memory import Read
 
 HTML = {"Accept": "text/html"}
 
@@ -186,13 +187,27 @@ def test_page__with_the_registry_away_answers_at_once_and_says_so(served):
     view = served.serving.view
     memory = RegistryMemory(Registry("http://127.0.0.1:9", served.settings.artifact_root))
     with speaking("en"):
-        listed = lines(view, memory, {})
+        listed = lines(view, memory, Read({}))
         one = told(view, memory)
     text = page_text("models.html", listed, view, path="/models")
     assert "The model registry does not answer as it should" in text
     assert f"Version {view.champions['clv'].ref.version}" in text
     assert 'href="http://127.0.0.1:9"' in text
     assert "The model registry does not answer as it should" in page_text("model.html", one, view, path="/models/clv")
+
+
+def test_page__with_the_store_away_shows_what_it_had_and_says_so(served, monkeypatch):
+    def away(*_, **__):
+        raise StoreError("facts.db: nobody answers")
+
+    decided = answered(served, "/models/clv").split('id="history-title"')[1]
+    monkeypatch.setattr(served.serving.store, "audit", away)
+    monkeypatch.setattr("predictkpi.service.dashboard.models.kept_watches", away)
+    told_again = answered(served, "/models/clv").split('id="history-title"')[1]
+    assert decided.count("<tr>") == told_again.count("<tr>") > 1
+    assert "may be old" in told_again
+    assert "nobody answers" in told_again
+    assert "may be old" in answered(served, "/models")
 
 
 def test_versions__are_told_in_the_time_of_the_company(served):
@@ -208,8 +223,8 @@ def test_versions__are_told_in_the_time_of_the_company(served):
 
 
 def told(view, memory):
-    given = {"version": "", "with_": "", "watch": None, "may_promote": True, "sees_actors": True, "moved": ""}
-    return detail(view, memory, "clv", entries=pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"]), **given)
+    given = {"version": "", "with_": "", "watches": Read({}), "may_promote": True, "sees_actors": True, "moved": ""}
+    return detail(view, memory, "clv", entries=Read(pd.DataFrame(columns=["at", "actor", "action", "subject", "detail"])), **given)
 
 
 class Slow:

@@ -16,6 +16,7 @@ from predictkpi.backtest.judged import NOT_OVER
 from predictkpi.backtest.run import CANDIDATE
 from predictkpi.backtest.scoreboard import ALL, NO_MEASURES
 from predictkpi.core import columns as c
+from predictkpi.errors import StoreError
 from predictkpi.pipelines.doctor import diagnose
 from predictkpi.pipelines.open_store import open_store
 from predictkpi.predictors import predictor_class
@@ -24,6 +25,7 @@ from predictkpi.service.dashboard import formats as f
 from predictkpi.service.dashboard.languages import speaking
 from predictkpi.service.dashboard.trust.context import records_of_champions, trust
 from predictkpi.service.dashboard.trust.judged import judged, waiting
+from predictkpi.service.store_memory import Read
 from predictkpi.store.loading import Counts
 
 DAY = pd.Timestamp("2025-05-01")
@@ -108,7 +110,7 @@ def context(view, served, rejects=None):
         return trust(
             view,
             records=records_of_champions(view, state.registry_memory),
-            loads=served.serving.store.loads(1),
+            loads=Read(served.serving.store.loads(1)),
             models_dir=state.models_dir,
             rejects=rejects,
         )
@@ -147,12 +149,32 @@ def test_page__with_the_registry_away_says_so_and_answers(served):
         found = trust(
             view,
             records=dict.fromkeys(view.champions, away),
-            loads=served.serving.store.loads(1),
+            loads=Read(served.serving.store.loads(1)),
             models_dir=served.app.state.models_dir,
             rejects=None,
         )
     assert all(subject.backtest is None for subject in found.subjects)
     assert "http://nowhere: refused" in page_text("trust.html", found, view, path="/trust")
+
+
+def test_page__with_the_store_away_shows_what_it_had_and_says_so(served, monkeypatch):
+    def away(*_, **__):
+        raise StoreError("facts.db: nobody answers")
+
+    def asked():
+        answer = served.client.get("/trust", headers={"Accept": "text/html", "Accept-Language": "en"})
+        assert answer.status_code == 200
+        return answer.text
+
+    assert "Newest load 1 on" in asked()
+    for name in ("loads", "reject_groups", "rejects"):
+        monkeypatch.setattr(served.serving.store, name, away)
+    text = asked()
+    assert "Newest load 1 on" in text
+    assert "The store does not answer: what stands here of it may be old." in text
+    assert "They cannot be read just now. facts.db: nobody answers" in text.split('id="rejects"')[1]
+    monkeypatch.setattr(served.app.state.store_memory, "_kept", {})
+    assert "Newest load" not in asked()
 
 
 @pytest.fixture(scope="module")

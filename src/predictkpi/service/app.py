@@ -41,6 +41,7 @@ from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.peers import among_peers
 from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.state import POLL_SECONDS, Serving
+from predictkpi.service.store_memory import StoreMemory
 from predictkpi.settings import Settings, read_settings
 from predictkpi.store import Store
 
@@ -110,6 +111,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
     app.state.assets = Assets()
     app.state.problem_page = problem_page
     app.state.metrics = Metrics()
+    app.state.store_memory = StoreMemory()
     app.state.access = _access(settings, store, poll_seconds)
     app.state.accesses = AccessLog(own_door)
     error_handlers.install(app)

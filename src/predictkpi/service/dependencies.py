@@ -17,6 +17,7 @@ from predictkpi.service.lookout import Lookout
 from predictkpi.service.problems import PROBLEM_JSON, PROBLEM_TYPES
 from predictkpi.service.registry_memory import RegistryMemory
 from predictkpi.service.state import Serving, Shown
+from predictkpi.service.store_memory import StoreMemory
 from predictkpi.service.view import View
 from predictkpi.service.wire import Envelope
 
@@ -76,6 +77,11 @@ def memory_of(request: Request) -> RegistryMemory:
     return request.app.state.registry_memory  # type: ignore[no-any-return]
 
 
+def store_memory_of(request: Request) -> StoreMemory:
+    """What this process keeps of what pages read of the store."""
+    return request.app.state.store_memory  # type: ignore[no-any-return]
+
+
 ServingState = Annotated[Serving, Depends(serving_of)]
 CurrentView = Annotated[View, Depends(current_view)]
 ShownView = Annotated[View, Depends(shown_view)]
@@ -99,6 +105,7 @@ CurrentAlertRule = Annotated[AlertRule, Depends(alert_rule_of)]
 CurrentRules = Annotated[Rules, Depends(rules_of)]
 CurrentLookout = Annotated[Lookout, Depends(lookout_of)]
 CurrentMemory = Annotated[RegistryMemory, Depends(memory_of)]
+CurrentStoreMemory = Annotated[StoreMemory, Depends(store_memory_of)]
 
 
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:

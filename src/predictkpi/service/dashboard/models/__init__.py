@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from predictkpi.core.access import Permission
 from predictkpi.core.types import ModelRef
 from predictkpi.errors import ConflictError, NotFoundError, PredictKpiError, RegistryError, UnknownNameError
 from predictkpi.pipelines.clock import local_now
-from predictkpi.pipelines.monitor import kept_watches
+from predictkpi.pipelines.monitor import Watch, kept_watches
 from predictkpi.pipelines.notify import Notifier
 from predictkpi.pipelines.promote import promote, rollback
 from predictkpi.pipelines.webhooks import utc_now
@@ -27,9 +28,10 @@ from predictkpi.service.dashboard.models.context import Detail, Lines, detail, l
 from predictkpi.service.dashboard.models.history import SHOWN
 from predictkpi.service.dashboard.models.moves import PROMOTE, ROLLBACK, Question, question
 from predictkpi.service.dashboard.site import show
-from predictkpi.service.dependencies import CurrentMemory, ServingState
+from predictkpi.service.dependencies import CurrentMemory, CurrentStoreMemory, ServingState
 from predictkpi.service.problems import InvalidRequestError
 from predictkpi.service.registry_memory import RegistryMemory
+from predictkpi.service.store_memory import Read, StoreMemory
 from predictkpi.service.version_records import BACKTEST, Standing
 from predictkpi.service.view import View
 from predictkpi.store import Store
@@ -46,11 +48,13 @@ Chosen = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 
 
 @router.get("", dependencies=[allow(Permission.TRUST)])
-def models_page(request: Request, serving: ServingState, memory: CurrentMemory) -> HTMLResponse:
+def models_page(request: Request, serving: ServingState, memory: CurrentMemory, kept: CurrentStoreMemory) -> HTMLResponse:
     """All predictors."""
-    return show(
-        request, "models.html", lambda view: lines(view, memory, kept_watches(serving.store)), title=marked("Models"), of_answers=True
-    )
+
+    def build(view: View) -> Lines:
+        return lines(view, memory, _watches(kept, serving.store))
+
+    return show(request, "models.html", build, title=marked("Models"), of_answers=True)
 
 
 @router.get("/{predictor}", dependencies=[allow(Permission.TRUST)])
@@ -60,6 +64,7 @@ def model_page(
     caller: CurrentCaller,
     serving: ServingState,
     memory: CurrentMemory,
+    kept: CurrentStoreMemory,
     version: Chosen = "",
     with_: Annotated[str, Query(alias="with", max_length=50, pattern=NO_NUL)] = "",
     moved: Chosen = "",
@@ -75,8 +80,8 @@ def model_page(
             predictor,
             version=version,
             with_=with_,
-            watch=kept_watches(serving.store).get(predictor),
-            entries=serving.store.audit(subject=predictor, limit=SHOWN),
+            watches=_watches(kept, serving.store),
+            entries=kept.read(f"the audit log of {predictor}", lambda: serving.store.audit(subject=predictor, limit=SHOWN)),
             may_promote=caller.may(Permission.PROMOTE),
             sees_actors=caller.may(Permission.AUDIT),
             moved=moved,
@@ -138,6 +143,10 @@ def let_serve_again(request: Request, predictor: str, caller: CurrentCaller, mem
     except NotFoundError as error:
         raise ConflictError(str(error)) from error
     return _moved(request, ROLLBACK, found, memory)
+
+
+def _watches(kept: StoreMemory, store: Store) -> Read[Mapping[str, Watch]]:
+    return kept.read("the newest watch", lambda: kept_watches(store))
 
 
 def _ask(request: Request, action: str, predictor: str, version: str, memory: RegistryMemory, by: str) -> HTMLResponse:

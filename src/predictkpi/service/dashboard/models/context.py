@@ -21,6 +21,7 @@ from predictkpi.service.dashboard.models.versions import Version, age_of, versio
 from predictkpi.service.dashboard.models.watch import Watched, watched
 from predictkpi.service.dashboard.trust.judged import Judged, judged_of
 from predictkpi.service.registry_memory import Known, RegistryMemory
+from predictkpi.service.store_memory import Read
 from predictkpi.service.version_records import Standing, VersionRecord
 from predictkpi.service.view import View
 
@@ -44,11 +45,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Lines:
-    """The page at /models. ``mlflow`` is the address of MLflow's own pages, ``command`` shows them where that is empty."""
+    """The page at /models. ``mlflow`` is the address of MLflow's own pages, ``command`` shows them where that is empty.
+
+    ``store_trouble`` says why what is shown of the monitor may be older than it should be.
+    """
 
     predictors: list[Line]
     mlflow: str
     command: str
+    store_trouble: str
 
 
 @dataclass(frozen=True)
@@ -80,16 +85,18 @@ class Detail:
     command: str
     age: str
     trouble: str
+    store_trouble: str
     moved: str
 
 
-def lines(view: View, memory: RegistryMemory, watches: Mapping[str, Watch]) -> Lines:
+def lines(view: View, memory: RegistryMemory, watches: Read[Mapping[str, Watch]]) -> Lines:
     """Every predictor of the catalogue."""
     known = {name: memory.standing(name) for name in predictor_names()}
     return Lines(
-        predictors=[_line(view, name, standing, watches.get(name)) for name, standing in known.items()],
+        predictors=[_line(view, name, standing, (watches.value or {}).get(name)) for name, standing in known.items()],
         mlflow=memory.registry.page,
         command=memory.registry.page_command,
+        store_trouble=watches.trouble,
     )
 
 
@@ -100,8 +107,8 @@ def detail(
     *,
     version: str,
     with_: str,
-    watch: Watch | None,
-    entries: pd.DataFrame,
+    watches: Read[Mapping[str, Watch]],
+    entries: Read[pd.DataFrame],
     may_promote: bool,
     sees_actors: bool,
     moved: str,
@@ -136,8 +143,9 @@ def detail(
         judged=_judged(view, name, shown),
         with_=with_,
         comparison=_comparison(name, memory, versions, shown, record, with_),
-        watched=watched(watch),
-        history=moves(entries, with_actors=sees_actors),
+        watched=watched((watches.value or {}).get(name)),
+        history=moves(entries.value, with_actors=sees_actors) if entries.value is not None else [],
+        store_trouble=watches.trouble or entries.trouble,
         has_actors=sees_actors,
         mlflow=memory.registry.page,
         command=memory.registry.page_command,

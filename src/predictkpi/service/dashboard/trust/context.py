@@ -27,6 +27,7 @@ from predictkpi.service.dashboard.trust.data import (
 from predictkpi.service.dashboard.trust.judged import Judged, judged_of, waiting
 from predictkpi.service.data_state import diagnosis_of, freshness_of, readiness_of
 from predictkpi.service.registry_memory import Known, RegistryMemory
+from predictkpi.service.store_memory import Read
 from predictkpi.service.version_records import VersionRecord
 from predictkpi.service.view import View
 
@@ -53,16 +54,21 @@ class Subject:
 
 @dataclass(frozen=True)
 class Trust:
-    """The whole page. ``rejects`` is None for who may not see them."""
+    """The whole page. ``rejects`` is None for who may not see them, and where ``rejects_trouble`` says why they cannot be read.
+
+    ``loads_trouble`` says why the newest load may be older than it should be.
+    """
 
     subjects: list[Subject]
     is_anything_judged: bool
     freshness: list[Freshness]
     late: str
     newest_load: NewestLoad | None
+    loads_trouble: str
     readiness: list[Enough]
     hygiene: list[Hygiene]
     rejects: Rejects | None
+    rejects_trouble: str = ""
 
 
 def records_of_champions(view: View, memory: RegistryMemory) -> Mapping[str, Known[VersionRecord]]:
@@ -74,9 +80,10 @@ def trust(
     view: View,
     *,
     records: Mapping[str, Known[VersionRecord]],
-    loads: pd.DataFrame,
+    loads: Read[pd.DataFrame],
     models_dir: Path,
     rejects: Rejects | None,
+    rejects_trouble: str = "",
 ) -> Trust:
     """Everything on the page at /trust; ``loads`` is the book of loads, newest first."""
     subjects = [subject(view, name, records.get(name)) for name in predictor_names()]
@@ -87,10 +94,12 @@ def trust(
         is_anything_judged=any(one.judged for one in subjects),
         freshness=fresh,
         late=ngettext("{count} table is late", "{count} tables are late", late).format(count=f.number(late)) if late else "",
-        newest_load=newest_load(loads),
+        newest_load=newest_load(loads.value) if loads.value is not None else None,
+        loads_trouble=loads.trouble,
         readiness=enough(readiness_of(view, models_dir)),
         hygiene=hygiene(view),
         rejects=rejects,
+        rejects_trouble=rejects_trouble,
     )
 
 
