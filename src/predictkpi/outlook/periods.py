@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from predictkpi.errors import UnknownNameError
 from predictkpi.kpis.attainment import attainments
 from predictkpi.kpis.targets import Actuals, Plan, Target, make_plan
 from predictkpi.outlook.growth import GROWTH_LEVELS, growth, quantiles
+from predictkpi.outlook.levels import levels
 from predictkpi.outlook.outlook import Outlook
 from predictkpi.snapshot import Snapshot
 
@@ -83,10 +85,12 @@ class PeriodOutlook:
 
 
 class Periods:
-    """Named sums of one outlook; targets and pace are those the snapshot knows."""
+    """Named sums of one outlook, each worked out once; targets and pace are those the snapshot knows."""
 
     def __init__(self, outlook: Outlook, snapshot: Snapshot) -> None:
         self.outlook, self.snapshot = outlook, snapshot
+        self._sums: dict[tuple[str, str], PeriodOutlook | None] = {}
+        self._levels: dict[tuple[str, Freq], pd.DataFrame] = {}
         self._actuals = Actuals(snapshot)
         self._plans: dict[str, Plan | None] = {}
         self._paces: dict[Freq, dict[tuple[str, pd.Timestamp], float]] = {}
@@ -100,10 +104,27 @@ class Periods:
         found = [self.one(scope, name) for name in names or PERIODS]
         return [period for period in found if period is not None]
 
+    def under(self, outlook: Outlook) -> Periods:
+        """The same of another outlook of the same company, whose targets and pace are these."""
+        other = copy(self)
+        other.outlook, other._sums, other._levels = outlook, {}, {}
+        return other
+
+    def levels(self, scope: str, freq: Freq) -> pd.DataFrame:
+        """Level and growth period by period, see `outlook.levels`. Do not modify."""
+        if (scope, freq) not in self._levels:
+            self._levels[scope, freq] = levels(self.outlook, self.snapshot, scope, freq)
+        return self._levels[scope, freq]
+
     def one(self, scope: str, name: str) -> PeriodOutlook | None:
         """One named period; None where it cannot be summed."""
         if name not in PERIODS:
             raise UnknownNameError.among("period", name, known=PERIODS)
+        if (scope, name) not in self._sums:
+            self._sums[scope, name] = self._one(scope, name)
+        return self._sums[scope, name]
+
+    def _one(self, scope: str, name: str) -> PeriodOutlook | None:
         freq, ahead = PERIODS[name]
         start = self._shift(start_of(self.outlook.as_of, freq, fiscal_year_starts=self._fiscal), ahead, freq)
         end = self._shift(start, 1, freq)

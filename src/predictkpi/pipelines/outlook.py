@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -96,9 +95,7 @@ def what_if(periods: Periods, scenario: Scenario, *, known: WhatIf | None = None
 
     ``known`` holds what earlier scenarios of the same outlook have worked out. Raises as `WhatIf.under` does.
     """
-    changed = copy(periods)
-    changed.outlook = (known or WhatIf(periods.outlook, periods.snapshot)).under(scenario)
-    return changed
+    return periods.under((known or WhatIf(periods.outlook, periods.snapshot)).under(scenario))
 
 
 def learn_trust(

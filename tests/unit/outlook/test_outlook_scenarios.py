@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from predictkpi.errors import SettingsError, UnknownNameError
+from predictkpi.outlook.periods import Periods
 from predictkpi.outlook.scenarios import Scenario, WhatIf, under
+from predictkpi.pipelines.outlook import what_if
 from predictkpi.predictors.revenue.reconcile import constraints
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
@@ -176,3 +178,14 @@ def test_what_is_kept__changes_no_answer(outlook, now):
     again, once = what_if.under(asked), under(outlook, asked, now)
     assert (again.from_deals == once.from_deals).all()
     assert (again.new == once.new).all()
+
+
+def test_periods__are_summed_once_and_anew_under_a_scenario(outlook, now):
+    plain = Periods(outlook, now)
+    once = plain.one("total", "this_year")
+    assert plain.one("total", "this_year") is once
+    assert plain.levels("total", "M") is plain.levels("total", "M")
+    changed = what_if(plain, Scenario(win_rate=0.05))
+    assert changed.one("total", "this_year").mean > once.mean
+    assert changed.one("total", "this_year").target == once.target
+    assert changed.levels("total", "M")["mean"].sum() > plain.levels("total", "M")["mean"].sum()

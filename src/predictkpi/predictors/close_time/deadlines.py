@@ -66,7 +66,7 @@ def within(daily: Floats, days: Floats) -> Floats:
 
     Within a day the chance is even; before day 0 it is 0, after `LAST_DAY` it stays. NaN gives NaN.
     """
-    return _within(daily, days.reshape(len(daily), -1)).reshape(days.shape)
+    return _within(daily, days if days.ndim == 2 else days[:, None]).reshape(days.shape)
 
 
 @compiled

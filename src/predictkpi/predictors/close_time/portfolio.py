@@ -14,8 +14,10 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
 from predictkpi.core import columns as c
+from predictkpi.core.compiled import compiled
 from predictkpi.errors import UnknownNameError
 from predictkpi.features.deal_history import TO_EXPECTED
 from predictkpi.features.incidence import Floats
@@ -34,6 +36,9 @@ LEVELS = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 DRAWS = 2000
 DEALS_AT_ONCE = 64
 """Deals drawn at a time: bounds memory, changes nothing."""
+
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -103,35 +108,49 @@ class OpenDeals:
         amount = self.inputs[c.AMOUNT].fillna(0.0).to_numpy(float)
         found = Draws([str(group) for group in groups], np.zeros((len(groups), draws)), np.zeros((len(groups), draws)))
         for code in range(len(groups)):
-            for part, is_won in self._won(np.flatnonzero(codes == code), np.array([days]), draws, seed):
-                found.wins[code] += is_won[..., 0].sum(axis=0)
-                found.amount[code] += amount[part] @ is_won[..., 0]
+            for part, is_won in self._won(np.flatnonzero(codes == code), days, draws, seed):
+                found.wins[code] += is_won.sum(axis=0)
+                found.amount[code] += amount[part] @ is_won
         return found
 
     def draw_periods(self, ends: Floats, belongs: Floats, *, draws: int = DRAWS, seed: int = 0) -> Floats:
         """Joint draws of the amount won in each of the periods that end ``ends`` days after as_of: ``(scopes, draws, len(ends))``.
 
-        ``belongs`` ``(scopes, n)`` is 1 where a deal counts in a scope. The same draws as `draw`: up to an end they add up to its.
+        ``ends`` rise; ``belongs`` ``(scopes, n)`` is 1 where a deal counts in a scope. The same draws as `draw`: up to an end they add up
+        to its.
         """
-        amount = self.inputs[c.AMOUNT].fillna(0.0).to_numpy(float)
-        reached = np.zeros((len(belongs), draws, len(ends)))
-        for part, is_won in self._won(np.arange(len(self.inputs)), np.asarray(ends, float), draws, seed):
-            reached += np.tensordot(belongs[:, part] * amount[part], is_won, axes=1)
-        return np.diff(reached, axis=2, prepend=0.0)
+        brings = np.ascontiguousarray(belongs.T * self.inputs[c.AMOUNT].fillna(0.0).to_numpy(float)[:, None])
+        odds, shock = self._odds(np.asarray(ends, float)), self._shocks(draws)
+        # in a draw above it even the largest shock wins nothing: no logarithm is needed there
+        luckless = expit(odds[:, -1] + shock.max()) * (1.0 + 1e-9)
+        found = np.zeros((draws, len(ends), len(belongs)))
+        for part, drawn in self._luck(np.arange(len(self.inputs)), draws, seed):
+            _add_wins(found, drawn, luckless[part], odds[part], shock, brings[part])
+        return np.ascontiguousarray(found.transpose(2, 0, 1))
 
-    def _won(self, rows: npt.NDArray[np.int64], ends: Floats, draws: int, seed: int) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
-        """A few deals at a time, and whether each is won before each end in each draw ``(deals, draws, ends)``, as 0 or 1."""
-        shock = self.spread * np.asarray([NormalDist().inv_cdf((i + 0.5) / draws) for i in range(draws)])
-        # the logistic of a normal shock is flatter on average: steeper odds keep each deal's chance what it is
+    def _won(self, rows: Ints, days: float, draws: int, seed: int) -> Iterator[tuple[Ints, Floats]]:
+        """A few deals at a time, and whether each is won before ``days`` in each draw ``(deals, draws)``, as 0 or 1."""
+        odds, shock = self._odds(np.array([days])), self._shocks(draws)
+        for part, drawn in self._luck(rows, draws, seed):
+            with np.errstate(divide="ignore"):
+                yield part, (np.log(drawn) - np.log1p(-drawn) - shock < odds[part]).astype(float)
+
+    def _odds(self, ends: Floats) -> Floats:
+        """Logarithms of each deal's odds to be won before each end, where no shock is ``(n, ends)``."""
         with np.errstate(divide="ignore"):
             chance = np.stack([self.chance(days) for days in ends], axis=1)
-            odds = (np.log(chance) - np.log1p(-chance)) * np.sqrt(1.0 + np.pi * self.spread**2 / 8.0)
+            # the logistic of a normal shock is flatter on average: steeper odds keep each deal's chance what it is
+            return np.asarray((np.log(chance) - np.log1p(-chance)) * np.sqrt(1.0 + np.pi * self.spread**2 / 8.0))
+
+    def _shocks(self, draws: int) -> Floats:
+        """What all odds of a draw are shifted by ``(draws,)``."""
+        return self.spread * np.asarray([NormalDist().inv_cdf((i + 0.5) / draws) for i in range(draws)])
+
+    def _luck(self, rows: Ints, draws: int, seed: int) -> Iterator[tuple[Ints, Floats]]:
+        """A few deals at a time, and what each has drawn ``(deals, draws)``, from 0 to 1: it is won where its chance is above that."""
         key = pd.util.hash_array(self.inputs[c.ENTITY_ID].to_numpy(object)).astype(np.uint64)
         for part in np.split(rows, range(DEALS_AT_ONCE, len(rows), DEALS_AT_ONCE)):
-            drawn = uniform(key[part][:, None], np.arange(draws)[None, :], seed)
-            with np.errstate(divide="ignore"):  # in odds, so that no period needs a logistic of its own
-                least = np.log(drawn) - np.log1p(-drawn) - shock
-            yield part, (least[..., None] < odds[part][:, None, :]).astype(float)
+            yield part, uniform(key[part][:, None], np.arange(draws)[None, :], seed)
 
     def portfolio(self, days: float, *, by: str | None = None, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """One row per group, sorted, and last the total.
@@ -158,3 +177,19 @@ class OpenDeals:
 
 
 BOOK = ("open_deals", "open_amount", "without_amount", "weighted_amount")
+
+
+@compiled
+def _add_wins(found: Floats, drawn: Floats, luckless: Floats, odds: Floats, shock: Floats, brings: Floats) -> None:
+    """Add to ``found`` ``(draws, ends, scopes)`` what each deal ``brings`` ``(deals, scopes)`` in the period in which a draw wins it."""
+    for deal in range(len(drawn)):
+        for draw in range(len(shock)):
+            luck = drawn[deal, draw]
+            if luck < luckless[deal]:
+                least = np.log(luck) - np.log1p(-luck) - shock[draw]  # in odds, so that no period needs a logistic of its own
+                if least < odds[deal, -1]:
+                    period = 0
+                    while least >= odds[deal, period]:
+                        period += 1
+                    for scope in range(brings.shape[1]):
+                        found[draw, period, scope] += brings[deal, scope]

@@ -64,6 +64,25 @@ def test_draw__certain_and_impossible_deals(snapshot):
     assert (drawn.amount == 7.0).all()
 
 
+def test_draw_periods__add_up_to_what_is_drawn_up_to_their_end(deals):
+    ends, members = np.array([10.0, 30.0, 30.0, 90.0]), deals.members("stage")
+    stages = sorted(set(members))
+    belongs = np.array([(members == stage).to_numpy(float) for stage in stages])
+    periods = deals.draw_periods(ends, belongs, draws=500, seed=1)
+    assert periods.shape == (len(stages), 500, len(ends))
+    for place, days in enumerate(ends):
+        drawn = deals.draw(days, by="stage", draws=500, seed=1)
+        assert drawn.groups == stages
+        assert periods[..., : place + 1].sum(axis=2) == pytest.approx(drawn.amount, rel=1e-12)
+
+
+def test_draw_periods__of_certain_and_impossible_deals_and_of_none():
+    deals = hand_made([0.0, 1.0, 1.0], amounts=[5.0, 7.0, np.nan], spread=0.3)
+    periods = deals.draw_periods(np.array([0.0, 180.0]), np.ones((1, 3)), draws=50)
+    assert (periods[0] == [0.0, 7.0]).all()
+    assert not hand_made([]).draw_periods(np.array([30.0]), np.ones((2, 0)), draws=50).any()
+
+
 def test_portfolio__says_what_is_open_and_what_it_will_bring(deals):
     table = deals.portfolio(30, by="stage").set_index("group")
     inputs, chance = deals.inputs, deals.chance(30)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.outlook.levels import levels
 from predictkpi.outlook.periods import Periods
 from predictkpi.service.dashboard.forecast.question import Question
 from predictkpi.service.outlooks import levels_of, periods_of, recorded_of
@@ -49,7 +48,7 @@ def course(view: View, question: Question, scope: str, *, changed: Periods | Non
     key = f"course {scope} {question.freq} {question.measure}"
     rows = cast(pd.DataFrame, view.page(key, lambda view: _rows(view, question, scope)))
     if changed is not None:
-        under = levels(changed.outlook, view.snapshot, scope, question.freq).set_index(c.DS)[_middle(question)]
+        under = changed.levels(scope, question.freq).set_index(c.DS)[_middle(question)]
         rows = rows.assign(scenario=rows["ds"].map(under))
     if past is not None and question.freq == "M":
         rows = _with_past(rows, question, past)
