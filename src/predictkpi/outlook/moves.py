@@ -10,6 +10,7 @@ business not yet created, and what the replayed trust and the model's paths make
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,17 +90,20 @@ def _deal_moves(
     came = came.add(_still_to_come(now, scope, start, end), fill_value=0.0)
     fresh = came.index.intersection(outcome.index).difference(list(known)) if then.book is not None else came.index[:0]
     rows: list[tuple[str, str, float, float]] = []
+    # as plain dicts: thousands of deals are open, and a look into a frame for each takes seconds
+    then_open, now_open, brought_by, ended = old.to_dict("index"), young.to_dict("index"), came.to_dict(), outcome.to_dict()
     for deal_id in old.index.union(young.index).union(fresh):
-        was, now_is = float(old["expected"].get(deal_id, 0.0)), float(young["expected"].get(deal_id, 0.0))
-        if deal_id in young.index and deal_id in old.index:
-            rows += _still_open(deal_id, old.loc[deal_id], young.loc[deal_id])
-        elif deal_id in young.index:
-            rows.append((deal_id, CHANCES if deal_id in known else NEW, was, now_is))
-        elif outcome.get(deal_id) == c.WON:
-            brought = float(came.get(deal_id, 0.0))
-            rows.append((deal_id, WON, was, max(brought, was) if deal_id in early else brought))
+        was, now_is = then_open.get(deal_id), now_open.get(deal_id)
+        expected = float(was["expected"]) if was else 0.0
+        if was and now_is:
+            rows += _still_open(deal_id, was, now_is)
+        elif now_is:
+            rows.append((deal_id, CHANCES if deal_id in known else NEW, expected, float(now_is["expected"])))
+        elif ended.get(deal_id) == c.WON:
+            brought = float(brought_by.get(deal_id, 0.0))
+            rows.append((deal_id, WON, expected, max(brought, expected) if deal_id in early else brought))
         else:  # lost, or no longer there: deleted, or out of the scope
-            rows.append((deal_id, LOST, was, 0.0))
+            rows.append((deal_id, LOST, expected, 0.0))
     frame = pd.DataFrame(rows, columns=[c.DEAL_ID, "step", "before", "after"])
     frame["change"] = frame["after"] - frame["before"]
     frame.insert(1, c.NAME, frame[c.DEAL_ID].map(after.deals.set_index(c.DEAL_ID)[c.NAME]))
@@ -107,7 +111,7 @@ def _deal_moves(
     return frame.iloc[np.argsort(-frame["change"].abs().to_numpy(), kind="stable")].reset_index(drop=True)[MOVE_COLUMNS]
 
 
-def _still_open(deal_id: str, was: pd.Series, now_is: pd.Series) -> list[tuple[str, str, float, float]]:
+def _still_open(deal_id: str, was: Mapping[Hashable, float], now_is: Mapping[Hashable, float]) -> list[tuple[str, str, float, float]]:
     """A change of amount at the chance of then, and the rest: slipped where the rep moved the date out."""
     repriced = was["expected"] * now_is["amount"] / was["amount"] if was["amount"] > 0 else was["expected"]
     slipped = pd.notna(was["due"]) and pd.notna(now_is["due"]) and now_is["due"] > was["due"] and now_is["expected"] < repriced

@@ -6,6 +6,7 @@ from typing import cast
 
 import pandas as pd
 
+from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq
 from predictkpi.outlook import Outlook
 from predictkpi.outlook.ahead import Ahead, all_ahead, parts_by_month
@@ -33,18 +34,22 @@ def periods_of(view: View) -> Periods:
 
 
 def moved(view: View, scope: str, period: str, *, days: int = USUAL_DAYS) -> tuple[PeriodOutlook, Moves]:
-    """A named period, and what moved it since so many days ago; kept for the usual number of days.
+    """A named period, and what moved it since so many days ago; kept for the company's total and the usual number of days.
 
     Raises `UnknownEntityError` for a scope, `InsufficientDataError` where the period cannot be summed, or could not be then.
     """
     now = periods_of(view)
     now.outlook.place(scope)
-    then = (
-        cast(Outlook, view.page("outlook-then", lambda view: _then(view, days), knows_targets=False))
-        if days == USUAL_DAYS
-        else _then(view, days)
-    )
-    return moved_in(now, then, view.snapshot.at(then.as_of), scope=scope, name=period)
+    is_usual = days == USUAL_DAYS
+    then = cast(Outlook, view.page("outlook-then", lambda view: _then(view, days), knows_targets=False)) if is_usual else _then(view, days)
+
+    def found(view: View) -> tuple[PeriodOutlook, Moves]:
+        return moved_in(now, then, view.snapshot.at(then.as_of), scope=scope, name=period)
+
+    if not is_usual or scope != c.TOTAL:
+        return found(view)
+    kept = cast(Moves, view.page(f"moved {period}", lambda view: found(view)[1], knows_targets=False))
+    return cast(PeriodOutlook, now.one(scope, period)), kept
 
 
 def levels_of(view: View, scope: str, freq: Freq) -> pd.DataFrame:
