@@ -19,7 +19,7 @@ import pandas as pd
 from predictkpi.core import columns as c
 from predictkpi.core.digests import digests_by_entity
 from predictkpi.core.types import ModelRef, Status
-from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError
+from predictkpi.errors import ArtifactError, InsufficientDataError, NoChampionError, PredictKpiError, RegistryError, StoreError
 from predictkpi.outlook import Trust
 from predictkpi.pipelines.outlook import known_trust
 from predictkpi.pipelines.scoreboard import kept_boards
@@ -144,11 +144,16 @@ class Serving:
     @property
     def in_sight(self) -> View | None:
         """The view of `shown`; None while there is none."""
-        return self._apart.view if self._apart is not None else self._view
+        apart = self._apart
+        return apart.view if apart is not None else self._view
 
     def show_targets(self, *, seconds: float) -> None:
         """Have targets that a person has just set or removed shown: at once where it can be done in that time, else soon."""
-        wanted = self.store.counts()[TARGETS.name] + self.store.count_withdrawals().get(TARGETS.name, 0)
+        try:
+            wanted = self.store.counts()[TARGETS.name] + self.store.count_withdrawals().get(TARGETS.name, 0)
+        except StoreError as error:  # the target is written: the page says that it shows soon
+            log.warning("a target cannot be looked for: %s", error)
+            return
         self._rounds.hurry()
         with self._swapping:
             self._swapping.wait_for(lambda: self.in_sight is None or sum(self.in_sight.fingerprint.targets) >= wanted, seconds)
