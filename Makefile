@@ -60,8 +60,8 @@ $(LIFETIMES)/.installed: requirements/bench-lifetimes.txt $(STAMP)
 	|| { echo "lifetimes cannot be installed for this Python (it can for 3.11 and 3.12); the benchmarks go on without it"; rm -r $(LIFETIMES)/bin; }
 	@touch $@
 
-bench: $(BENCH) $(LIFETIMES)/.installed  ## benchmarks side by side with peers, printed as tables (ARGS=--quick takes small companies)
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
+bench: $(BENCH) $(LIFETIMES)/.installed  ## every benchmark beside its peers, one table, one page of pictures (ARGS=--quick takes small companies)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 requirements:    ## compile the hashed pins anew from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/base.txt

@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from figures import Figure, Goal, raw_file, report
 from predictkpi.core import columns as c
 from predictkpi.core.periods import Freq, complete_periods, start_of
 from predictkpi.kpis import get_kpi, kpi_names
@@ -33,7 +34,6 @@ from predictkpi.pipelines.alerts import AlertRule, Outlook, freqs_of, outlooks
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.synthetic import SampleCompany, make_company
 
-RESULTS = Path(__file__).parent / "results" / "alerts.json"
 RULES = [AlertRule(level=month, quarter_level=quarter) for month, quarter in ((0.9, 0.87), (0.95, 0.93), (0.98, 0.97), (0.99, 0.985))]
 MONTHS = 12
 DEFAULT_SIZE = {"customers": 800, "deals": 4000, "orders": 9000}
@@ -235,6 +235,44 @@ def tables(quiet: pd.DataFrame, found: pd.DataFrame) -> Iterator[Table]:
     yield by_level
 
 
+HEADLINES = (
+    ("revenue -50 %", 1, "revenue"),
+    ("revenue -30 %", 1, "revenue"),
+    ("win rate halved", 1, "win_rate"),
+    ("sales cycle +50 %", 1, "sales_cycle_mean"),
+    ("CAC doubled by spend", 1, "acquisition_spend"),
+    ("CAC doubled by spend", 1, "cac"),
+    ("CAC doubled by spend", 3, "cac"),
+    ("CAC doubled by customers", 1, "either of them"),
+    ("CAC doubled by customers", 3, "either of them"),
+)
+"""Shock, its months, and the KPI that is to show it."""
+
+
+def headline(quiet: pd.DataFrame, found: pd.DataFrame) -> Iterator[Figure]:
+    """False alarms and finds at the level of the shipped rule."""
+    alarms = quiet[quiet["periods"] > 0].xs(AlertRule().level, level="level")["alarms"]
+    at = {"area": "Watching", "goal": Goal(most=1), "better": "lower"}
+    what = "false alarms a KPI in four quarters, sample companies without shocks"
+    yield Figure(name="alerts.false_mean", what=f"{what}, mean of {len(alarms)} KPIs", ours=float(alarms.mean()), **at)
+    yield Figure(name="alerts.false_worst", what=f"{what}, worst KPI", ours=float(alarms.max()), **at)
+    for shock, months, kpi in HEADLINES:
+        if (AlertRule().level, shock, months, kpi) not in found.index:
+            continue
+        name = "_".join(re.findall(r"[a-z0-9]+", f"{shock} {months} {kpi}".lower()))
+        seen_in = "new_customers or cac" if kpi == "either of them" else kpi
+        span = "a month" if months == 1 else "a quarter"
+        yield Figure(
+            name=f"alerts.found.{name}",
+            area="Watching",
+            what=f"found by an alert: {shock} for {span}, seen in {seen_in}",
+            ours=100 * float(found.at[(AlertRule().level, shock, months, kpi), "either"]),
+            unit="%",
+            digits=0,
+            better="higher",
+        )
+
+
 def main() -> None:
     """Run, print the tables, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -254,10 +292,10 @@ def main() -> None:
         quiet_rows, found_rows = zip(*track(made, total=len(seeds), description="sample companies"), strict=True)
     quiet, found = quiet_summary([row for rows in quiet_rows for row in rows]), found_summary([row for rows in found_rows for row in rows])
     Console(width=140).print(*tables(quiet, found), f"{time.monotonic() - started:.0f} s")
-    if not options.quick and options.times == 1:
-        RESULTS.parent.mkdir(exist_ok=True)
+    if options.times == 1 and not options.kpi:
         kept = {"false_alarms": quiet.reset_index().to_dict("records"), "found": found.reset_index().to_dict("records")}
-        RESULTS.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        raw_file(__file__, quick=options.quick).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        report(__file__, headline(quiet, found), quick=options.quick)
 
 
 if __name__ == "__main__":

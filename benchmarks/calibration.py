@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from figures import Figure, Goal, raw_file, report
 from predictkpi.core import columns as c
 from predictkpi.metrics.calibration import calibration_noise_floor, expected_calibration_error
 from predictkpi.predictors import predictor_class
 from predictkpi.synthetic import make_company
 
-RESULTS = Path(__file__).parent / "results" / "calibration.json"
 INTERVALS = {"80 %": ("q10", "q90"), "95 %": ("q025", "q975")}
 
 
@@ -99,6 +99,31 @@ def clv(company, as_of: pd.Timestamp) -> dict[str, float]:
     }
 
 
+def headline(summary: pd.DataFrame) -> Iterator[Figure]:
+    """Coverage beside what is promised, calibration beside its noise floor, and expectations beside the truth."""
+    mean, two_se = summary["mean"], summary["two_se"]
+
+    def figure(name: str, row: str, what: str, *, times: float = 1.0, **more) -> Figure:
+        limits = (times * (mean[row] - two_se[row]), times * (mean[row] + two_se[row]))
+        note = "sample companies; in brackets two standard errors"
+        return Figure(name=f"calibration.{name}", area="Honesty", what=what, ours=times * mean[row], limits=limits, note=note, **more)
+
+    for level in (80, 95):
+        for of, key in (("all series", "series"), ("total", "total")):
+            what = f"{level} % interval of revenue covers, {of}"
+            at = {"times": 100, "unit": "%", "digits": 1, "peer": float(level), "peer_name": "promised"}
+            yield figure(f"revenue_{level}_{key}", f"revenue: {level} % covers, {of}", what, **at)
+    for days in (30, 90):
+        floor = float(mean[f"close time: its noise floor, {days} d"])
+        at = {"digits": 3, "peer": floor, "peer_name": "noise floor", "better": "lower", "goal": Goal(most=round(floor + 0.01, 3))}
+        yield figure(f"won_{days}", f"close time: ECE of P(won by {days} d)", f"calibration error of P(won within {days} days)", **at)
+    row = "close time: 80 % close-date interval covers"
+    promised = {"times": 100, "unit": "%", "digits": 1, "peer": 80.0, "peer_name": "promised"}
+    yield figure("close_date", row, "80 % interval of the close date covers", **promised, goal=Goal(least=75, most=85))
+    row = "clv: slope of true expectation on prediction"
+    yield figure("clv_slope", row, "slope of the true expected spend on the predicted, 6 months", digits=3, peer=1.0, peer_name="the truth")
+
+
 def main() -> None:
     """Run, print the table, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -118,8 +143,8 @@ def main() -> None:
     for figure, row in summary.iterrows():
         table.add_row(str(figure), f"{row['mean']:.3f}", f"{row['two_se']:.3f}")
     Console().print(table)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(summary.to_dict("index"), indent=1), encoding="utf-8")
+    raw_file(__file__, quick=quick).write_text(json.dumps(summary.to_dict("index"), indent=1), encoding="utf-8")
+    report(__file__, headline(summary), quick=quick)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,11 @@ from rich.table import Table
 
 from deals.company_part import MAVEN, against_truth, on_maven
 from deals.few_part import few_part, summary
+from deals.headline import headline
 from deals.loan_part import BY_STAGE, CRM, OVERALL, loan_part
 from deals.loan_pipeline import FOLDER
+from figures import raw_file, report
 
-RESULTS = Path(__file__).parent / "results"
 PARTS = ("loan", "truth", "maven", "few")
 GOALS = {OVERALL: "at least 15 %", BY_STAGE: "at least 2.5 %, low > 0", CRM: ""}
 Tell = Callable[[str], None]
@@ -141,14 +142,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small companies, one cutoff, small peers")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part (may be repeated)")
     options = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
     console = Console(width=None if Console().is_terminal else 190)
     started = time.monotonic()
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("starting", total=None)
         for part in options.part or PARTS:
             found = run(part, console, quick=options.quick, tell=lambda step: progress.update(task, description=step))
-            (RESULTS / f"close_time_{part}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+            raw_file(f"close_time_{part}", quick=options.quick).write_text(json.dumps(found, indent=1), encoding="utf-8")
+            report(__file__, headline(part, summary(found) if part == "few" else found), quick=options.quick)
     console.print(f"{time.monotonic() - started:.0f} s")
 
 

@@ -17,7 +17,7 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results" / "close_time_cost.json"
+from figures import Figure, Goal, raw_file, report
+
 SIZES, QUICK_SIZES = (10_000, 50_000, 200_000), (2_000, 5_000, 10_000)
 SCORED, QUICK_SCORED = 100_000, 10_000
 EVENTS = 5
@@ -169,6 +170,26 @@ def show(sizes: list[dict[str, float]], serving: dict[str, float]) -> float:
     return exponent
 
 
+def headline(sizes: list[dict[str, float]], exponent: float, serving: dict[str, float]) -> Iterator[Figure]:
+    """At the largest size, beside the goals, which are of 200,000 deals; scoring; one deal out of a request; and the exponent."""
+    largest, at = sizes[-1], {"area": "Deals", "better": "lower"}
+    is_full = largest["deals"] == SIZES[-1]
+    deals = f"{largest['deals']:,} deals with {largest['deals'] * EVENTS:,} events"
+    goals = {"training": 300, "memory": 6, "scoring": 30} if is_full else {}
+    goals_of = {name: Goal(most=most) for name, most in goals.items()}
+    seconds, memory = {"unit": "s", "digits": 0, **at}, {"unit": "GB", "digits": 1, **at}
+    name = "close_time_cost.training"
+    yield Figure(name=name, what=f"training on {deals}", ours=largest["seconds"], goal=goals_of.get("training"), **seconds)
+    name = "close_time_cost.memory"
+    yield Figure(name=name, what=f"training on {deals}, peak memory", ours=largest["peak_gb"], goal=goals_of.get("memory"), **memory)
+    name, what = "close_time_cost.exponent", "growth of CPU time of the training: deals to the power"
+    yield Figure(name=name, what=what, ours=exponent, **at)
+    name, what = "close_time_cost.scoring", f"scoring {serving['scored']:,.0f} open deals, CPU time"
+    yield Figure(name=name, what=what, ours=serving["scored_cpu_seconds"], goal=goals_of.get("scoring"), **seconds)
+    name, what = "close_time_cost.payload", "features and prediction of one deal out of a request, median"
+    yield Figure(name=name, what=what, ours=serving["payload_answer_ms"], unit="ms", goal=Goal(most=2), **at)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="2,000 to 10,000 deals")
@@ -192,8 +213,9 @@ def main() -> None:
         progress.update(task, description="serving")
         serving = in_own_process("--serve", str(QUICK_SCORED if options.quick else SCORED), str(sizes[0]))
     exponent = show(trainings, serving)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"training": trainings, "exponent": exponent, "serving": serving}, indent=1), encoding="utf-8")
+    raw = raw_file(__file__, quick=options.quick)
+    raw.write_text(json.dumps({"training": trainings, "exponent": exponent, "serving": serving}, indent=1), encoding="utf-8")
+    report(__file__, headline(trainings, exponent, serving), quick=options.quick)
 
 
 if __name__ == "__main__":

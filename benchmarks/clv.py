@@ -27,21 +27,14 @@ from rich.table import Table
 
 from customers.company_part import against_truth, of_each_model
 from customers.datasets import SOURCES, Split, load_splits
+from customers.headline import GAIN_GOAL, GINI_GOALS, MAE_GOAL, RMSE_GOAL, WORST_GAIN, headline
 from customers.judging import DRAWS, Answer, Floats, Resampled, interval_scores, point_scores, with_limits
 from customers.ours import ours
 from customers.peers import PEERS, REFERENCE, timed
+from figures import raw_file, report
 from predictkpi.features import rfm
 
-RESULTS = Path(__file__).parent / "results" / "clv.json"
 OURS, TRUTH = "ours", "truth"
-GINI_GOALS = {
-    "CDNOW 39 weeks": 0.724,
-    "CDNOW 13 weeks": 0.784,
-    "Journey 3 months": 0.864,
-    "Journey 6 months": 0.868,
-    "grocery 52 weeks": 0.850,
-}
-GAIN_GOAL, WORST_GAIN, MAE_GOAL, RMSE_GOAL = 0.012, -0.003, -0.02, 0.01
 Tell = Callable[[str], None]
 Row = dict[str, object]
 
@@ -182,8 +175,10 @@ def main() -> None:
     found = summary(rows, gains) if rows else {}
     if found:
         show_summary(console, found)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"rows": rows, "summary": found, "truth": of_truth}, indent=1), encoding="utf-8")
+    raw = raw_file(__file__, quick=options.quick)
+    raw.write_text(json.dumps({"rows": rows, "summary": found, "truth": of_truth}, indent=1), encoding="utf-8")
+    against = of_each_model(of_truth).to_dict("records") if of_truth else []
+    report(__file__, headline(rows, {} if options.part else found, against, reference=REFERENCE), quick=options.quick)
     console.print(f"{time.monotonic() - started:.0f} s")
 
 

@@ -20,7 +20,7 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -31,7 +31,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results" / "clv_cost.json"
+from figures import Figure, Goal, raw_file, report
+
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000, 10_000, 50_000)
 ORDERS_EACH = 10
 FIRST_DAY, DAYS = pd.Timestamp("2022-01-01"), 3 * 365
@@ -190,6 +191,39 @@ def show(console: Console, models: list[dict[str, float]], sizes: list[dict[str,
     return slopes
 
 
+def headline(models: list[dict[str, float]], sizes: list[dict[str, float]], slopes: dict[str, float]) -> Iterator[Figure]:
+    """At the largest size, beside lifetimes and the goals, which are of a million customers; and the exponents."""
+    largest, model, at = sizes[-1], models[-1], {"area": "Customer value", "better": "lower"}
+    customers = f"{largest['customers']:,} customers"
+
+    def goal(most: float) -> Goal | None:
+        return Goal(most=most) if largest["customers"] == SIZES[-1] else None
+
+    if "ratio" in model:
+        yield Figure(
+            name="clv_cost.lifetimes",
+            area="Customer value",
+            what=f"BG/NBD fitted and asked, {model['customers']:,} customers: less CPU time than the peer takes",
+            ours=model["ratio"],
+            unit="times",
+            digits=1,
+            peer_name="lifetimes",
+            better="higher",
+            goal=Goal(least=20) if model["customers"] == SIZES[-1] else None,
+        )
+    orders = f"{largest['orders'] / 1e6:,.3g} million orders of {customers}"
+    seconds, memory = {"unit": "s", "digits": 0, **at}, {"unit": "GB", "digits": 1, **at}
+    yield Figure(name="clv_cost.training", what=f"training from {orders}", ours=largest["seconds"], goal=goal(300), **seconds)
+    yield Figure(name="clv_cost.memory", what=f"training from {orders}, peak memory", ours=largest["peak_gb"], goal=goal(6), **memory)
+    what = f"scoring {customers} with intervals"
+    yield Figure(name="clv_cost.scoring", what=what, ours=largest["score_seconds"], goal=goal(60), **seconds)
+    for name, value in slopes.items():
+        what = (
+            f"growth of CPU time of the {name.replace('training', 'training of customer value').replace('scoring', 'scoring of customers')}"
+        )
+        yield Figure(name=f"clv_cost.exponent_{name.replace(' ', '_')}", what=f"{what}: customers to the power", ours=value, **at)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="2,000 to 50,000 customers")
@@ -212,8 +246,9 @@ def main() -> None:
             measurements.append(in_own_process("--size", str(n)))
             progress.advance(task)
     slopes = show(console, models, measurements)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"models": models, "sizes": measurements, "exponents": slopes}, indent=1), encoding="utf-8")
+    raw = raw_file(__file__, quick=options.quick)
+    raw.write_text(json.dumps({"models": models, "sizes": measurements, "exponents": slopes}, indent=1), encoding="utf-8")
+    report(__file__, headline(models, measurements, slopes), quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from figures import Figure, raw_file, report
 from predictkpi.backtest.cutoffs import choose_cutoffs
 from predictkpi.backtest.run import run_backtest
 from predictkpi.core import columns as c
@@ -38,7 +40,6 @@ from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.synthetic import SampleCompany, make_company
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
-RESULTS = Path(__file__).parent / "results" / "drift.json"
 DAY = pd.Timedelta(days=1)
 GAPS = (28, 91, 182)
 FAULT_DAYS = (14, 30, 60)
@@ -221,6 +222,41 @@ def shown_planted(rows: pd.DataFrame) -> Table:
     return table
 
 
+def headline(quiet: pd.DataFrame, planted: pd.DataFrame) -> Iterator[Figure]:
+    """False alarms of whole runs and of checks of inputs, and what is found a month after it began."""
+    runs = quiet.groupby(["seed", "days"])["alarm"].any()
+    at = {"area": "Watching", "unit": "%", "digits": 0}
+    what = f"runs of the monitor with a false alarm, of {len(runs)} on unchanged data"
+    yield Figure(name="drift.false_runs", what=what, ours=100 * float(runs.mean()), better="lower", **at)
+    inputs = quiet[quiet["check"] == INPUTS]["alarm"]
+    what = f"checks of inputs with a false alarm, of {len(inputs)} on unchanged data"
+    yield Figure(name="drift.false_inputs", what=what, ours=100 * float(inputs.mean()), better="lower", **at)
+    for fault in FAULTS:
+        found = planted[(planted["fault"] == fault) & (planted["days"] == 30)].groupby("seed")["alarm"].any()
+        what = f"found 30 days after it began: {fault} (of {len(found)} companies)"
+        name = "_".join(re.findall(r"[a-z0-9]+", fault.lower()))
+        yield Figure(name=f"drift.found.{name}", what=what, ours=100 * float(found.mean()), better="higher", **at)
+
+
+def headline_of_errors(rows: pd.DataFrame) -> Iterator[Figure]:
+    """Of the checks 190 days after the training."""
+    kinds = {
+        "as it is": ("false", "false alarm", "lower"),
+        "amounts x 2": ("found", "alarm where amounts doubled at the training", "higher"),
+    }
+    for (predictor, label), part in rows[rows["days"] == 190].groupby(["predictor", "company"]):
+        key, what, better = kinds[str(label)]
+        yield Figure(
+            name=f"drift.errors.{predictor}.{key}",
+            area="Watching",
+            what=f"matured error of {predictor}, 190 days after the training: {what} (of {len(part)} companies)",
+            ours=100 * float(part["alarm"].mean()),
+            unit="%",
+            digits=0,
+            better=better,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two small companies")
@@ -233,6 +269,7 @@ def main() -> None:
     if options.errors:
         rows = [row for seed in track(seeds, "companies") for row in errors(seed, size=SIZES[options.quick], of=of)]
         Console().print(shown_errors(pd.DataFrame(rows)))
+        report(__file__, headline_of_errors(pd.DataFrame(rows)), quick=options.quick)
         return
     quiet: list[dict[str, object]] = []
     planted: list[dict[str, object]] = []
@@ -240,13 +277,14 @@ def main() -> None:
         of_one = measure(seed, size=SIZES[options.quick], of=of, inputs_alone=options.inputs)
         quiet += of_one[0]
         planted += of_one[1]
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"quiet": quiet, "planted": planted}, default=str))
+        raw_file(__file__, quick=options.quick).write_text(json.dumps({"quiet": quiet, "planted": planted}, default=str))
     is_drift = [INPUTS, PREDICTIONS]
     frames = [frame.assign(is_drift=frame["check"].isin(is_drift)) for frame in (pd.DataFrame(quiet), pd.DataFrame(planted))]
     console = Console()
     console.print(shown_quiet(frames[0]))
     console.print(shown_planted(frames[1]))
+    if len(of) == len(predictor_names()):
+        report(__file__, headline(*frames), quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from odd_deals import bodies
 from rich.console import Console
 from rich.table import Table
 
+from figures import Figure, Goal, raw_file, report
 from load import company
 from predictkpi.service.app import create_app
 
-RESULTS = Path(__file__).parent / "results" / "fuzz.json"
 DEAL = "/v1/deals/close-time"
 FAST, BY_ROUTE = b"", b"curve=false"
 """The same question; the second is left to the route by the fast path."""
@@ -104,6 +104,23 @@ def run(folder: Path, *, inputs: int, seed: int) -> dict[str, object]:
     return {"inputs": sum(n for status, n in answered.items() if status.isdecimal()), "seconds": seconds, "answered": dict(answered)}
 
 
+def headline(told: dict) -> list[Figure]:
+    """Bodies that were asked about, and how many of them were not answered, or not alike by both ways."""
+    answered = told["answered"]
+    unanswered = sum(times for status, times in answered.items() if status.isdecimal() and status != "200" and status[0] != "4")
+    of = f"{told['inputs']:,} odd deals, each asked about twice"
+    at = {"area": "Reliability", "digits": 0, "better": "lower", "goal": Goal(most=0)}
+    return [
+        Figure(name="fuzz.unanswered", what=f"without a prediction or a problem of the caller's, of {of}", ours=unanswered, **at),
+        Figure(
+            name="fuzz.not_alike",
+            what=f"answered differently by the fast path and by its route, of {of}",
+            ours=answered.get("not alike", 0),
+            **at,
+        ),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=INPUTS, help=f"bodies to send, {INPUTS} by default")
@@ -119,8 +136,8 @@ def main() -> None:
         table.add_row(status, f"{times:,}")
     console.print(table)
     console.print(f"{told['inputs']:,} bodies, each asked about twice, in {told['seconds']:.0f} s; load average {os.getloadavg()[0]:.1f}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    raw_file(__file__, quick=options.quick).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    report(__file__, headline(told), quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results" / "ingest.json"
+from figures import Figure, Goal, raw_file, report
+
 CUSTOMERS, ORDERS, DEALS, EVENTS = 200_000, 1_000_000, 200_000, 1_000_000
 FIRST_DAY, DAYS = pd.Timestamp("2020-01-01"), 5 * 365
 NOW = pd.Timestamp("2025-06-01 12:00")
@@ -194,6 +195,55 @@ def show(found: dict[str, dict[str, float]], *, kind: str) -> None:
     console.print("snapshot: goals 10 s and 3 GB")
 
 
+def headline(found: dict[str, dict[str, float]], *, kind: str) -> list[Figure]:
+    """Loads beside pandas in the same run, and a snapshot; goals are those of the full size."""
+    rows, seconds = int(found["ingest"]["rows"]), {step: values["seconds"] for step, values in found.items()}
+    is_full = rows >= CUSTOMERS + ORDERS + DEALS + EVENTS
+    of, key = f"{rows:,} rows, {kind}", "ingest" if kind == "sqlite" else f"ingest.{kind}"
+    at = {"area": "Data", "better": "lower"}
+    against = {
+        "load": ("ingest", "pandas", Goal(of="ratio", most=1)),
+        "tuned": ("ingest", "tuned", None),
+        "again": ("again", "pandas", None),
+    }
+    peers = {"pandas": "pandas: read_parquet + to_sql, nothing checked", "tuned": "pandas, 500 rows a statement"}
+    said = {"ingest": "load, every row checked and indexed", "again": "the same files again, all unchanged"}
+    return [
+        *(
+            Figure(
+                name=f"{key}.{name}",
+                what=f"{said[step]}, {of}",
+                ours=seconds[step],
+                unit="s",
+                digits=1,
+                peer=seconds[peer],
+                peer_name=peers[peer],
+                goal=goal if is_full else None,
+                **at,
+            )
+            for name, (step, peer, goal) in against.items()
+        ),
+        Figure(
+            name=f"{key}.snapshot",
+            what=f"snapshot of all tables, {of}",
+            ours=seconds["snapshot"],
+            unit="s",
+            digits=1,
+            goal=Goal(most=10) if is_full else None,
+            **at,
+        ),
+        Figure(
+            name=f"{key}.snapshot_memory",
+            what=f"snapshot of all tables, peak memory, {of}",
+            ours=found["snapshot"]["peak_gb"],
+            unit="GB",
+            digits=1,
+            goal=Goal(most=3) if is_full else None,
+            **at,
+        ),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
@@ -213,9 +263,10 @@ def main() -> None:
         for step in STEPS:
             progress.update(task, advance=1, description=step)
             found[step] = measured(step, folder, url)
-    show(found, kind=url.split(":")[0])
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=2))
+    kind = url.split(":")[0].split("+")[0]
+    show(found, kind=kind)
+    raw_file(__file__, quick=options.quick).write_text(json.dumps(found, indent=2))
+    report(__file__, headline(found, kind=kind), quick=options.quick)
 
 
 if __name__ == "__main__":

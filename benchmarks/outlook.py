@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from figures import Figure, raw_file, report
 from predictkpi.core import columns as c
 from predictkpi.outlook import Outlook, Trust, make_outlook, replay
 from predictkpi.outlook.items import Items
@@ -31,7 +32,6 @@ from predictkpi.predictors import predictor_class
 from predictkpi.snapshot import Snapshot
 from predictkpi.synthetic import make_company
 
-RESULTS = Path(__file__).parent / "results" / "outlook.json"
 AHEAD = 3
 ORIGINS = 24
 TAUGHT, LEAST_TAUGHT = 12, 6
@@ -126,6 +126,39 @@ def company_rows(seed: int, size: dict, settings: dict, dates: int) -> tuple[lis
     return rows, chances
 
 
+def headline(summary: pd.DataFrame, reliability: pd.DataFrame) -> Iterator[Figure]:
+    """What open deals save, replayed and in whole outlooks, coverage, and how far chances are from what they kept."""
+    mean, two_se = summary["mean"], summary["two_se"]
+    at, note = {"area": "Outlook"}, "sample companies; in brackets two standard errors over them"
+    for step in range(1, AHEAD + 1):
+        for peer in ("weighted pipeline", "time series"):
+            row, key = f"replayed, share of {peer}'s error saved, month {step}", peer.replace(" ", "_")
+            limits = (100 * (mean[row] - two_se[row]), 100 * (mean[row] + two_se[row]))
+            more = {
+                "ours": 100 * mean[row],
+                "unit": "%",
+                "digits": 1,
+                "limits": limits,
+                "peer_name": peer,
+                "better": "higher",
+                "note": note,
+            }
+            what = f"share of the error of total revenue saved by open deals, month {step} ahead, past months replayed"
+            yield Figure(name=f"outlook.saved.{key}.{step}", what=what, **more, **at)
+    for step in range(1, AHEAD + 1):
+        for peer in ("weighted pipeline", "time series"):
+            ours, theirs = (mean[f"{name}: error, month {step}"] for name in ("with deals", peer))
+            more = {"ours": ours, "digits": 3, "peer": theirs, "peer_name": peer, "better": "lower"}
+            what = f"error of total revenue over that of a usual month, month {step} ahead, whole outlooks of sample companies"
+            yield Figure(name=f"outlook.error.{peer.replace(' ', '_')}.{step}", what=what, **more, **at)
+    if "80% covers, 3 months" in mean:
+        more = {"ours": 100 * mean["80% covers, 3 months"], "unit": "%", "digits": 1, "peer": 80.0, "peer_name": "promised"}
+        yield Figure(name="outlook.covers", what="80 % interval of the sum of three months covers, sample companies", **more, **at)
+    gap = float((reliability["chance"] - reliability["hit"]).abs().max())
+    what = f"chance to hit a target, largest distance from the share kept, {reliability['n'].sum():,} targets in {len(reliability)} groups"
+    yield Figure(name="outlook.chance_gap", what=what, ours=gap, better="lower", **at)
+
+
 def main() -> None:
     """Run, print the tables, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -149,10 +182,10 @@ def main() -> None:
     for row in reliability.itertuples():
         bins.add_row(row.bin, str(row.n), f"{row.chance:.3f}", f"{row.hit:.3f}")
     Console().print(table, bins)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(
+    raw_file(__file__, quick=quick).write_text(
         json.dumps({"figures": summary.to_dict("index"), "reliability": reliability.to_dict("records")}, indent=1), encoding="utf-8"
     )
+    report(__file__, headline(summary, reliability), quick=quick)
 
 
 def reliability_table(chances: pd.DataFrame) -> pd.DataFrame:

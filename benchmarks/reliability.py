@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 from worker_fleet import Fleet, fleet
 
+from figures import Figure, Goal, raw_file, report
 from load import checked, company
 from postgres.server import Server, programs, running_server
 from predictkpi.pipelines.open_store import open_registry, open_store
@@ -45,7 +46,6 @@ from predictkpi.settings import Settings
 from predictkpi.synthetic import make_company
 from tracking.server import answering, free_port
 
-RESULTS = Path(__file__).parent / "results" / "reliability.json"
 PREDICTOR, DEAL = "close_time", "/v1/deals/close-time"
 SHARE_OF_CAPACITY = 0.8
 PROMOTIONS, SECONDS_APART = 20, 15
@@ -237,11 +237,52 @@ def show(told: dict) -> None:
         console.print(f"  at {instant:.2f} s: {what}")
 
 
-def run(folder: Path, *, connections: int, seconds: float) -> dict[str, object]:
+def headline(told: dict) -> list[Figure]:
+    """Wrong answers, failures, how soon a promotion is served, memory."""
+    of = f"{told['requests']:,} requests in {told['seconds'] / 60:.0f} minutes at 80 % of capacity"
+    at = {"area": "Reliability", "better": "lower"}
+    failed = sum(told["failures"].values())
+    late = f"of {told['promotions']} promotions"
+    return [
+        Figure(name="reliability.wrong", what=f"wrong answers, of {of}", ours=told["wrong_answers"], digits=0, goal=Goal(most=0), **at),
+        Figure(
+            name="reliability.failed_apart",
+            what=f"requests that failed when no worker was killed, of {of}",
+            ours=len(told["failures_outside_kills"]),
+            digits=0,
+            goal=Goal(most=0),
+            **at,
+        ),
+        Figure(
+            name="reliability.failed",
+            what=f"requests that failed in all, {told['kills']} kills of a worker, of {of}",
+            ours=failed,
+            digits=0,
+            **at,
+        ),
+        Figure(
+            name="reliability.promotion",
+            what=f"until the last answer by the former version, slowest {late}",
+            ours=told["slowest_promotion_seconds"],
+            unit="s",
+            digits=0,
+            goal=Goal(most=60),
+            **at,
+        ),
+        Figure(
+            name="reliability.memory",
+            what="growth of a worker's memory after the warm-up",
+            ours=100 * told["memory_growth"],
+            unit="%",
+            digits=1,
+            goal=Goal(most=2),
+            **at,
+        ),
+    ]
+
+
+def run(folder: Path, binaries: Path, *, connections: int, seconds: float) -> dict[str, object]:
     """Everything started, measured and ended."""
-    binaries = programs()
-    if binaries is None:
-        raise SystemExit("no PostgreSQL server programs are at hand: install them (Debian: apt-get install postgresql)")
     port, models = free_port(), folder / "models"
     models.mkdir()
     command = ["mlflow", "server", "--host=127.0.0.1", f"--port={port}", f"--backend-store-uri=sqlite:///{folder}/tracking.db"]
@@ -278,11 +319,17 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16, help="of the load, 16 by default")
     parser.add_argument("--quick", action="store_true", help="two minutes")
     options = parser.parse_args()
+    binaries = programs()
+    if binaries is None:
+        console.print(
+            "[yellow]reliability: skipped: no PostgreSQL server programs are at hand (Debian: apt-get install postgresql)[/yellow]"
+        )
+        return
     with tempfile.TemporaryDirectory() as folder:
-        told = run(Path(folder), connections=options.connections, seconds=60 * (2.0 if options.quick else options.minutes))
+        told = run(Path(folder), binaries, connections=options.connections, seconds=60 * (2.0 if options.quick else options.minutes))
     show(told)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    raw_file(__file__, quick=options.quick).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    report(__file__, headline(told), quick=options.quick)
 
 
 if __name__ == "__main__":

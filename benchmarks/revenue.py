@@ -24,13 +24,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from figures import raw_file, report
 from series.datasets import RETAIL_FOLDERS
+from series.headline import COST_GOAL, headline
 from series.parts import OURS, SUM_OF_AUTO, Options, Row, business, hierarchy, m3, short
 from series.peers import PROPHET, has_prophet
 
-RESULTS = Path(__file__).parent / "results" / "revenue.json"
 PARTS = ("m3", "business", "hierarchy", "short")
-COST_GOAL = 2.0
 
 
 def _limits(gain: object, form: str) -> str:
@@ -125,14 +125,15 @@ def main() -> None:
         return
     if not has_prophet():
         console.print(f"[yellow]{PROPHET} is missing: not installed in this environment[/yellow]")
-    started, results = time.monotonic(), json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    started, raw = time.monotonic(), raw_file(__file__, quick=arguments.quick)
+    results = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("starting", total=None)
         options = Options(Path(root), arguments.quick, lambda step: progress.update(task, description=step))
         for part in arguments.part or PARTS:
             results[part] = judged(console, part, options)
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+            raw.write_text(json.dumps(results, indent=1), encoding="utf-8")
+            report(__file__, headline({part: results[part]}), quick=arguments.quick)
     console.print(f"{time.monotonic() - started:.0f} s")
 
 

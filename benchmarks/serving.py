@@ -22,12 +22,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from rich.console import Console
 from rich.table import Table
 
+from figures import raw_file, report
 from load import batches, company, peers, servers, wrk
+from load.headline import headline
 from load.served import WITHOUT_MODEL
 from predictkpi.core import columns as c
 from predictkpi.pipelines.open_store import open_registry
 
-RESULTS = Path(__file__).parent / "results" / "serving.json"
 DEAL = "/v1/deals/close-time"
 AGAINST, OURS = "validated, no model", "one deal by payload"
 console = Console(width=150)
@@ -156,8 +157,8 @@ def main() -> None:
         with console.status("asking"):
             rows, sizes = measured(folder, seconds=3.0 if options.quick else 10.0, bento=bento)
         show(rows, sizes)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"requests": rows, "batches": sizes}, indent=1), encoding="utf-8")
+    raw_file(__file__, quick=options.quick).write_text(json.dumps({"requests": rows, "batches": sizes}, indent=1), encoding="utf-8")
+    report(__file__, headline(rows, sizes), quick=options.quick)
 
 
 if __name__ == "__main__":
