@@ -16,7 +16,7 @@ from figures.figure import AREAS, Figure, Record
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 GATHERED = "figures.json"
-OF_THIS_MACHINE = ("--folder", "--bentoml", "--jobs")
+OF_THIS_MACHINE = ("--folder", "--bentoml", "--jobs", "--results")
 """Options that say where or how something is run, and change no figure: not part of its command."""
 
 
