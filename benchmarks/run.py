@@ -73,7 +73,8 @@ def publish(folder: Path, runs: list[Run]) -> int:
     records = gather(folder)
     write(folder / RUNS, [asdict(each) for each in runs])
     write(folder / GATHERED, [record.as_json() for record in records])
-    (folder / "README.md").write_text(markdown(records, runs), encoding="utf-8")
+    above = "../README.md" if folder == RESULTS else "../../README.md"
+    (folder / "README.md").write_text(markdown(records, runs, above=above), encoding="utf-8")
     (folder / "figures.svg").write_text(svg(records), encoding="utf-8")
     return len(records)
 

@@ -12,7 +12,7 @@ from figures.figure import Record
 HEAD = """# Figures of the benchmarks
 
 Written by `python benchmarks/run.py` from [figures.json](figures.json); [as pictures](figures.svg). How to run and to read them:
-[benchmarks](../README.md). Ratio: ours over theirs. In brackets: 95 % limits of a bootstrap, or what the note says. Goals were set before
+[benchmarks]({above}). Ratio: ours over theirs. In brackets: 95 % limits of a bootstrap, or what the note says. Goals were set before
 measuring; those that were missed are in bold.
 
 """
@@ -29,8 +29,11 @@ class Run:
     reason: str = ""
 
 
-def markdown(records: list[Record], runs: Iterable[Run] = ()) -> str:
-    """The whole file. Scripts that failed, or left something out, when all were run last are named at the end of the table."""
+def markdown(records: list[Record], runs: Iterable[Run] = (), *, above: str = "../README.md") -> str:
+    """The whole file. Scripts that failed, or left something out, when they were run last are named at the end of the table.
+
+    ``above`` is the way to the page on the benchmarks.
+    """
     machines = list(dict.fromkeys(machine_shown(record.machine) for record in records))
     lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
     for area, of_area in groupby(records, key=lambda record: record.figure.area):
@@ -38,10 +41,10 @@ def markdown(records: list[Record], runs: Iterable[Run] = ()) -> str:
         lines += [_line(_cells(record, machines)) for record in of_area]
     left = [run for run in runs if run.outcome != "done" or run.reason]
     if left:
-        lines.append(_line(["**Left out when all were run last**", *[""] * (len(COLUMNS) - 1)]))
+        lines.append(_line(["**Left out when it was run last**", *[""] * (len(COLUMNS) - 1)]))
         lines += [_line([f"`{run.script}`: {run.outcome}", run.reason, *[""] * (len(COLUMNS) - 2)]) for run in left]
     named = [f"{_letter(number)}: {machine}" for number, machine in enumerate(machines)]
-    return HEAD + "\n".join(lines) + ("\n\nMachines: " + "; ".join(named) + ".\n" if named else "\n")
+    return HEAD.format(above=above) + "\n".join(lines) + ("\n\nMachines: " + "; ".join(named) + ".\n" if named else "\n")
 
 
 def machine_shown(machine: dict[str, Any]) -> str:
