@@ -57,14 +57,16 @@ def _holdout(ours: Row, theirs: Row) -> Iterator[Figure]:
         peer_name=PEER,
         better="lower",
     )
+    total, of_peer = 100 * _number(ours, "bias"), 100 * _number(theirs, "bias")
     yield _of(
         name=f"{key}.total",
         what=f"total predicted, off by, {split}",
-        ours=100 * _number(ours, "bias"),
+        ours=total,
         unit="%",
         digits=1,
-        peer=100 * _number(theirs, "bias"),
+        peer=of_peer,
         peer_name=PEER,
+        goal=Goal(least=-round(abs(of_peer), 1), most=round(abs(of_peer), 1)),
     )
     if "coverage80" in ours:
         low, high = COVERAGE_GOAL
@@ -78,6 +80,22 @@ def _holdout(ours: Row, theirs: Row) -> Iterator[Figure]:
             peer_name="promised",
             goal=Goal(least=low, most=high),
         )
+    yield from _groups(ours, key)
+
+
+def _groups(ours: Row, key: str) -> Iterator[Figure]:
+    for size in (100, 500):
+        if f"groups{size}" in ours:
+            yield _of(
+                name=f"{key}.covers_groups_{size}",
+                what=f"80 % interval of the total of {size} customers covers, {ours['split']}",
+                ours=100 * _number(ours, f"groups{size}"),
+                unit="%",
+                digits=0,
+                peer=80.0,
+                peer_name="promised",
+                goal=Goal(least=75.0),
+            )
 
 
 def _over_all(summary: Row) -> Iterator[Figure]:

@@ -55,14 +55,13 @@ def svg(records: list[Record]) -> str:
     """The page, in two columns. A figure that stands beside nothing, no peer and no goal, is in the table alone."""
     shown = [record.figure for record in records if record.figure.peer_name or record.figure.goal]
     areas = [_area(name, list(figures)) for name, figures in groupby(shown, key=lambda figure: figure.area)]
-    half, used, height, parts = sum(each.y for each in areas) / 2, [0.0, 0.0], 0.0, []
-    for each in areas:
-        column = 0 if used[1] == 0 and used[0] + each.y / 2 <= half else 1
-        place = f"translate({MARGIN + column * (COLUMN + MARGIN):g} {TOP + used[column]:g})"
-        parts += [f'<g transform="{place}">', *each.parts, "</g>"]
-        used[column] += each.y
-        height = max(height, TOP + used[column] + MARGIN)
-    width = 2 * COLUMN + 3 * MARGIN
+    parts, heights = [], [0.0, 0.0]
+    for column, of_column in enumerate(_columns(areas)):
+        for each in of_column:
+            place = f"translate({MARGIN + column * (COLUMN + MARGIN):g} {TOP + heights[column]:g})"
+            parts += [f'<g transform="{place}">', *each.parts, "</g>"]
+            heights[column] += each.y
+    width, height = 2 * COLUMN + 3 * MARGIN, TOP + max(heights) + MARGIN
     head = Drawing()
     head.text(MARGIN, 44, "How predictkpi does beside its peers", "title")
     told = "Blue: ours. Grey: the peer's, or where it stands. Green: the goal, set before measuring. Red: a goal that was missed."
@@ -70,6 +69,13 @@ def svg(records: list[Record]) -> str:
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:g}" viewBox="0 0 {width} {height:g}" role="img">'
     title = "<title>Figures of the benchmarks: ours beside peers and goals</title>"
     return "\n".join([opening, title, f"<style>{STYLE}</style>", *head.parts, *parts, "</svg>"]) + "\n"
+
+
+def _columns(areas: list[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
+    """Areas in their order, parted where the longer of the two columns is shortest."""
+    cuts = range(len(areas) + 1)
+    best = min(cuts, key=lambda cut: max(sum(each.y for each in areas[:cut]), sum(each.y for each in areas[cut:])))
+    return areas[:best], areas[best:]
 
 
 def _area(name: str, figures: list[Figure]) -> Drawing:
@@ -107,7 +113,9 @@ def _row(drawing: Drawing, figure: Figure, heading: str, domain: tuple[float, fl
     top = drawing.y + ROOM / 2
     for number, line in enumerate(lines):
         drawing.text(LABEL, top + (number + 1) * LINE - 3, line)
-    said = [(figure.ours_shown, "strong"), *((line, "quiet") for line in textwrap.wrap(figure.peer_shown, OF_PEER))]
+    # What an interval promised stands in its name already.
+    beside = "" if figure.peer_name == PROMISED else figure.peer_shown
+    said = [(figure.ours_shown, "strong"), *((line, "quiet") for line in textwrap.wrap(beside, OF_PEER))]
     said += [(f"goal {figure.goal_shown}: missed", "missed")] if figure.is_reached is False else []
     for number, (line, kind) in enumerate(said):
         drawing.text(TEXT, top + (number + 1) * LINE - 3, line, kind)

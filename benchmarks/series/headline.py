@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from figures import Figure, Goal
 
@@ -12,6 +13,8 @@ OURS, PUBLISHED = "ours", " (published)"
 SUM_OF_AUTO = "AutoETS+AutoCES+DynamicOptimizedTheta"
 SMAPE_GOALS, MASE_GOALS = {"M3 monthly": 13.3}, {"M3 monthly": 0.80, "M3 quarterly": 1.07}
 COST_GOAL = 2.0
+ALL_NODES_GOALS = {"aus_retail": 0.68}
+BEATEN_AT_EVERY_LEVEL = ("AutoETS", "AutoARIMA", "Prophet", "seasonal naive")
 COVERED = {"months 80": "months", "next quarter 80": "next quarter"}
 _of = partial(Figure, area="Revenue", better="lower")
 
@@ -21,7 +24,7 @@ def headline(results: dict[str, list[Row]]) -> list[Figure]:
     figures = [figure for name in ("M3 monthly", "M3 quarterly") for figure in _competition(name, results.get("m3", []))]
     figures += _business(results.get("business", []))
     figures += [figure for row in results.get("hierarchy", []) for figure in _retail(row, results["hierarchy"])]
-    return figures + [figure for row in results.get("short", []) for figure in _coverage(row)]
+    return figures + [figure for row in results.get("short", []) for figure in _intervals(row, results["short"])]
 
 
 def _key(name: object) -> str:
@@ -49,7 +52,7 @@ def _competition(name: str, rows: list[Row]) -> Iterator[Figure]:
                 digits=digits,
                 peer=float(str(row[measure])),
                 peer_name=_peer_of_competition(key, row),
-                goal=Goal(most=goals[name]) if key == "best_published" and name in goals else None,
+                goal=_goal_of_competition(goals.get(name)) if key == "best_published" else None,
             )
     if by_model.get(SUM_OF_AUTO) is not None:
         yield _of(
@@ -62,6 +65,11 @@ def _competition(name: str, rows: list[Row]) -> Iterator[Figure]:
             peer_name="AutoETS + AutoCES + DynamicOptimizedTheta",
             goal=Goal(of="ratio", most=COST_GOAL),
         )
+
+
+def _goal_of_competition(most: float | None) -> Goal:
+    """A number where one was set, and else to be first."""
+    return Goal(of="ratio", most=1.0) if most is None else Goal(most=most)
 
 
 def _peer_of_competition(key: str, row: Row) -> str:
@@ -90,25 +98,32 @@ def _business(rows: list[Row]) -> Iterator[Figure]:
 
 
 def _retail(row: Row, rows: list[Row]) -> Iterator[Figure]:
-    """All nodes that the peer was run on, ours on the same ones: theirs and the mean difference are known, so ours is their sum."""
-    if row["level"] != "all" or row["model"] in (OURS, "ours, each series alone", "ours, made to add up"):
+    """Beside each peer all nodes it was run on; and, where it was to be beaten at every level, the level at which ours does worst."""
+    if row["level"] != "all" or str(row["model"]).startswith(OURS):
         return
-    gain = row["mase_gain"]
+    own = {each["level"]: each for each in rows if each["data"] == row["data"] and each["model"] == OURS}
+    name = f"revenue.{row['data']}.{_key(row['model'])}"
+    what = f"MASE, {row['data']}, 12 months ahead, {row['nodes']} of {own['all']['nodes']} nodes of all levels"
+    note, goal = _difference(row, "mase_gain", 3), None
+    if row["nodes"] == own["all"]["nodes"] and row["data"] in ALL_NODES_GOALS:
+        goal = Goal(most=ALL_NODES_GOALS[str(row["data"])])
+        note += "; the goal is from a work that judged otherwise"
+    yield _of(name=name, what=what, note=note, goal=goal, **_beside(row))
+    if row["model"] in BEATEN_AT_EVERY_LEVEL:
+        levels = [each for each in rows if (each["data"], each["model"]) == (row["data"], row["model"]) and each["level"] != "all"]
+        worst = max(levels, key=lambda each: _beside(each)["ours"] / _beside(each)["peer"])
+        what = f"MASE, {row['data']}, 12 months ahead, worst of {len(levels)} levels: {worst['level']}, {worst['nodes']} nodes"
+        if worst["nodes"] == 1:
+            what = what.replace(", 1 nodes", "")
+        note = "" if worst["nodes"] == 1 else _difference(worst, "mase_gain", 3)
+        yield _of(name=f"{name}.worst_level", what=what, goal=Goal(of="ratio", most=1.0), note=note, **_beside(worst))
+
+
+def _beside(row: Row) -> dict[str, Any]:
+    """Ours on the peer's nodes: theirs and the mean difference are known, so ours is their sum."""
+    gain, theirs = row["mase_gain"], float(str(row["mase"]))
     assert isinstance(gain, (list, tuple))
-    yield _of(
-        name=f"revenue.{row['data']}.{_key(row['model'])}",
-        what=f"MASE, {row['data']}, 12 months ahead, {row['nodes']} of {_nodes(row, rows)} nodes of all levels",
-        ours=float(str(row["mase"])) + float(gain[0]),
-        digits=3,
-        peer=float(str(row["mase"])),
-        peer_name=str(row["model"]),
-        goal=Goal(of="ratio", most=1.0),
-        note=_difference(row, "mase_gain", 3),
-    )
-
-
-def _nodes(row: Row, rows: list[Row]) -> object:
-    return next(each["nodes"] for each in rows if each["data"] == row["data"] and each["level"] == "all" and each["model"] == OURS)
+    return {"ours": theirs + float(gain[0]), "digits": 3, "peer": theirs, "peer_name": str(row["model"])}
 
 
 def _difference(row: Row, name: str, digits: int) -> str:
@@ -118,10 +133,21 @@ def _difference(row: Row, name: str, digits: int) -> str:
     return f"ours less theirs {mean}, 95 % {low} to {high}"
 
 
-def _coverage(row: Row) -> Iterator[Figure]:
+def _intervals(row: Row, rows: list[Row]) -> Iterator[Figure]:
+    """Coverage; and the interval score beside that of AutoETS's own intervals, judged on the same series where histories are short."""
     if row.get("model") != OURS:
         return
     length = "whole histories" if row["months"] == "all" else f"the last {row['months']} months"
+    theirs = [each for each in rows if (each["data"], each["months"], each["model"]) == (row["data"], row["months"], "AutoETS")]
+    if row["months"] != "all" and theirs and "msis" in row:
+        yield _of(
+            name=f"revenue.{_key(row['data'])}.msis.{row['months']}",
+            what=f"interval score of months at 95 % (MSIS), {row['data']}, {length}",
+            ours=float(str(row["msis"])),
+            peer=float(str(theirs[0]["msis"])),
+            peer_name="AutoETS's own intervals",
+            goal=Goal(of="ratio", most=1.0),
+        )
     for key, title in COVERED.items():
         if key not in row:
             continue
