@@ -77,8 +77,9 @@ def test_table_and_pictures__are_what_their_generators_make_of_the_figures():
     assert (RESULTS / "figures.svg").read_text(encoding="utf-8") == svg(RECORDS)
 
 
-def test_figures__have_names_of_their_own():
+def test_figures__have_names_of_their_own_that_begin_with_their_script():
     assert len(BY_NAME) == len(RECORDS)
+    assert not [each.figure.name for each in RECORDS if not each.figure.name.startswith(f"{Path(each.script).stem}.")]
 
 
 def test_commands__name_scripts_and_options_that_exist():
