@@ -44,6 +44,12 @@ class Figure:
     goal: Goal | None = None
     note: str = ""
 
+    def __post_init__(self) -> None:
+        """Plain numbers, also where NumPy's came in: JSON knows no others."""
+        object.__setattr__(self, "ours", float(self.ours))
+        object.__setattr__(self, "peer", None if self.peer is None else float(self.peer))
+        object.__setattr__(self, "limits", None if self.limits is None else tuple(float(each) for each in self.limits))
+
     @property
     def ratio(self) -> float | None:
         """Ours over the peer's; None where there is no peer's number to divide by."""
@@ -123,6 +129,5 @@ class Record:
     def of_json(cls, told: dict[str, Any]) -> Record:
         """The inverse of `as_json`."""
         known = {each.name: told[each.name] for each in fields(Figure) if each.name in told}
-        known["limits"] = tuple(known["limits"]) if known.get("limits") else None
         known["goal"] = Goal(**known["goal"]) if known.get("goal") else None
         return cls(figure=Figure(**known), **{each.name: told[each.name] for each in fields(cls) if each.name != "figure"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import run as runner
@@ -56,6 +57,11 @@ def test_figure__writes_its_numbers_alike_everywhere():
 def test_record__comes_back_from_json():
     record = recorded(made(goal=Goal(of="ratio", most=1.0), limits=(1.0, 3.0), peer=4.0))
     assert Record.of_json(json.loads(json.dumps(record.as_json()))) == record
+
+
+def test_record__of_numpys_numbers_can_be_written():
+    figure = made(ours=np.float64(2.0), peer=np.int64(4), limits=tuple(np.array([1.0, 3.0])), goal=Goal(most=np.float64(3.0)))
+    assert json.loads(json.dumps(recorded(figure).as_json()))["reached"] is True
 
 
 def test_command__holds_no_place_of_this_machine():
