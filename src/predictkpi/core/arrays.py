@@ -130,7 +130,7 @@ def array_of(values: pd.Series) -> npt.NDArray[Any]:
     if len(values) >= _MANY and isinstance(values.dtype, pd.StringDtype):
         codes, distinct = pd.factorize(values)
         if len(distinct) < len(values) / 2:  # equal text is one object: a tenth of the memory, where there are few different ones
-            return np.append(distinct.to_numpy(object), None)[codes]
+            return np.array([*distinct, None], dtype=object)[codes]
     return values.to_numpy(object, na_value=None)
 
 

@@ -23,7 +23,7 @@ from predictkpi.core.digests import hashes_of_rows
 from predictkpi.core.types import Company, ModelRef
 from predictkpi.engines.base import Engine, Finish, Predictions
 from predictkpi.engines.local import InMemory
-from predictkpi.engines.spread import PART, for_spark, snapshot_of, spread, typed
+from predictkpi.engines.spread import PART, brought, for_spark, snapshot_of, spread, typed
 from predictkpi.errors import SettingsError
 from predictkpi.parts import AT, COUNT, KEY, SUM, SUM_COLUMNS, WHAT, Parts, added_up
 from predictkpi.protocol import Predictor
@@ -113,7 +113,7 @@ class Apart:
     def __init__(self, facts: Mapping[str, DataFrame], parts: Parts[Any], n: int, company: Company, as_of: pd.Timestamp) -> None:
         self.parts = parts
         self._rows = spread(facts, parts, n).repartition(n, PART).persist()
-        self._everywhere = {name: typed(facts[name].toPandas(), name) for name in parts.everywhere if name in facts}
+        self._everywhere = {name: typed(brought(facts[name]), name) for name in parts.everywhere if name in facts}
         self._company, self._as_of = company, as_of
 
     @property
@@ -157,7 +157,7 @@ class Apart:
         from pyspark.sql import functions as f
 
         sums = self.mapped(work, _SUMS).groupBy(WHAT, KEY, AT).agg(f.sum(COUNT).alias(COUNT), f.sum(SUM).alias(SUM))
-        return added_up([sums.toPandas().astype(SUM_COLUMNS)])
+        return added_up([brought(sums).astype(SUM_COLUMNS)])
 
 
 class OnSpark(Predictions):
@@ -188,15 +188,15 @@ class OnSpark(Predictions):
         """See `Predictions.chunks`: whole parts, about `ROWS_A_CHUNK` rows at a time."""
         from pyspark.sql import functions as f
 
-        sizes = self._long.groupBy(PART).count().toPandas().sort_values(PART)
+        sizes = brought(self._long.groupBy(PART).count()).sort_values(PART)
         number = (sizes["count"].cumsum() // ROWS_A_CHUNK).to_numpy()
         for _, of_chunk in sizes.groupby(number):
-            found = self._long.where(f.col(PART).isin(of_chunk[PART].tolist())).drop(PART).toPandas()
+            found = brought(self._long.where(f.col(PART).isin(of_chunk[PART].tolist())).drop(PART))
             yield _dtyped(found)[c.PREDICTION_COLUMNS]
 
     def hashes(self) -> np.ndarray:
         """See `Predictions.hashes`."""
-        return self._apart.inputs.select(_HASH).toPandas()[_HASH].to_numpy(np.int64).view(np.uint64)
+        return brought(self._apart.inputs.select(_HASH))[_HASH].to_numpy(np.int64).view(np.uint64)
 
     def write(self, folder: str) -> tuple[int, int]:
         """See `Predictions.write`."""
@@ -206,7 +206,7 @@ class OnSpark(Predictions):
 
 def _collected(rows: DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
     """Rows as a frame of the sample's columns and dtypes."""
-    return rows.select(*(f"`{name}`" for name in sample)).toPandas().astype(sample.dtypes.to_dict())
+    return brought(rows.select(*(f"`{name}`" for name in sample))).astype(sample.dtypes.to_dict())
 
 
 def _dtyped(rows: pd.DataFrame) -> pd.DataFrame:

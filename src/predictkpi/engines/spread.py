@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -82,3 +82,9 @@ def for_spark(made: pd.DataFrame) -> pd.DataFrame:
     """A frame with its text as objects: PySpark 4 does not take the text of pandas 3."""
     texts = [name for name, kind in made.dtypes.items() if kind == "str"]
     return made.assign(**{str(name): made[name].to_numpy(object, na_value=None) for name in texts})
+
+
+def brought(rows: DataFrame) -> pd.DataFrame:
+    """Rows of Spark on this machine."""
+    found: Any = rows.toPandas()
+    return cast(pd.DataFrame, found)
