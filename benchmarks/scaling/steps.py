@@ -9,23 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from predictkpi.predictors import predictor_names
-from scaling import local
+from scaling import local, on_spark
 from scaling.budget import own_cpu_seconds, own_peak_gb
 from scaling.local import LOAD_ROWS, Place
 
 Step = Callable[[Place], int]
 """Does the work in a company's folder; how many rows came of it."""
 
-LOCAL = "local"
+LOCAL, SPARK = "local", "spark"
 IN_LOADS = "ingest in loads of 10 million rows"
 WHOLE = "train all with backtest"
+
+
+def _both(here: Callable[..., int], there: Callable[..., int], name: str) -> dict[str, Step]:
+    """One predictor's step on both engines."""
+    return {LOCAL: partial(here, predictor=name), SPARK: partial(there, predictor=name)}
+
 
 STEPS: Mapping[str, Mapping[str, Step]] = {
     "ingest": {LOCAL: local.ingest_files},
     IN_LOADS: {LOCAL: local.ingest_in_loads},
     "snapshot": {LOCAL: local.read_snapshot},
-    **{f"train {name}": {LOCAL: partial(local.train_one, predictor=name)} for name in predictor_names()},
-    **{f"score {name}": {LOCAL: partial(local.score_one, predictor=name)} for name in predictor_names()},
+    **{f"train {name}": _both(local.train_one, on_spark.train_one, name) for name in predictor_names()},
+    **{f"score {name}": _both(local.score_one, on_spark.score_one, name) for name in predictor_names()},
     WHOLE: {LOCAL: local.train_with_backtest},
 }
 """In the order in which they must run. An engine that has nothing of its own for a step is not named there, and the step is passed over."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FORMS = "parquet:FOLDER, delta:FOLDER or jdbc:URL"
+_ABSENT = ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA", "DELTA_TABLE_NOT_FOUND")
 _SPARK_TYPES = {"string": "string", "number": "double", "instant": "timestamp_ntz"}
 
 
@@ -42,7 +43,7 @@ def read_facts(
 ) -> dict[str, DataFrame]:
     """By table, versions known before that instant, with `known_at` and ``is_deleted``; a table that is not there is left out.
 
-    ``place``: ``parquet:FOLDER`` or ``delta:FOLDER`` with a folder a table, or ``jdbc:URL`` of a store, with user and password.
+    ``place``: ``parquet:FOLDER`` or ``delta:FOLDER`` with a folder a table (of Parquet also a file a table), or ``jdbc:URL`` of a store.
 
     Raises `SettingsError` for a place of no known form, and `SourceError` for one that cannot be read or lacks a column.
     """
@@ -64,16 +65,16 @@ def read_facts(
 
 
 def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | None:
+    """``folder`` itself or, of Parquet, the file of that name; None where there is neither."""
     from pyspark.errors import AnalysisException, PySparkException
 
-    try:
-        return spark.read.format(form).load(folder)
-    except AnalysisException as error:
-        if error.getCondition() in ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA"):
-            return None
-        raise SourceError(f"{folder}: {_first_line(error)}{_way_out(form)}") from error
-    except PySparkException as error:
-        raise SourceError(f"{folder}: {_first_line(error)}{_way_out(form)}") from error
+    for place in (folder, f"{folder}.parquet") if form == "parquet" else (folder,):
+        try:
+            return spark.read.format(form).load(place)
+        except PySparkException as error:
+            if not isinstance(error, AnalysisException) or error.getCondition() not in _ABSENT:
+                raise SourceError(f"{place}: {_first_line(error)}{_way_out(form)}") from error
+    return None
 
 
 def _database_table(spark: SparkSession, url: str, name: str, credentials: tuple[str, str] | None) -> DataFrame:
