@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.metrics.survival import brier, integrated_losses
 from predictkpi.pipelines.evaluate import evaluate
 from predictkpi.pipelines.ingest import ingest
@@ -50,7 +51,7 @@ def against_truth(*, quick: bool, tell: Callable[[str], None]) -> list[dict[str,
             known = ~np.isnan(q).any(axis=1) & ~np.isnan(y).any(axis=1)
             candidates = {"ours": model} | {f"baseline: {name}": each for name, each in model.baselines().items()}
             for name, candidate in candidates.items():
-                p = candidate.fit(table).daily(inputs)[:, 0][:, list(HORIZONS)]
+                p = candidate.fit(table).daily(Columns.of(inputs))[:, 0][:, list(HORIZONS)]
                 best = integrated_losses(brier(q[known], y[known]), HORIZONS).mean()
                 expected, floor = (integrated_losses(q * (1 - q) + gap, HORIZONS)[known].mean() for gap in ((p - q) ** 2, 0 * q))
                 row = {

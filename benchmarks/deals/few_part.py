@@ -18,6 +18,7 @@ from deals.loan_part import ALL_LANDMARKS
 from deals.loan_part import HORIZONS as LOAN_HORIZONS
 from deals.loan_pipeline import CUTOFFS, END, FOLDER, loan_facts
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.metrics.survival import integrated_brier_score
 from predictkpi.predictors import predictor_class
 from predictkpi.snapshot import Facts, MemoryFacts, Snapshot
@@ -54,7 +55,7 @@ def compared(facts: Facts, end: pd.Timestamp, cutoff: pd.Timestamp, n: int, hori
     rows, loss = (_since if later else _at)(whole, others, cutoff, horizons)
     found: dict = {"learnt_from": len(drawn)}
     for name, candidate in ({"ours": model} | model.baselines()).items():
-        found[name] = loss(candidate.fit(table).daily(rows)[:, 0])
+        found[name] = loss(candidate.fit(table).daily(Columns.of(rows))[:, 0])
     return found
 
 

@@ -25,6 +25,7 @@ from deals.judging import (
 from deals.loan_pipeline import CUTOFFS, END, FOLDER, loan_facts
 from deals.peers import PEERS, Fitted, run_peer
 from predictkpi.core import columns as c
+from predictkpi.core.arrays import Columns
 from predictkpi.predictors import predictor_class
 from predictkpi.snapshot import Snapshot
 
@@ -67,12 +68,12 @@ def run_fold(full: Snapshot, table: pd.DataFrame, cutoff: pd.Timestamp, *, most_
     started = time.process_time()
     learnt_from = model.training_table(past)
     model.fit(learnt_from)
-    fold.won[OURS] = {name: model.daily(part.rows)[:, 0] for name, part in fold.sets.items()}
+    fold.won[OURS] = {name: model.daily(Columns.of(part.rows))[:, 0] for name, part in fold.sets.items()}
     fold.cpu_seconds[OURS] = time.process_time() - started
     for title, key in BASELINES.items():
         started = time.process_time()
         baseline = model.baselines()[key].fit(learnt_from)
-        fold.won[title] = {name: baseline.daily(part.rows)[:, 0] for name, part in fold.sets.items()}
+        fold.won[title] = {name: baseline.daily(Columns.of(part.rows))[:, 0] for name, part in fold.sets.items()}
         fold.cpu_seconds[title] = time.process_time() - started
     inputs = model.inputs(past)
     for peer in PEERS:
