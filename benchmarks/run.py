@@ -26,7 +26,7 @@ from figures.table import Run, markdown
 
 HERE = Path(__file__).resolve().parent
 RUNS = "runs.json"
-LEFT_OUT = ("skipped:", " is missing", "left out,", " has no environment")
+LEFT_OUT = ("skipped:", " is missing", "left out,", " has no environment", " cannot be imported")
 """How scripts say that something was not at hand."""
 
 
@@ -55,7 +55,7 @@ def run(script: Path, *, quick: bool) -> Run:
         return Run(
             script.name, "failed", seconds, f"exit code {process.returncode}: {without_paths(said[-1] if said else 'it said nothing')}"
         )
-    missing = [without_paths(line) for line in said if any(mark in line for mark in LEFT_OUT)]
+    missing = [" ".join(without_paths(line).replace("│", " ").split()) for line in said if any(mark in line for mark in LEFT_OUT)]
     return Run(script.name, "left out" if missing else "done", seconds, "; ".join(dict.fromkeys(missing)))
 
 
