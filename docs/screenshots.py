@@ -40,8 +40,10 @@ def take(browser: Browser, address: str, name: str, path: str | tuple[str, str],
     )
     page = context.new_page()
     page.goto(address + (path if isinstance(path, str) else path[0]))
+    page.wait_for_selector("[data-again=page]", state="detached", timeout=300_000)
     if not isinstance(path, str):
         page.locator(f"main a[href^='{path[1]}']").first.click()
+    page.wait_for_selector("[data-again=page]", state="detached", timeout=300_000)
     page.wait_for_function(DRAWN)
     page.screenshot(path=IMAGES / f"{name}.png")
     context.close()

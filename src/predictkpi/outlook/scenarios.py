@@ -112,6 +112,12 @@ class WhatIf:
                 more = more + (factor - 1) * self._of_spend(channel)
         return replace(outlook, from_deals=from_deals, new=_scaled(outlook.new, more, outlook.scopes))
 
+    def prepare(self) -> None:
+        """Work out what does not depend on the scenario, so that the first one need not wait for it."""
+        _ = self.levers
+        if self._has_deals:
+            _ = self._usual
+
     @cached_property
     def levers(self) -> Levers:
         """What can be asked about."""

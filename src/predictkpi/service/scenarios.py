@@ -31,6 +31,10 @@ class WhatIfs:
         """Those of a view: one object a view. Raises as `periods_of`."""
         return cast(WhatIfs, view.page("what-ifs", cls))
 
+    def prepare(self) -> None:
+        """Work out what all scenarios share."""
+        self._known.prepare()
+
     @property
     def levers(self) -> Levers:
         """What can be asked about."""

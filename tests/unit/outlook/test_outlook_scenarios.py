@@ -174,6 +174,7 @@ def test_levers__are_what_can_be_asked(outlook, now):
 def test_what_is_kept__changes_no_answer(outlook, now):
     asked = Scenario(win_rate=0.05, cycle_days=10.0, spend={"search": 3.0})
     what_if = WhatIf(outlook, now)
+    what_if.prepare()
     what_if.under(Scenario(win_rate=-0.1, spend={"search": 0.5}))
     again, once = what_if.under(asked), under(outlook, asked, now)
     assert (again.from_deals == once.from_deals).all()

@@ -71,5 +71,5 @@ def warm(view: View) -> None:
         what_ifs = WhatIfs.of(view)
     except PredictKpiError:  # no revenue is served: the page says why
         return
-    _ = what_ifs.levers
+    what_ifs.prepare()
     course(view, Question(), c.TOTAL, changed=None, past=None)
