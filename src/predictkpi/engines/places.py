@@ -66,27 +66,33 @@ def read_facts(
 
 def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | None:
     """``folder`` itself or, of Parquet, the file of that name; None where there is neither."""
+    from py4j.protocol import Py4JError
     from pyspark.errors import AnalysisException, PySparkException
 
     for place in (folder, f"{folder}.parquet") if form == "parquet" else (folder,):
         try:
             return spark.read.format(form).load(place)
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             if not isinstance(error, AnalysisException) or error.getCondition() not in _ABSENT:
-                raise SourceError(f"{place}: {_first_line(error)}{_way_out(form)}") from error
+                raise SourceError(f"{place}: {_told(error)}{_way_out(form)}") from error
     return None
 
 
-def _database_table(spark: SparkSession, url: str, name: str, credentials: tuple[str, str] | None) -> DataFrame:
-    reader = spark.read.format("jdbc").option("url", url).option("preferTimestampNTZ", "true").option("fetchsize", "50000")
+def _database_table(spark: SparkSession, place: str, name: str, credentials: tuple[str, str] | None) -> DataFrame:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    reader = spark.read.format("jdbc").option("url", place).option("preferTimestampNTZ", "true").option("fetchsize", "50000")
+    if place.startswith("jdbc:postgresql:"):
+        reader = reader.option("driver", "org.postgresql.Driver")  # Java's own search does not see jars that came with the session
     for option, value in zip(("user", "password"), credentials or (), strict=False):
         reader = reader.option(option, value)
-    withdrawn = f"SELECT 1 AS one FROM withdrawals WHERE \"table\" = '{name}'"  # noqa: S608  a name of ours
+    withdrawn = f"(SELECT 1 AS one FROM withdrawals WHERE \"table\" = '{name}') AS found"  # noqa: S608  a name of ours
     try:
-        is_withdrawn = bool(reader.option("query", withdrawn).load().limit(1).count())
+        is_withdrawn = bool(reader.option("dbtable", withdrawn).load().limit(1).count())
         table = reader.option("dbtable", name).load()
-    except Exception as error:
-        raise SourceError(f"{name}: cannot be read by JDBC: {_first_line(error)}; is the driver in --spark-conf spark.jars=...?") from error
+    except (PySparkException, Py4JError) as error:
+        raise SourceError(f"{name}: cannot be read by JDBC: {_told(error)}; is the driver in --spark-conf spark.jars=...?") from error
     if is_withdrawn:
         raise SourceError(
             f"{name}: records of it were deleted, which only Parquet tells Spark: `predictkpi export-facts FOLDER`, --facts parquet:FOLDER"
@@ -107,8 +113,10 @@ def _typed(table: DataFrame, name: str, place: str) -> DataFrame:
     return table.select(*(f.col(column).cast(kind).alias(column) for column, kind in types.items()), deleted.alias(c.IS_DELETED))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def _told(error: Exception) -> str:
+    """The line that says what is wrong; py4j's own first line names an object of the bridge."""
+    lines = [line.removeprefix(": ") for line in str(error).strip().splitlines() if not line.startswith("An error occurred while calling")]
+    return (lines or [type(error).__name__])[0][:300]
 
 
 def _way_out(form: str) -> str:

@@ -33,6 +33,7 @@ def open_session(master: str, settings: Mapping[str, str] | None = None) -> Spar
     """A session there; ``settings`` are Spark's own, by name. Raises `SettingsError` with the way out where there is none to be had."""
     warnings.filterwarnings("ignore", message=_PANDAS, category=FutureWarning)
     try:
+        from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -50,9 +51,7 @@ def open_session(master: str, settings: Mapping[str, str] | None = None) -> Spar
     try:
         session = builder.getOrCreate()
         session.range(1).count()
-    except (PySparkException, RuntimeError, OSError, ImportError) as error:
+    except (PySparkException, Py4JError, RuntimeError, OSError, ImportError) as error:
         told = str(error).strip().splitlines()
         raise SettingsError(f"no Spark session at {master}: {told[0] if told else type(error).__name__}; {HOW}") from error
-    except Exception as error:
-        raise SettingsError(f"no Spark session at {master}: {type(error).__name__}: {str(error)[:200]}; {HOW}") from error
     return session
