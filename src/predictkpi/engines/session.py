@@ -41,8 +41,9 @@ def open_session(master: str, settings: Mapping[str, str] | None = None) -> Spar
     wanted = _BY_DEFAULT | dict(settings or {}) | _ALWAYS
     is_remote = master.startswith("sc://")
     if not is_remote and master.startswith("local"):
-        # Executors on this machine run what this process runs, and not the first Python on the PATH.
+        # Executors on this machine run what this process runs, and not the first Python on the PATH; nobody else is to reach them.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("PYTHONWARNINGS", wanted["spark.executorEnv.PYTHONWARNINGS"])
     builder = SparkSession.builder.remote(master) if is_remote else SparkSession.builder.master(master)
     for name, value in wanted.items():
