@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from figures.kept import raw_file
 from scaling.budget import Budget, within
 from scaling.growth import machine, table, told
 from scaling.steps import ENGINES, LOCAL, STEPS, is_due, run_step
 
-RESULTS = Path(__file__).parent / "results" / "scale.json"
 SIZES, QUICK_SIZES = "10000,100000,1000000", "1000,4000"
 ROWS = "rows.json"
 
@@ -110,13 +110,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--engine", default=LOCAL, help=f"engines, with commas, of: {', '.join(ENGINES)}")
     parser.add_argument("--steps", default=",".join(STEPS), help="steps, with commas; default: all")
     parser.add_argument("--folder", type=Path, help="where files and stores are kept; a temporary folder by default")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
+    parser.add_argument("--results", type=Path, help="JSON file of all that was measured; default: scale.json among the raw results")
     parser.add_argument("--budget-minutes", type=float, default=20, help="of one step; default: 20")
     parser.add_argument("--budget-gb", type=float, default=12, help="of one step; default: 12")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.engine = words(options.engine, known=ENGINES)
     options.steps = words(options.steps, known=tuple(STEPS))
+    options.results = options.results or raw_file(__file__, quick=options.quick)
     sizes = options.customers or (QUICK_SIZES if options.quick else SIZES)
     options.customers = [int(size) for size in sizes.split(",")]
     return options
