@@ -72,7 +72,10 @@ class Bookings:
         """The team is that of the order's deal. An order without a deal, of a deal without a team, of a customer without that attribute or
         absent from customers belongs to the member "unknown".
         """
-        orders, members = snapshot.orders, _members(snapshot)
+        orders = snapshot.orders
+        if not len(orders):
+            return cls.nothing()
+        members = _members(snapshot)
         months = period_start(orders[c.DS], "M")
         amount = orders[c.AMOUNT].astype("float64")
         early = amount.where(_is_early(snapshot, months), 0.0)
@@ -80,7 +83,14 @@ class Bookings:
         booked = booked.assign(**{c.DS: months, c.Y: amount, TO_DATE: early, ORDERS: 1.0})
         sums = booked.groupby([*DIMENSIONS, c.DS], as_index=False, sort=False)[[c.Y, TO_DATE, ORDERS]].sum()
         named = sums.assign(**{name: each.names[sums[name]] for name, each in members.items()})
-        return cls(named, amount.groupby(orders[c.DS].dt.normalize()).sum(), orders[c.DS].min() if len(orders) else None)
+        return cls(named, amount.groupby(orders[c.DS].dt.normalize()).sum(), orders[c.DS].min())
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Of a company without an order."""
+        dtypes = dict.fromkeys(DIMENSIONS, "str") | {c.DS: "datetime64[us]", c.Y: "float64", TO_DATE: "float64", ORDERS: "float64"}
+        months = pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in dtypes.items()})
+        return cls(months, pd.Series([], index=pd.DatetimeIndex([]).as_unit("us"), dtype="float64"), None)
 
 
 def members_of(booked: pd.DataFrame, crossed: Crossed = ()) -> pd.DataFrame:

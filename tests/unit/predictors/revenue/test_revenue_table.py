@@ -5,6 +5,7 @@ import pytest
 
 from predictkpi.core.types import Company
 from predictkpi.errors import UnknownEntityError
+from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.predictors.revenue.scopes import dimensions_of, scope_of
 from predictkpi.predictors.revenue.table import monthly_series, series_inputs, training_series
 from predictkpi.snapshot import MemoryFacts, Snapshot
@@ -137,3 +138,11 @@ def test_training_series__shows_each_origin_what_was_known_then(make_facts):
 def test_training_series__of_the_middle_of_a_month_ends_there(make_facts):
     table = training_series(at(make_facts([100, 200, 300]), "2020-03-15"), origins=1)
     assert sorted(table["as_of"].unique()) == [pd.Timestamp(day) for day in ("2020-02-01", "2020-03-01", "2020-03-15")]
+
+
+@pytest.mark.parametrize("as_of", ["2020-01-01", "2020-01-20"])
+def test_series_inputs__before_the_first_order_are_empty(make_facts, as_of):
+    facts = make_facts([None, None, 100])
+    assert len(series_inputs(at(facts, as_of))) == 0
+    parts = RevenueForecaster().parts
+    assert len(parts.inputs(at(facts, as_of), parts.shared(parts.contributed(at(facts, as_of)), at(facts, as_of)))) == 0
