@@ -16,7 +16,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -78,6 +78,10 @@ def _session_lock(engine: sa.Engine, work: str, holder: str) -> Iterator[None]:
             connection.execute(sa.text("SELECT set_config('application_name', :name, false)"), {"name": name})
             yield
         finally:
+            with suppress(
+                StoreError
+            ):  # given back at once, for the server takes a moment to see that a session has ended; if it has, it is free
+                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
             connection.invalidate()
 
 

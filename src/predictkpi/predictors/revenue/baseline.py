@@ -59,8 +59,8 @@ class RevenueBaseline(SeriesForecaster):
             if not errors:
                 continue
             size = float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
-            if size > 0:
-                self.size_[entity_id] = size
+            self.size_[entity_id] = size
+            if size > 0:  # what repeats itself to the last digit has no shape of errors, and none are drawn for it
                 vectors += [(error / size).tolist() for error in errors if len(error) == HORIZON]
         self.vectors_ = sorted(vectors, key=np.mean)
         level = {entity_id: _level(versions[max(versions)].to_numpy(dtype=float)) for entity_id, versions in by_origin.items()}

@@ -235,7 +235,7 @@ def test_baseline__repeats_the_month_of_the_last_year(make_facts, make_months):
     y = make_months(36, noise=0.0, growth=0.0)
     snapshot = Snapshot(make_facts(y, start="2021-01-01"), AS_OF)
     table = wide(fitted(RevenueBaseline, snapshot).predict(snapshot, entity_ids=["total"])).loc["total"]
-    np.testing.assert_allclose(table["q50"], y[-12:], rtol=1e-6)
+    np.testing.assert_allclose(table[["q025", "q50", "q975"]], np.column_stack([y[-12:]] * 3), rtol=1e-6)
 
 
 def test_baseline__is_the_models_own(predictor):
