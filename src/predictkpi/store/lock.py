@@ -78,9 +78,7 @@ def _session_lock(engine: sa.Engine, work: str, holder: str) -> Iterator[None]:
             connection.execute(sa.text("SELECT set_config('application_name', :name, false)"), {"name": name})
             yield
         finally:
-            with suppress(
-                StoreError
-            ):  # given back at once, for the server takes a moment to see that a session has ended; if it has, it is free
+            with suppress(StoreError):  # given back at once: the server takes a moment to see that a session has ended
                 connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
             connection.invalidate()
 
