@@ -21,7 +21,7 @@ class Predictions(ABC):
 
     @abstractmethod
     def chunks(self) -> Iterator[pd.DataFrame]:
-        """The finished predictions in pieces; an entity's rows are in one piece."""
+        """The finished predictions in pieces, an entity's rows in one; all is worked out before the first comes, the rest is fetched."""
 
     @abstractmethod
     def hashes(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -161,13 +162,14 @@ def _write(
     store: Store, engine: Engine, predictor: Predictor, model: ModelRef, as_of: pd.Timestamp, role: Role, now: pd.Timestamp | None
 ) -> ScoreReport:
     found, counts = engine.predictions(predictor, model, partial(stated, model=model)), Counter[str]()
+    digest, chunks = digest_of_rows(found.hashes()), iter(found.chunks())
+    first = next(chunks, None)  # worked out before the store is asked to write: nobody else can while it does
 
     def counted() -> Iterator[pd.DataFrame]:
-        for chunk in found.chunks():
+        for chunk in chain([] if first is None else [first], chunks):
             counts.update(entities=chunk[c.ENTITY_ID].nunique(), rows=len(chunk))
             yield chunk
 
-    digest = digest_of_rows(found.hashes())
     store.write_predictions(counted(), role=role, inputs_digest=digest, now=pd.Timestamp.now() if now is None else now)
     return ScoreReport(model.predictor, model, as_of, counts["entities"], counts["rows"], role)
 
