@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,10 @@ from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.registry.records import TrainingRecord
 from predictkpi.settings import Settings
 
+DRIVER = Path("/usr/share/java/postgresql.jar")
+"""Java's driver of PostgreSQL, where Debian keeps it."""
+if DRIVER.exists():  # of the process: its Java begins with the first session, and takes no driver after that
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--jars {DRIVER} pyspark-shell")
 TWO_EXECUTORS = "local-cluster[2,1,1024]"
 SMALL = (ClvPredictor(rounds=20, past_rows=3000, draws=64), CloseTimePredictor(rounds=20), RevenueForecaster(draws=200, origins=2))
 
@@ -42,3 +48,9 @@ def cluster():
     if shutil.which("java") is None:
         pytest.skip("no Java at hand: Spark needs 17 or newer")
     return TWO_EXECUTORS
+
+
+@pytest.fixture
+def driver() -> Path:
+    """See `DRIVER`."""
+    return DRIVER

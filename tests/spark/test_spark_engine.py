@@ -12,6 +12,7 @@ import pytest
 
 from predictkpi.core import columns as c
 from predictkpi.engines import LocalEngine
+from predictkpi.errors import SourceError
 from predictkpi.pipelines.on_spark import spark_engine
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.score import score, score_to_folder, served_by
@@ -69,9 +70,13 @@ def test_score__keeps_the_same_in_the_store_and_in_a_folder(engines, doors, tmp_
         kept[engine.name] = report.entities, report.rows, held
     assert kept["spark"][:2] == kept["local"][:2] == (kept["local"][2][c.ENTITY_ID].nunique(), len(kept["local"][2]))
     assert_same(kept["spark"][2], kept["local"][2])
-    (report,) = score_to_folder(registry, spark, predictors=["clv"], folder=str(tmp_path), as_of=report.as_of)
-    assert (report.entities, report.rows) == kept["local"][:2]
-    assert_same(pd.read_parquet(tmp_path / "clv").astype(kept["local"][2].dtypes.to_dict()), kept["local"][2])
+    reports = score_to_folder(registry, spark, predictors=["clv", "revenue"], folder=str(tmp_path), as_of=report.as_of)
+    assert (reports[0].entities, reports[0].rows) == kept["local"][:2]
+    for report in reports:
+        expected = served_by(local, *registry.champion(report.predictor))
+        assert_same(pd.read_parquet(tmp_path / report.predictor).astype(expected.dtypes.to_dict()), expected)
+    with pytest.raises(SourceError, match=r"cannot be written: .*Delta needs its jars"):
+        score_to_folder(registry, spark, predictors=["clv"], folder=f"delta:{tmp_path}", as_of=report.as_of)
 
 
 def test_lost_executor__changes_nothing(doors, cluster):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,13 +16,11 @@ from predictkpi.errors import SettingsError, SourceError
 from predictkpi.store import Store
 from predictkpi.tables import TABLES
 
-DRIVER = Path("/usr/share/java/postgresql.jar")
-
 
 @pytest.fixture(scope="module")
 def spark(cluster):
     """A session without executors of its own."""
-    session = open_session("local[1]", {"spark.jars": str(DRIVER)} if DRIVER.exists() else {})
+    session = open_session("local[1]")
     yield session
     session.stop()
 
@@ -48,8 +45,8 @@ def test_folder__of_exported_facts_holds_what_was_known_by_then(spark, snapshot,
     assert_facts(versions(spark, f"parquet:{tmp_path}", then.as_of), then)
 
 
-def test_database__is_read_by_jdbc(spark, company, postgres_programs):
-    if not DRIVER.exists():
+def test_database__is_read_by_jdbc(spark, driver, company, postgres_programs):
+    if not driver.exists():
         pytest.skip("no JDBC driver at hand (Debian: apt-get install libpostgresql-jdbc-java)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -13,6 +13,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.digests import hashes_of_rows
 from predictkpi.core.types import ModelRef
 from predictkpi.engines.base import Engine, Finish, Predictions
+from predictkpi.errors import SettingsError
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
 
@@ -54,6 +55,8 @@ class InMemory(Predictions):
 
     def write(self, folder: str) -> tuple[int, int]:
         """See `Predictions.write`."""
+        if folder.startswith("delta:"):
+            raise SettingsError(f"{folder}: what is worked out on this machine is written as Parquet alone; Delta needs --engine spark")
         place = Path(folder)
         if place.is_dir():
             shutil.rmtree(place)

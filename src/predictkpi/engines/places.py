@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FORMS = "parquet:FOLDER, delta:FOLDER or jdbc:URL"
+ROWS_A_READ = 500_000
+"""Rows that one task reads of a database's table, about."""
+_NUMBER = "version_id"
 _ABSENT = ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA", "DELTA_TABLE_NOT_FOUND")
 _SPARK_TYPES = {"string": "string", "number": "double", "instant": "timestamp_ntz"}
 
@@ -74,7 +77,7 @@ def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | No
             return spark.read.format(form).load(place)
         except (PySparkException, Py4JError) as error:
             if not isinstance(error, AnalysisException) or error.getCondition() not in _ABSENT:
-                raise SourceError(f"{place}: {_told(error)}{_way_out(form)}") from error
+                raise SourceError(f"{place}: {told_by(error)}{way_out(form)}") from error
     return None
 
 
@@ -88,11 +91,15 @@ def _database_table(spark: SparkSession, place: str, name: str, credentials: tup
     for option, value in zip(("user", "password"), credentials or (), strict=False):
         reader = reader.option(option, value)
     withdrawn = f"(SELECT 1 AS one FROM withdrawals WHERE \"table\" = '{name}') AS found"  # noqa: S608  a name of ours
+    bounds = f"(SELECT min({_NUMBER}) AS low, max({_NUMBER}) AS high FROM {name}) AS bounds"  # noqa: S608  names of ours
     try:
         is_withdrawn = bool(reader.option("dbtable", withdrawn).load().limit(1).count())
+        low, high = reader.option("dbtable", bounds).load().collect()[0]
+        ranges = {} if low is None else {"partitionColumn": _NUMBER, "lowerBound": str(low), "upperBound": str(high + 1)}
+        reader = reader.options(numPartitions=str(max((high - low) // ROWS_A_READ, 1)), **ranges) if ranges else reader
         table = reader.option("dbtable", name).load()
     except (PySparkException, Py4JError) as error:
-        raise SourceError(f"{name}: cannot be read by JDBC: {_told(error)}; is the driver in --spark-conf spark.jars=...?") from error
+        raise SourceError(f"{name}: cannot be read by JDBC: {told_by(error)}; is the driver in --spark-conf spark.jars=...?") from error
     if is_withdrawn:
         raise SourceError(
             f"{name}: records of it were deleted, which only Parquet tells Spark: `predictkpi export-facts FOLDER`, --facts parquet:FOLDER"
@@ -113,11 +120,12 @@ def _typed(table: DataFrame, name: str, place: str) -> DataFrame:
     return table.select(*(f.col(column).cast(kind).alias(column) for column, kind in types.items()), deleted.alias(c.IS_DELETED))
 
 
-def _told(error: Exception) -> str:
+def told_by(error: Exception) -> str:
     """The line that says what is wrong; py4j's own first line names an object of the bridge."""
     lines = [line.removeprefix(": ") for line in str(error).strip().splitlines() if not line.startswith("An error occurred while calling")]
     return (lines or [type(error).__name__])[0][:300]
 
 
-def _way_out(form: str) -> str:
+def way_out(form: str) -> str:
+    """What is missing where a form cannot be read or written, as the end of a sentence."""
     return "; Delta needs its jars: --spark-conf spark.jars=..., or --spark-conf spark.jars.packages=..." if form == "delta" else ""

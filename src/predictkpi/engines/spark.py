@@ -23,8 +23,9 @@ from predictkpi.core.digests import hashes_of_rows
 from predictkpi.core.types import Company, ModelRef
 from predictkpi.engines.base import Engine, Finish, Predictions
 from predictkpi.engines.local import InMemory
+from predictkpi.engines.places import told_by, way_out
 from predictkpi.engines.spread import PART, brought, for_spark, snapshot_of, spread, typed
-from predictkpi.errors import SettingsError
+from predictkpi.errors import SettingsError, SourceError
 from predictkpi.parts import AT, COUNT, KEY, SUM, SUM_COLUMNS, WHAT, Parts, added_up
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
@@ -42,6 +43,7 @@ _SUMS = f"{WHAT} string, {KEY} string, {AT} bigint, {COUNT} double, {SUM} double
 _HASH = "hash_"
 _SPARK_TYPES = {"f": "double", "i": "bigint", "b": "boolean", "M": "timestamp_ntz"}
 _TOLD = {c.AS_OF: "timestamp_ntz", c.HORIZON: "bigint", c.VALUE: "double"}
+_LONG = ", ".join(f"{name} {_TOLD.get(name, 'string')}" for name in c.PREDICTION_COLUMNS)
 UdfOf = Callable[["SparkSession", ModelRef], Any]
 """The registered version as a Spark UDF over a struct of inputs, with the fields of `ANSWER` and the reasons as its result."""
 
@@ -97,7 +99,7 @@ class SparkEngine(Engine):
             return OnSpark(apart, self._udf_of(self._spark, model), finish)
         inputs = apart.parts.inputs(apart.nothing, apart.shared)
         apart.parts.fit_ahead(predictor, inputs, self._spark)
-        return InMemory(predictor, inputs, finish)
+        return OfSeries(predictor, inputs, finish, self._spark)
 
     def _of(self, predictor: Predictor) -> Apart:
         if predictor.parts is None:
@@ -181,8 +183,7 @@ class OnSpark(Predictions):
             for batch in batches:
                 yield for_spark(finish(_dtyped(batch.drop(columns=PART)))).assign(**{PART: batch[PART].to_numpy()})
 
-        schema = ", ".join(f"{name} {_TOLD.get(name, 'string')}" for name in c.PREDICTION_COLUMNS)
-        return rows.mapInPandas(finished, f"{schema}, {PART} int").persist()
+        return rows.mapInPandas(finished, f"{_LONG}, {PART} int").persist()
 
     def chunks(self) -> Iterator[pd.DataFrame]:
         """See `Predictions.chunks`: whole parts, about `ROWS_A_CHUNK` rows at a time."""
@@ -199,9 +200,35 @@ class OnSpark(Predictions):
         return brought(self._apart.inputs.select(_HASH))[_HASH].to_numpy(np.int64).view(np.uint64)
 
     def write(self, folder: str) -> tuple[int, int]:
-        """See `Predictions.write`."""
-        self._long.drop(PART).write.mode("overwrite").parquet(folder)
+        """See `Predictions.write` and `_write`."""
+        _write(self._long.drop(PART), folder)
         return self._apart.inputs.count(), self._long.count()
+
+
+class OfSeries(InMemory):
+    """Predictions that are worked out on this machine, and written where Spark writes."""
+
+    def __init__(self, predictor: Predictor, inputs: pd.DataFrame, finish: Finish, spark: SparkSession) -> None:
+        super().__init__(predictor, inputs, finish)
+        self._spark = spark
+
+    def write(self, folder: str) -> tuple[int, int]:
+        """See `Predictions.write` and `_write`."""
+        (told,) = self.chunks()
+        _write(self._spark.createDataFrame(for_spark(told), _LONG), folder)
+        return told[c.ENTITY_ID].nunique(), len(told)
+
+
+def _write(rows: DataFrame, folder: str) -> None:
+    """As Parquet to any address that Spark knows; ``delta:FOLDER`` as a Delta table. Raises `SourceError` with the way out."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    form, where = ("delta", folder.removeprefix("delta:")) if folder.startswith("delta:") else ("parquet", folder)
+    try:
+        rows.write.mode("overwrite").format(form).save(where)
+    except (PySparkException, Py4JError) as error:
+        raise SourceError(f"{folder}: cannot be written: {told_by(error)}{way_out(form)}") from error
 
 
 def _collected(rows: DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
