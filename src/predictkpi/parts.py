@@ -10,19 +10,23 @@ Whatever the parts are, their rows together are those of the whole, up to the ro
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pandas as pd
 
 from predictkpi.core import columns as c
-from predictkpi.snapshot import Snapshot
+from predictkpi.snapshot import Foreign, Snapshot
+from predictkpi.tables import table_schema
 
 WHAT, KEY, AT, COUNT, SUM = "what", "key", "at", "count", "sum"
 SUM_COLUMNS = {WHAT: "str", KEY: "str", AT: "int64", COUNT: "float64", SUM: "float64"}
 """Columns of contributions: rows of the same ``what``, ``key`` and ``at`` (microseconds since 1970) are added up."""
+
+_FIELD = "field of"
 
 Shared = TypeVar("Shared")
 
@@ -80,10 +84,11 @@ def no_sums() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in SUM_COLUMNS.items()})
 
 
-def contribution(what: str, *, key: Any = "", at: Any = 0, count: Any = 0.0, total: Any = 0.0, rows: int = 1) -> pd.DataFrame:
+def contribution(what: str, *, key: Any = "", at: Any = 0, count: Any = 0.0, total: Any = 0.0, rows: int | None = None) -> pd.DataFrame:
     """Rows of contributions of one ``what``; what is not given is empty or 0, one value stands for all rows."""
     columns = {WHAT: what, KEY: key, AT: at, COUNT: count, SUM: total}
-    return pd.DataFrame(columns, index=pd.RangeIndex(rows)).astype(SUM_COLUMNS)
+    n = len(key) if rows is None and not isinstance(key, str) else rows or (1 if rows is None else 0)
+    return pd.DataFrame(columns, index=pd.RangeIndex(n)).astype(SUM_COLUMNS)
 
 
 def added_up(contributions: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -102,13 +107,51 @@ def of(sums: Mapping[str, pd.DataFrame], what: str) -> pd.DataFrame:
     return sums.get(what, no_sums())
 
 
-def split(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], n: int) -> list[dict[str, pd.DataFrame]]:
-    """Versions of facts, table by table, in ``n`` parts by a hash of the key: what an engine does with many more."""
+def fields_told(attributes: pd.DataFrame) -> pd.DataFrame:
+    """Contributions that say as what kind the company's own fields were learnt, and when last; ``attributes``: all versions of all.
+
+    Made of the whole table, not of parts: a field may be known of records alone that are in no part.
+    """
+    newest = attributes.groupby([c.TABLE, c.NAME, c.KIND], as_index=False)[c.KNOWN_AT].max()
+    return added_up(
+        contribution(f"{_FIELD} {table}", key=[json.dumps(pair) for pair in zip(rows[c.NAME], rows[c.KIND], strict=True)], at=_micros(rows))
+        for table, rows in newest.groupby(c.TABLE)
+    )
+
+
+def kinds_of_fields(sums: Mapping[str, pd.DataFrame], table: str) -> dict[str, str]:
+    """Kind of each own field of a table that was learnt last, sorted by name."""
+    told = of(sums, f"{_FIELD} {table}").sort_values([AT, KEY])
+    return dict(sorted(dict(json.loads(key) for key in told[KEY]).items()))
+
+
+def _micros(rows: pd.DataFrame) -> Any:
+    return rows[c.KNOWN_AT].to_numpy("datetime64[us]").astype("int64")
+
+
+class Part(NamedTuple):
+    """Rows of facts by table, and the entities of other parts whose rows are there only to end versions of the part's own."""
+
+    tables: dict[str, pd.DataFrame]
+    foreign: Foreign | None
+
+
+def may_move(own: Own) -> bool:
+    """Whether a later version of a row may say that it goes with another entity: an order that was booked for the wrong customer."""
+    return own.through is None and own.on not in table_schema(own.table).key
+
+
+def split(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], n: int) -> list[Part]:
+    """Versions of facts, table by table, in ``n`` parts by a hash of the key: what an engine does with many more.
+
+    All versions of a row are in every part that one of them names. A row without a key is in one part, where it goes with nobody.
+    """
     return [_part(tables, parts, number, n) for number in range(n)]
 
 
-def _part(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], number: int, n: int) -> dict[str, pd.DataFrame]:
+def _part(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], number: int, n: int) -> Part:
     found = {name: tables[name] for name in parts.everywhere if name in tables}
+    foreign: set[str] = set()
     for own in parts.own:
         if own.table not in tables:
             continue
@@ -117,11 +160,22 @@ def _part(tables: Mapping[str, pd.DataFrame], parts: Parts[Any], number: int, n:
             mine = is_in_part(rows[own.on], number, n)
         else:
             there = tables.get(own.through[0], pd.DataFrame(columns=[own.through[1], parts.key]))
-            mine = rows[own.on].isin(there.loc[is_in_part(there[parts.key], number, n), own.through[1]])
+            mine = rows[own.on].isin(there.loc[is_in_part(there[parts.key], number, n), own.through[1]].dropna())
+        if may_move(own):
+            record = pd.MultiIndex.from_frame(rows[list(table_schema(own.table).key)])
+            others = record.isin(record[mine.to_numpy()]) & ~mine.to_numpy()
+            foreign |= set(rows.loc[others, own.on].fillna(""))
+            mine |= others
         found[own.table] = pd.concat([found[own.table], rows[mine]]) if own.table in found else rows[mine]
-    return found
+    return Part(found, foreign_of(parts, foreign))
+
+
+def foreign_of(parts: Parts[Any], keys: Iterable[str]) -> Foreign | None:
+    """None where there are no such keys."""
+    found = frozenset(keys)
+    return Foreign(parts.key, found, frozenset(own.table for own in parts.own if may_move(own))) if found else None
 
 
 def is_in_part(keys: pd.Series, number: int, n: int) -> pd.Series:
-    """Which keys are in that part of ``n``."""
-    return pd.Series(pd.util.hash_array(keys.to_numpy(object)) % n == number, index=keys.index)
+    """Which keys are in that part of ``n``; a missing one counts as empty text."""
+    return pd.Series(pd.util.hash_array(keys.fillna("").to_numpy(object)) % n == number, index=keys.index)

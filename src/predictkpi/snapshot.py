@@ -7,7 +7,7 @@ of each row known before ``as_of``; `Snapshot.history` gives every version. What
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,14 @@ class MemoryFacts:
         return frame[frame[c.KNOWN_AT] < known_before]
 
 
+class Foreign(NamedTuple):
+    """Keys of entities of another part, the column that holds them, and the tables that have rows of theirs."""
+
+    column: str
+    keys: frozenset[str]
+    tables: frozenset[str]
+
+
 class Snapshot:
     """All tables as known strictly before ``as_of``."""
 
@@ -55,6 +63,8 @@ class Snapshot:
         """The snapshot that `with_rows` was asked of: what all entities share must come from there."""
         self.added: Mapping[str, Columns] = {}
         """By table, what `with_rows` added to ``base``: schema columns and ``known_at``, oldest first."""
+        self.foreign: Foreign | None = None
+        """In a snapshot of a part of the facts, entities whose rows are there only to end versions of the part's own: see `parts`."""
         self._facts = facts
         self._history: dict[str, pd.DataFrame] = {}
         self._tables: dict[str, pd.DataFrame] = {}
@@ -93,6 +103,8 @@ class Snapshot:
             if schema.happened_at and not schema.planned:
                 happened = newest[schema.happened_at]
                 newest = newest[happened.isna() | (happened < self.as_of)]
+            if self.foreign is not None and name in self.foreign.tables:
+                newest = newest[~newest[self.foreign.column].isin(self.foreign.keys)]
             self._tables[name] = newest.sort_values(list(schema.key), ignore_index=True)
         return self._tables[name]
 
@@ -103,7 +115,11 @@ class Snapshot:
             raise FutureAccessError(f"a snapshot of {self.as_of.isoformat()} cannot show {as_of.isoformat()}")
         if as_of == self.as_of:
             return self
-        return self.base.at(as_of).with_rows(self.added) if self.base else Snapshot(_Narrowed(self), as_of)
+        if self.base:
+            return self.base.at(as_of).with_rows(self.added)
+        earlier = Snapshot(_Narrowed(self), as_of)
+        earlier.foreign = self.foreign
+        return earlier
 
     def frozen_at(self, known_before: pd.Timestamp) -> Snapshot:
         """As of the same instant, as if nothing had been learnt since an earlier one; raises `FutureAccessError` for a later one."""

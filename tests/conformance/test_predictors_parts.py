@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from predictkpi.core import columns as c
-from predictkpi.parts import added_up, split
+from predictkpi.parts import added_up, fields_told, split
 from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import TABLES
@@ -29,10 +30,13 @@ def whole(request, snapshots):
 def apart(predictor, whole):
     """Snapshots of the parts, and what they share."""
     tables = {name: whole.history(name) for name in TABLES}
-    facts = [MemoryFacts(part, whole.company) for part in split(tables, predictor.parts, PARTS)]
-    found = [Snapshot(each, whole.as_of) for each in facts]
+    found = []
+    for part in split(tables, predictor.parts, PARTS):
+        found.append(Snapshot(MemoryFacts(part.tables, whole.company), whole.as_of))
+        found[-1].foreign = part.foreign
     nothing = Snapshot(MemoryFacts({}, whole.company), whole.as_of)
-    shared = predictor.parts.shared(added_up(predictor.parts.contributed(part) for part in found), nothing)
+    sums = [predictor.parts.contributed(part) for part in found]
+    shared = predictor.parts.shared(added_up([*sums, fields_told(tables["attributes"])]), nothing)
     counts = added_up(predictor.parts.counted(part, shared) for part in found)
     return found if predictor.parts.are_whole else [nothing], shared, counts
 
@@ -66,3 +70,47 @@ def test_part_without_facts__has_the_columns_and_dtypes_of_any_other(name, snaps
     inputs, rows = predictor.parts.inputs(nothing, shared), predictor.parts.training_rows(nothing, shared, counts)
     assert inputs.dtypes.to_dict() == predictor.inputs(whole).dtypes.to_dict()
     assert rows.dtypes.to_dict() == predictor.training_table(whole).dtypes.to_dict()
+
+
+@pytest.fixture(scope="module")
+def odd(company):
+    """The company with records that went with somebody else at first, things of nobody, ties, and a field of a customer without deals."""
+    tables = {name: company.snapshot().history(name) for name in TABLES}
+    known = company.end - pd.Timedelta(days=100)
+    for name, key, owner in (
+        ("orders", c.ORDER_ID, c.CUSTOMER_ID),
+        ("deal_events", c.EVENT_ID, c.DEAL_ID),
+        ("activities", c.ACTIVITY_ID, c.DEAL_ID),
+    ):
+        rows = tables[name]
+        moved = rows[rows[c.KNOWN_AT] < known].drop_duplicates(key, keep="last").tail(40)
+        moved = moved.assign(**{owner: np.roll(moved[owner].to_numpy(), 7), c.KNOWN_AT: known})
+        tables[name] = pd.concat([rows, moved]).sort_values(c.KNOWN_AT, kind="stable", ignore_index=True)
+    of_nobody = tables["activities"].tail(3).assign(**{c.ACTIVITY_ID: ["n1", "n2", "n3"], c.DEAL_ID: None, c.KIND: "newsletter"})
+    on_one_day = {
+        name: tables[name].assign(**{c.KNOWN_AT: tables[name][c.KNOWN_AT].dt.ceil("D")}) for name in ("deal_events", "activities")
+    }
+    tables["activities"] = pd.concat([on_one_day["activities"], of_nobody], ignore_index=True)
+    tables["deal_events"] = on_one_day["deal_events"]
+    without_deals = sorted(set(tables["customers"][c.CUSTOMER_ID]) - set(tables["deals"][c.CUSTOMER_ID].dropna()))[:1]
+    field = {c.TABLE: "customers", c.ENTITY_ID: without_deals or ["nobody"], c.NAME: "size", c.KIND: "category", c.VALUE: "big"}
+    tables["attributes"] = pd.DataFrame(field | {c.KNOWN_AT: known}).astype(TABLES["attributes"].empty().dtypes.to_dict())
+    return Snapshot(MemoryFacts(tables, company.company), company.end)
+
+
+@pytest.mark.parametrize("name", APART)
+def test_odd_facts__are_the_same_in_parts(name, odd):
+    predictor = predictor_class(name)()
+    parts, shared, counts = apart(predictor, odd)
+    found = pd.concat([predictor.parts.inputs(part, shared) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(in_order(found), in_order(predictor.inputs(odd)), rtol=1e-9, atol=1e-9)
+    rows = pd.concat([predictor.parts.training_rows(part, shared, counts) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(in_order(rows), in_order(predictor.training_table(odd)), rtol=1e-9, atol=1e-9)
+
+
+def test_young_company__has_training_tables_of_parts(company):
+    young = company.snapshot().at(company.snapshot().orders[c.DS].min() + pd.Timedelta(days=70))
+    predictor = predictor_class("revenue")()
+    parts, shared, counts = apart(predictor, young)
+    rows = pd.concat([predictor.parts.training_rows(part, shared, counts) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(in_order(rows), in_order(predictor.training_table(young)), rtol=1e-9, atol=1e-9)

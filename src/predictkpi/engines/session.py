@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from predictkpi.engines.places import told_by
 from predictkpi.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _PANDAS = "PySpark does not yet fully support pandas"
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",  # instants are naive and must stay as they are
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.caseSensitive": "true",  # "Call" and "call" are two kinds of activity, each with columns of its own
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 _BY_DEFAULT = {
@@ -53,6 +55,5 @@ def open_session(master: str, settings: Mapping[str, str] | None = None) -> Spar
         session = builder.getOrCreate()
         session.range(1).count()
     except (PySparkException, Py4JError, RuntimeError, OSError, ImportError) as error:
-        told = str(error).strip().splitlines()
-        raise SettingsError(f"no Spark session at {master}: {told[0] if told else type(error).__name__}; {HOW}") from error
+        raise SettingsError(f"no Spark session at {master}: {told_by(error)}; {HOW}") from error
     return session

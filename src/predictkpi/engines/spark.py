@@ -26,7 +26,7 @@ from predictkpi.engines.local import InMemory
 from predictkpi.engines.places import told_by, way_out
 from predictkpi.engines.spread import PART, brought, for_spark, snapshot_of, spread, typed
 from predictkpi.errors import SettingsError, SourceError
-from predictkpi.parts import AT, COUNT, KEY, SUM, SUM_COLUMNS, WHAT, Parts, added_up
+from predictkpi.parts import AT, COUNT, KEY, SUM, SUM_COLUMNS, WHAT, Parts, added_up, fields_told, no_sums
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
@@ -78,7 +78,7 @@ class SparkEngine(Engine):
     def inputs(self, predictor: Predictor) -> pd.DataFrame:
         """See `Engine.inputs`."""
         apart = self._of(predictor)
-        if not apart.parts.are_whole:
+        if apart.is_empty or not apart.parts.are_whole:
             return apart.parts.inputs(apart.nothing, apart.shared)
         return _collected(apart.inputs, apart.sample)
 
@@ -88,17 +88,18 @@ class SparkEngine(Engine):
         parts, shared = apart.parts, apart.shared
         counts = apart.added_up(lambda part: parts.counted(part, shared))
         sample = parts.training_rows(apart.nothing, shared, counts)
-        if not parts.are_whole:
+        if apart.is_empty or not parts.are_whole:
             return sample
         return _collected(apart.mapped(lambda part: parts.training_rows(part, shared, counts), _schema_of(sample)), sample)
 
     def predictions(self, predictor: Predictor, model: ModelRef, finish: Finish) -> Predictions:
         """See `Engine.predictions`."""
         apart = self._of(predictor)
-        if apart.parts.are_whole:
+        if apart.parts.are_whole and not apart.is_empty:
             return OnSpark(apart, self._udf_of(self._spark, model), finish)
         inputs = apart.parts.inputs(apart.nothing, apart.shared)
-        apart.parts.fit_ahead(predictor, inputs, self._spark)
+        if not apart.is_empty:
+            apart.parts.fit_ahead(predictor, inputs, self._spark)
         return OfSeries(predictor, inputs, finish, self._spark)
 
     def _of(self, predictor: Predictor) -> Apart:
@@ -114,9 +115,16 @@ class Apart:
 
     def __init__(self, facts: Mapping[str, DataFrame], parts: Parts[Any], n: int, company: Company, as_of: pd.Timestamp) -> None:
         self.parts = parts
-        self._rows = spread(facts, parts, n).repartition(n, PART).persist()
+        rows = spread(facts, parts, n)
+        self._rows = None if rows is None else rows.repartition(n, PART).persist()
+        self._attributes = facts.get("attributes")
         self._everywhere = {name: typed(brought(facts[name]), name) for name in parts.everywhere if name in facts}
         self._company, self._as_of = company, as_of
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no table to be in parts: nobody to predict."""
+        return self._rows is None
 
     @property
     def nothing(self) -> Snapshot:
@@ -126,7 +134,16 @@ class Apart:
     @cached_property
     def shared(self) -> Any:
         """See `Parts.shared`."""
-        return self.parts.shared(self.added_up(self.parts.contributed), self.nothing)
+        return self.parts.shared(added_up([self.added_up(self.parts.contributed), self._fields()]), self.nothing)
+
+    def _fields(self) -> pd.DataFrame:
+        """See `parts.fields_told`."""
+        from pyspark.sql import functions as f
+
+        if self._attributes is None:
+            return no_sums()
+        newest = self._attributes.groupBy(c.TABLE, c.NAME, c.KIND).agg(f.max(c.KNOWN_AT).alias(c.KNOWN_AT))
+        return fields_told(brought(newest))
 
     @cached_property
     def sample(self) -> pd.DataFrame:
@@ -146,18 +163,21 @@ class Apart:
 
     def mapped(self, work: Callable[[Snapshot], pd.DataFrame], schema: str, *, with_part: bool = False) -> DataFrame:
         """The rows that ``work`` makes of each part."""
-        everywhere, company, as_of = self._everywhere, self._company, self._as_of
+        everywhere, company, as_of, parts = self._everywhere, self._company, self._as_of, self.parts
 
         def of_part(key: tuple[int], rows: pd.DataFrame) -> pd.DataFrame:
-            made = for_spark(work(snapshot_of(rows, everywhere, company, as_of)))
+            made = for_spark(work(snapshot_of(rows, parts, everywhere, company, as_of)))
             return made.assign(**{PART: np.int32(key[0])}) if with_part else made
 
+        assert self._rows is not None
         return self._rows.groupBy(PART).applyInPandas(of_part, f"{schema}, {PART} int" if with_part else schema)
 
     def added_up(self, work: Callable[[Snapshot], pd.DataFrame]) -> pd.DataFrame:
         """Contributions of all parts, added up where they lie, and brought here."""
         from pyspark.sql import functions as f
 
+        if self.is_empty:
+            return no_sums()
         sums = self.mapped(work, _SUMS).groupBy(WHAT, KEY, AT).agg(f.sum(COUNT).alias(COUNT), f.sum(SUM).alias(SUM))
         return added_up([brought(sums).astype(SUM_COLUMNS)])
 
@@ -174,7 +194,7 @@ class OnSpark(Predictions):
 
         names = [name for name, _ in ANSWER] + [c.REASON]
         inputs = self._apart.inputs
-        told = inputs.withColumn("told", self._answer(f.struct(*(f.col(f"`{name}`") for name in self._apart.sample))))
+        told = inputs.withColumn("told", self._answer(f.struct(*(f.col(_quoted(name)) for name in self._apart.sample))))
         each = told.select(PART, c.ENTITY_ID, c.AS_OF, f.explode(f.arrays_zip(*(f.col(f"told.{name}") for name in names))).alias("one"))
         rows = each.select(PART, c.ENTITY_ID, c.AS_OF, *(f.col(f"one.{name}").alias(name) for name in names))
         finish = self._finish
@@ -233,7 +253,7 @@ def _write(rows: DataFrame, folder: str) -> None:
 
 def _collected(rows: DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
     """Rows as a frame of the sample's columns and dtypes."""
-    return brought(rows.select(*(f"`{name}`" for name in sample))).astype(sample.dtypes.to_dict())
+    return brought(rows.select(*map(_quoted, sample))).astype(sample.dtypes.to_dict())
 
 
 def _dtyped(rows: pd.DataFrame) -> pd.DataFrame:
@@ -249,7 +269,12 @@ def _texts(rows: pd.DataFrame) -> list[str]:
 
 def _schema_of(sample: pd.DataFrame) -> str:
     """Spark's types for the columns of a frame."""
-    return ", ".join(f"`{name}` {_SPARK_TYPES.get(kind.kind, 'string')}" for name, kind in sample.dtypes.items())
+    return ", ".join(f"{_quoted(name)} {_SPARK_TYPES.get(kind.kind, 'string')}" for name, kind in sample.dtypes.items())
+
+
+def _quoted(name: object) -> str:
+    """A column's name as Spark takes any: kinds of activity and stages are the company's own words."""
+    return "`" + str(name).replace("`", "``") + "`"
 
 
 def _cores(spark: SparkSession) -> int:

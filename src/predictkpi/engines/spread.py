@@ -9,19 +9,22 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
-from predictkpi.parts import Own, Parts
+from predictkpi.parts import Own, Parts, foreign_of, may_move
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import table_schema
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
-PART, TABLE = "part_", "table_"
+PART, TABLE, IS_OWN = "part_", "table_", "is_own_"
 _DTYPES = {"string": "str", "number": "float64", "instant": "datetime64[us]"}
 
 
-def spread(facts: Mapping[str, DataFrame], parts: Parts[Any], n: int) -> DataFrame:
-    """Rows of all own tables of a predictor's parts, columns of all of them, by the ``n`` parts that `PART` numbers."""
+def spread(facts: Mapping[str, DataFrame], parts: Parts[Any], n: int) -> DataFrame | None:
+    """Rows of all own tables, columns of all of them, each with the one of ``n`` parts that `PART` numbers; None without any table.
+
+    As `parts.split` has it: `IS_OWN` is false for versions that are in a part only because they follow or precede one of its own.
+    """
     from pyspark.sql import functions as f
 
     found: DataFrame | None = None
@@ -29,35 +32,54 @@ def spread(facts: Mapping[str, DataFrame], parts: Parts[Any], n: int) -> DataFra
         if own.table not in facts:
             continue
         rows = facts[own.table] if own.of is None else facts[own.table].where(f.col(c.TABLE) == own.of)
-        keyed = rows.withColumn("key_", f.col(own.on)) if own.through is None else _joined(rows, own, facts, parts.key)
-        if keyed is None:
-            continue
-        named = keyed.where("key_ IS NOT NULL").withColumn(PART, f.pmod(f.xxhash64("key_"), f.lit(n)).cast("int"))
-        named = named.drop("key_")
-        if own.through is not None:  # a customer of several deals of a part is in it once
-            named = named.dropDuplicates()
-        named = named.withColumn(TABLE, f.lit(own.table))
-        found = named if found is None else found.unionByName(named, allowMissingColumns=True)
-    if found is None:
-        raise ValueError("there are no facts to spread")
+        named = _by_own_key(rows, own, n) if own.through is None else _by_key_of_another(rows, own, facts, parts.key, n)
+        if named is not None:
+            named = named.withColumn(TABLE, f.lit(own.table))
+            found = named if found is None else found.unionByName(named, allowMissingColumns=True)
     return found
 
 
-def _joined(rows: DataFrame, own: Own, facts: Mapping[str, DataFrame], key: str) -> DataFrame | None:
-    """Rows with the key of every entity that they belong to through another table."""
+def _part_of(key: str, n: int) -> Column:
+    """The part of a key; a missing one counts as empty text, so that its row is in one part and goes with nobody."""
+    from pyspark.sql import functions as f
+
+    return f.pmod(f.xxhash64(f.coalesce(f.col(key), f.lit(""))), f.lit(n)).cast("int")
+
+
+def _by_own_key(rows: DataFrame, own: Own, n: int) -> DataFrame:
+    from pyspark.sql import functions as f
+
+    named = rows.withColumn(PART, _part_of(own.on, n))
+    if not may_move(own):
+        return named.withColumn(IS_OWN, f.lit(True))
+    record = list(table_schema(own.table).key)
+    places = named.select(*record, PART).distinct()
+    moved = places.groupBy(*record).count().where("count > 1").select(*record)
+    elsewhere = places.join(moved, record).withColumnRenamed(PART, "there_")
+    others = named.join(elsewhere, record).where(f.col("there_") != f.col(PART)).withColumn(PART, f.col("there_")).drop("there_")
+    return named.withColumn(IS_OWN, f.lit(True)).unionByName(others.withColumn(IS_OWN, f.lit(False)))
+
+
+def _by_key_of_another(rows: DataFrame, own: Own, facts: Mapping[str, DataFrame], key: str, n: int) -> DataFrame | None:
+    """Rows with the part of every entity that they belong to through another table, once a part."""
     from pyspark.sql import functions as f
 
     there, column = own.through or ("", "")
     if there not in facts:
         return None
-    pairs = facts[there].select(f.col(column).alias("on_"), f.col(key).alias("key_")).dropna().distinct()
-    return rows.join(pairs, rows[own.on] == pairs["on_"]).drop("on_")
+    pairs = facts[there].select(f.col(column).alias("on_"), _part_of(key, n).alias(PART)).where("on_ IS NOT NULL").distinct()
+    return rows.join(pairs, rows[own.on] == pairs["on_"]).drop("on_").withColumn(IS_OWN, f.lit(True))
 
 
-def snapshot_of(rows: pd.DataFrame, everywhere: Mapping[str, pd.DataFrame], company: Company, as_of: pd.Timestamp) -> Snapshot:
+def snapshot_of(
+    rows: pd.DataFrame, parts: Parts[Any], everywhere: Mapping[str, pd.DataFrame], company: Company, as_of: pd.Timestamp
+) -> Snapshot:
     """The snapshot of one part, out of its rows of `spread`."""
     tables = {str(name): typed(of_table, str(name)) for name, of_table in rows.groupby(TABLE)}
-    return Snapshot(MemoryFacts({**everywhere, **tables}, company), as_of)
+    found = Snapshot(MemoryFacts({**everywhere, **tables}, company), as_of)
+    others = rows[~rows[IS_OWN].to_numpy(bool)]
+    found.foreign = foreign_of(parts, others[parts.key].fillna("")) if len(others) else None
+    return found
 
 
 def typed(rows: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -141,10 +141,3 @@ def kinds_of(attributes: pd.DataFrame) -> dict[str, str]:
     """Kind of each field, sorted by name, that was learnt last; ``attributes`` are versions of one table's fields, oldest first."""
     newest = attributes.drop_duplicates(c.NAME, keep="last").sort_values(c.NAME)
     return {str(name): str(kind) for name, kind in zip(newest[c.NAME], newest[c.KIND], strict=True)}
-
-
-def learnt_last(part: Snapshot, table: str) -> dict[tuple[str, str], int]:
-    """By name and kind that a part of the facts knows the fields of ``table`` as, when that was learnt last (microseconds since 1970)."""
-    facts = part.history("attributes")
-    newest = facts[facts[c.TABLE] == table].groupby([c.NAME, c.KIND])[c.KNOWN_AT].max()
-    return {(str(name), str(kind)): int(known) for (name, kind), known in zip(newest.index, microseconds(newest), strict=True)}

@@ -53,3 +53,20 @@ class Codes:
     def text(self, codes: Ints) -> Texts:
         """The values of these codes; missing for -1."""
         return self._text[codes]
+
+
+def by_first_known(values: Texts, known: Ints) -> tuple[Codes, Ints]:
+    """Codes of text in the order in which it was first known, at one instant in that of the text itself, and the code of each value.
+
+    Exports often carry dates without a time of day: the order of the rows says nothing then, and differs from machine to machine.
+    """
+    found = Codes(values)
+    code = found.codes[0]
+    first = np.full(len(found) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, code, known)
+    texts = found.values.tolist()
+    order = sorted(range(len(texts)), key=lambda place: (first[place], texts[place]))
+    if order == list(range(len(texts))):
+        return found, code
+    ordered = Codes(found.values[order])
+    return ordered, ordered.of(values.tolist())

@@ -6,9 +6,10 @@ import numpy as np
 
 from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns, Texts
-from predictkpi.features.codes import Codes
+from predictkpi.features.codes import Codes, by_first_known
 from predictkpi.features.deal_asof import DAY, Floats, Ints, laid_out, microseconds, valid_until
 from predictkpi.features.deal_tallies import ACTIVITIES, tallies
+from predictkpi.features.event_order import order_of
 
 LAST_ACTIVITY = "last_activity"
 ACTIVITY_NUMBERS = ("activities", "activities_7_days", "activities_30_days", "days_since_activity")
@@ -23,14 +24,18 @@ class DealActivities:
 
     def __init__(self, activities: Columns, deals: Codes, *, known: Codes | None) -> None:
         deal = deals.of(activities[c.DEAL_ID].tolist())
-        self.kinds = Codes(activities[c.KIND], known=known)
         learnt = microseconds(activities[c.KNOWN_AT])
+        if known is None:
+            self.kinds, kind = by_first_known(activities[c.KIND], learnt)
+        else:
+            self.kinds = Codes(activities[c.KIND], known=known)
+            kind = self.kinds.codes[0]
         until = valid_until(Codes(activities[c.ACTIVITY_ID]).codes[0], learnt)
-        self.learnt = self.kinds.codes[0], learnt
+        self.learnt = kind, learnt
         ds = microseconds(activities[c.DS])
-        order = np.lexsort((learnt, ds, deal))
+        order = order_of((learnt, ds, deal), activities[c.ACTIVITY_ID])
         order = order[deal[order] >= 0]
-        self._ds, self._known, self._until, self._kind = ds[order], learnt[order], until[order], self.kinds.codes[0][order]
+        self._ds, self._known, self._until, self._kind = ds[order], learnt[order], until[order], kind[order]
         self._first = deal[order].searchsorted(np.arange(len(deals) + 1))
 
     def numbers(self, deal: Ints, landmark: Ints) -> tuple[dict[str, Floats], Texts]:

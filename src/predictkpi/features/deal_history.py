@@ -19,7 +19,7 @@ import numpy.typing as npt
 from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns, Texts, concatenated
 from predictkpi.features.attributes import DealAttributes
-from predictkpi.features.codes import Codes
+from predictkpi.features.codes import Codes, by_first_known
 from predictkpi.features.deal_activities import ACTIVITY_NUMBERS, LAST_ACTIVITY, DealActivities
 from predictkpi.features.deal_asof import (
     DAY,
@@ -40,7 +40,7 @@ from predictkpi.features.deal_records import DealRecords
 from predictkpi.features.deal_shared import SharedByDeals, by_value
 from predictkpi.features.deal_tallies import ACTIVITIES, MOST_KINDS, STAGES, tallies
 from predictkpi.features.event_order import event_order
-from predictkpi.snapshot import Snapshot
+from predictkpi.snapshot import Foreign, Snapshot
 from predictkpi.tables import table_schema
 
 SHRINKAGE = 20.0
@@ -118,8 +118,11 @@ class DealHistory:
         self.as_of_instant = snapshot.as_of
         self.as_of = int(microseconds(snapshot.as_of.to_datetime64()))
         deals, events, activities = (_rows(snapshot, name, only_added=only_added) for name in _READ)
-        self.deals = Codes(events[c.DEAL_ID], deals[c.DEAL_ID])
+        deals, own_events = _own(deals, snapshot.foreign), _own(events, snapshot.foreign)
+        self.deals = Codes(own_events[c.DEAL_ID], deals[c.DEAL_ID])
         event_deal, self.row_deal = self.deals.codes
+        if own_events is not events:
+            event_deal = self.deals.of(events[c.DEAL_ID].tolist())
         self._read_events(events, event_deal, known)
         self._read_deals(deals, known)
         if base is not None and "customers" not in snapshot.added:
@@ -142,16 +145,22 @@ class DealHistory:
         known = microseconds(events[c.KNOWN_AT])
         until = valid_until(Codes(events[c.EVENT_ID]).codes[0], known)
         happened = microseconds(events[c.DS])
-        stages = Codes(events[c.STAGE], known=known_records.stages if known_records else None)
+        if known_records is None:
+            stages, stage = by_first_known(events[c.STAGE], known)
+        else:
+            stages = Codes(events[c.STAGE], known=known_records.stages)
+            stage = stages.codes[0]
         closed_codes = stages.of(c.CLOSED_STAGES)
         self._is_open_stage = np.ones(len(stages) + 1, bool)
         self._is_open_stage[closed_codes[closed_codes >= 0]] = False
-        closed = ~self._is_open_stage[stages.codes[0]]
+        closed = ~self._is_open_stage[stage]
         order = event_order(deal, happened, known, closed, events[c.EVENT_ID])
+        if (deal < 0).any():  # an event that was moved to a deal of another part only ends its version here
+            order = order[deal[order] >= 0]
         owners = Codes(events[c.OWNER], known=known_records.owners if known_records else None)
         self.stages, self.owners = stages, owners
         self.deal, self.ds, self.known, self.until = deal[order], happened[order], known[order], until[order]
-        self.stage, self.owner = stages.codes[0][order], owners.codes[0][order]
+        self.stage, self.owner = stage[order], owners.codes[0][order]
         self.amount = events[c.AMOUNT][order]
         self.expected = microseconds(events[c.EXPECTED_CLOSE_ON])[order]
         self.is_won, self.is_closed = self.stage == stages.of([c.WON])[0], closed[order]
@@ -295,6 +304,13 @@ class DealHistory:
     def _segments(self, version: Ints, landmark: Ints) -> Texts:
         customer = _of_version(self._customer, version, -1)
         return _of_version(self._segment, self._customer_versions.find(customer, landmark), None)
+
+
+def _own(rows: Columns, foreign: Foreign | None) -> Columns:
+    """Rows of the part's own deals: all of them, unless the snapshot is of a part of the facts."""
+    if foreign is None or foreign.column != c.DEAL_ID:
+        return rows
+    return rows.take(np.array([deal not in foreign.keys for deal in rows[c.DEAL_ID].tolist()], dtype=bool))
 
 
 def _rows(snapshot: Snapshot, name: str, *, only_added: bool) -> Columns:

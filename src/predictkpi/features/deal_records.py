@@ -5,7 +5,6 @@ All of it is sums over deals, so it can be had from one history of all deals, or
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -13,16 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from predictkpi.features.attributes import learnt_last
 from predictkpi.features.codes import Codes
 from predictkpi.features.deal_asof import Ints, Rows, RunningSums
 from predictkpi.features.deal_buyers import Buyers, buyer_rows
 from predictkpi.features.deal_stages import StageOrder, stage_places
-from predictkpi.parts import AT, COUNT, KEY, SUM, added_up, contribution, of, of_each
+from predictkpi.parts import AT, COUNT, KEY, SUM, added_up, contribution, kinds_of_fields, of, of_each
 
 if TYPE_CHECKING:
     from predictkpi.features.deal_history import DealHistory
-    from predictkpi.snapshot import Snapshot
 
 OWNERS, SOURCES, EVERYBODY, CLOSES, AMOUNTS, ALL_AMOUNTS, PLACES = "owner", "source", "all", "closes", "amounts", "all_amounts", "places"
 STAGE, ACTIVITY, OF_DEALS, OF_CUSTOMERS = "stage", "activity", "deals", "customers"
@@ -75,7 +72,7 @@ class DealRecords:
             sources=sources,
             buyer_codes=buyers,
             activity_kinds=kinds,
-            own_kinds={what: _newest_kinds(of(by, f"field of {what}")) for what in (OF_DEALS, OF_CUSTOMERS)},
+            own_kinds={table: kinds_of_fields(by, table) for table in (OF_DEALS, OF_CUSTOMERS)},
             **cls._of_sums(running),
         )
 
@@ -110,10 +107,10 @@ def record_rows(history: DealHistory) -> dict[str, tuple[Codes | None, Rows]]:
     }
 
 
-def contributed(history: DealHistory, part: Snapshot) -> pd.DataFrame:
+def contributed(history: DealHistory) -> pd.DataFrame:
     """What the deals of a part of the facts contribute.
 
-    `record_rows`; stages and kinds of activity by when they were first known; own fields by their kind and when that was learnt last.
+    `record_rows`; stages and kinds of activity by when they were first known. Own fields are told by `parts.fields_told`.
     """
     found = []
     for what, (codes, rows) in record_rows(history).items():
@@ -126,10 +123,6 @@ def contributed(history: DealHistory, part: Snapshot) -> pd.DataFrame:
         first = np.full(len(codes), np.iinfo(np.int64).max)
         np.minimum.at(first, of_rows, known)
         found.append(contribution(what, key=codes.values, at=first, rows=len(codes)))
-    for what in (OF_DEALS, OF_CUSTOMERS):
-        told = learnt_last(part, what)
-        names_and_kinds = [json.dumps(name_and_kind) for name_and_kind in told]
-        found.append(contribution(f"field of {what}", key=names_and_kinds, at=list(told.values()), rows=len(told)))
     return added_up(found)
 
 
@@ -144,9 +137,3 @@ def _codes(*keys: pd.Series) -> Codes:
 def _running(sums: pd.DataFrame, codes: Codes) -> RunningSums:
     values = sums[[COUNT, SUM]].to_numpy(float).reshape(-1, 2)
     return RunningSums(codes.of(sums[KEY].tolist()), sums[AT].to_numpy(np.int64), values)
-
-
-def _newest_kinds(told: pd.DataFrame) -> dict[str, str]:
-    """Kind of each field that was learnt last, sorted by name."""
-    newest = dict(json.loads(key) for key in told.sort_values([AT, KEY])[KEY])
-    return dict(sorted(newest.items()))

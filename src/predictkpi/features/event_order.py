@@ -17,7 +17,11 @@ from predictkpi.features.deal_asof import Ints, microseconds
 
 def event_order(deal: Ints, ds: Ints, known: Ints, is_closing: npt.NDArray[np.bool_], event_id: Texts) -> Ints:
     """Positions of the events sorted by deal, instant and, at one instant, as above; arrays ``(n,)``, instants in microseconds."""
-    keys = (is_closing, known, ds, deal)
+    return order_of((is_closing, known, ds, deal), event_id)
+
+
+def order_of(keys: tuple[npt.NDArray, ...], ids: Texts) -> Ints:
+    """Positions sorted by ``keys``, the last one first (as `numpy.lexsort`), and where all are equal by id: 9 before 10."""
     order = np.lexsort(keys)
     follows = np.ones(max(len(order) - 1, 0), bool)
     for key in keys:
@@ -29,9 +33,9 @@ def event_order(deal: Ints, ds: Ints, known: Ints, is_closing: npt.NDArray[np.bo
     is_tied[:-1] |= follows
     run = np.cumsum(np.append(True, ~follows))[is_tied]
     tied = order[is_tied]
-    ids = event_id[tied].tolist()
+    texts = ids[tied].tolist()
     rank = np.empty(len(tied), np.int64)
-    rank[sorted(range(len(tied)), key=lambda at: (len(ids[at]), ids[at]))] = np.arange(len(tied))
+    rank[sorted(range(len(tied)), key=lambda at: (len(texts[at]), texts[at]))] = np.arange(len(tied))
     order[is_tied] = tied[np.lexsort((rank, run))]
     return order
 

@@ -43,7 +43,7 @@ def margin_shares_of_part(part: Snapshot, customers: pd.Index, share: float) -> 
 
 def share_of(net: float, margin: float) -> float:
     """The company's share, of the sums of orders that have a margin; NaN where they come to nothing."""
-    return margin / net if net > 0 else np.nan
+    return margin / net if round(net, 6) > 0 else np.nan
 
 
 def margins_held(snapshot: Snapshot, *, is_number: bool | None = None) -> pd.DataFrame:
@@ -84,13 +84,6 @@ def _given(snapshot: Snapshot, is_number: bool | None) -> pd.Series | None:
         return None
     numbers = held[held[c.KIND] == "number"]
     return from_text(numbers.set_index(c.ENTITY_ID)[c.VALUE], "number")
-
-
-def kinds_told(part: Snapshot) -> dict[str, pd.Timestamp]:
-    """By kind that a part of the facts knows the field as, when it was learnt last: the newest of all parts is what the field is."""
-    held = part.table("attributes")
-    held = held[(held[c.TABLE] == "orders") & (held[c.NAME] == MARGIN)]
-    return {str(kind): known for kind, known in held.groupby(c.KIND)[c.KNOWN_AT].max().items()}
 
 
 def _rates(snapshot: Snapshot, orders: pd.DataFrame) -> Floats:

@@ -65,8 +65,9 @@ def served(
 
 def served_by(engine: Engine, predictor: Predictor, model: ModelRef) -> pd.DataFrame:
     """`served` of everybody, worked out by an engine; sorted by entity and horizon."""
-    chunks = engine.predictions(predictor, model, partial(stated, model=model)).chunks()
-    return pd.concat(chunks).sort_values([c.ENTITY_ID, c.HORIZON], kind="stable", ignore_index=True)
+    chunks = list(engine.predictions(predictor, model, partial(stated, model=model)).chunks())
+    found = pd.concat(chunks or [pd.DataFrame(columns=c.PREDICTION_COLUMNS)])
+    return found.sort_values([c.ENTITY_ID, c.HORIZON], kind="stable", ignore_index=True)
 
 
 def stated(predictions: pd.DataFrame, model: ModelRef) -> pd.DataFrame:

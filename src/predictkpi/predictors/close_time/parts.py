@@ -47,7 +47,7 @@ class DealParts(Parts[SharedByDeals]):
         """See `deal_records.contributed`; and the first close that the part knows."""
         history = DealHistory(part)
         first = Closes(history).first_instant
-        return added_up([contributed(history, part), *([] if first is None else [contribution(FIRST_CLOSE, at=first)])])
+        return added_up([contributed(history), *([] if first is None else [contribution(FIRST_CLOSE, at=first)])])
 
     def shared(self, sums: pd.DataFrame, company: Snapshot) -> SharedByDeals:
         """See `SharedByDeals`."""

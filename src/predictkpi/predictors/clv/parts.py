@@ -7,14 +7,14 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.features.deal_asof import microseconds
-from predictkpi.features.margins import MARGIN, kinds_told, margins_held, share_of
-from predictkpi.parts import AT, COUNT, KEY, SUM, Own, Parts, added_up, contribution, of, of_each
+from predictkpi.features.margins import MARGIN, margins_held, share_of
+from predictkpi.parts import AT, COUNT, SUM, Own, Parts, added_up, contribution, kinds_of_fields, of, of_each
 from predictkpi.predictors.clv.ladder import MONTH_DAYS
 from predictkpi.predictors.clv.spec import SPEC
 from predictkpi.predictors.clv.table import SharedByCustomers, build_clv_table, build_training_table
 from predictkpi.snapshot import Snapshot
 
-FIRST_ORDER, NET, OF_MARGIN, MARGIN_KIND, BUYERS = "first_order", "net", "margin", "margin_kind", "buyers"
+FIRST_ORDER, NET, OF_MARGIN, BUYERS = "first_order", "net", "margin", "buyers"
 
 
 class CustomerParts(Parts[SharedByCustomers]):
@@ -32,20 +32,19 @@ class CustomerParts(Parts[SharedByCustomers]):
         self.past_rows = past_rows
 
     def contributed(self, part: Snapshot) -> pd.DataFrame:
-        """The part's first order, its margins and the net amounts they are of, and as what kind of field it knows the margin."""
+        """The part's first order, its margins and the net amounts they are of."""
         orders, held = part.orders, margins_held(part, is_number=True)
         found = [contribution(NET, total=held["net"].sum()), contribution(OF_MARGIN, total=held[MARGIN].sum())]
         if len(orders):
             found.append(contribution(FIRST_ORDER, at=_micros(orders[c.DS].min())))
-        found += [contribution(MARGIN_KIND, key=kind, at=_micros(known)) for kind, known in kinds_told(part).items()]
         return added_up(found)
 
     def shared(self, sums: pd.DataFrame, company: Snapshot) -> SharedByCustomers:
         """See `SharedByCustomers`."""
         by = of_each(sums)
-        first, kinds = of(by, FIRST_ORDER)[AT], of(by, MARGIN_KIND)
+        first = of(by, FIRST_ORDER)[AT]
         share = share_of(float(of(by, NET)[SUM].sum()), float(of(by, OF_MARGIN)[SUM].sum()))
-        is_number = len(kinds) and kinds.loc[kinds[AT].idxmax(), KEY] == "number"
+        is_number = kinds_of_fields(by, "orders").get(MARGIN) == "number"
         return SharedByCustomers(pd.Timestamp(int(first.min()), unit="us") if len(first) else None, share if is_number else np.nan)
 
     def inputs(self, part: Snapshot, shared: SharedByCustomers) -> pd.DataFrame:

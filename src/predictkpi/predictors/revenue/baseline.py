@@ -87,7 +87,7 @@ class RevenueBaseline(SeriesForecaster):
         return np.diag(np.square(size))
 
     def _size(self, entity_id: str) -> float:
-        sizes = list(self.size_.values())
+        sizes = [size for size in self.size_.values() if size > 0]
         return self.size_.get(entity_id, float(np.median(sizes)) if sizes else _ERROR_UNSEEN)
 
     def _drawn(self, entity_id: str) -> Floats:

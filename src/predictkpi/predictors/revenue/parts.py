@@ -66,8 +66,9 @@ class BookingParts(Parts[Bookings]):
         """See `table.training_series`; the part is not read."""
         found = []
         for instant in origin_instants(part.as_of, self.origins):
-            mine = counts[counts[WHAT].str.startswith(instant.isoformat() + " ")]
-            then = _bookings_of(mine.assign(**{WHAT: mine[WHAT].str.partition(" ")[2]}))
+            at_instant = f"{instant.isoformat()} "
+            mine = counts[counts[WHAT].str.startswith(at_instant)]
+            then = _bookings_of(mine.assign(**{WHAT: mine[WHAT].str.removeprefix(at_instant)}))
             found.append(inputs_from(then, part.at(instant), crossed=self.crossed))
         return pd.concat([*[frame for frame in found if len(frame)], self.inputs(part, shared)], ignore_index=True)
 
