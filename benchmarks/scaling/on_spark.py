@@ -32,7 +32,7 @@ def engine_at(place: Place) -> Iterator[tuple[SparkEngine, Registry]]:
     registry = Registry(f"sqlite:///{place.folder}/spark-tracking.db", place.folder / "spark-artifacts")
     company = Company(**yaml.safe_load((place.folder / MAPPING).read_text(encoding="utf-8"))["company"])
     with place.timed("session"):
-        spark = open_session(MASTER, SETTINGS | {"spark.local.dir": str(place.folder / "spark")})
+        spark, _ = open_session(MASTER, SETTINGS | {"spark.local.dir": str(place.folder / "spark")})
     try:
         facts = read_facts(spark, f"parquet:{place.folder}", known_before=END)
         yield SparkEngine(spark, facts, company=company, as_of=END, udf_of=registry.spark_udf), registry

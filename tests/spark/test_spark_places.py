@@ -9,7 +9,7 @@ import pytest
 
 from postgres.server import running_server
 from predictkpi.core import columns as c
-from predictkpi.engines.places import export_facts, read_facts
+from predictkpi.engines.places import check_newest, export_facts, read_facts
 from predictkpi.engines.session import open_session
 from predictkpi.engines.spread import brought, typed
 from predictkpi.errors import SettingsError, SourceError
@@ -20,7 +20,7 @@ from predictkpi.tables import TABLES
 @pytest.fixture(scope="module")
 def spark(cluster):
     """A session without executors of its own."""
-    session = open_session("local[1]")
+    session, _ = open_session("local[1]")
     yield session
     session.stop()
 
@@ -43,6 +43,13 @@ def test_folder__of_exported_facts_holds_what_was_known_by_then(spark, snapshot,
     export_facts(snapshot, tmp_path)
     then = snapshot.at(snapshot.as_of - pd.Timedelta(days=400))
     assert_facts(versions(spark, f"parquet:{tmp_path}", then.as_of), then)
+
+
+def test_facts__that_end_before_the_stores_are_refused(spark, snapshot, tmp_path):
+    export_facts(snapshot.at(snapshot.as_of - pd.Timedelta(days=3)), tmp_path)
+    facts = read_facts(spark, f"parquet:{tmp_path}", known_before=snapshot.as_of)
+    with pytest.raises(SourceError, match=r"the facts end on .*: export them anew, or say as of when with --as-of"):
+        check_newest(facts, str(tmp_path), end=snapshot.as_of)
 
 
 def test_database__is_read_by_jdbc(spark, driver, company, postgres_programs):

@@ -37,6 +37,10 @@ class Engine(ABC):
 
     name: ClassVar[str]
 
+    def check(self, predictor: Predictor, model: ModelRef) -> None:
+        """Raise `SettingsError` now, before hours of work, for a version that this engine cannot ask."""
+        return
+
     @abstractmethod
     def inputs(self, predictor: Predictor) -> pd.DataFrame:
         """`Predictor.inputs` of everybody, in any order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from predictkpi.engines.base import Engine, Finish, Predictions
 from predictkpi.errors import SettingsError
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import Snapshot
+
+_FILES = "part-*.parquet"
 
 
 class LocalEngine(Engine):
@@ -57,12 +58,20 @@ class InMemory(Predictions):
         """See `Predictions.write`."""
         if folder.startswith("delta:"):
             raise SettingsError(f"{folder}: what is worked out on this machine is written as Parquet alone; Delta needs --engine spark")
-        place = Path(folder)
-        if place.is_dir():
-            shutil.rmtree(place)
-        place.mkdir(parents=True)
+        place, chunks = checked_folder(folder), list(self.chunks())
+        place.mkdir(parents=True, exist_ok=True)
+        for before in place.glob(_FILES):
+            before.unlink()
         entities, rows = 0, 0
-        for number, chunk in enumerate(self.chunks()):
+        for number, chunk in enumerate(chunks):
             chunk.to_parquet(place / f"part-{number:05}.parquet", index=False)
             entities, rows = entities + chunk[c.ENTITY_ID].nunique(), rows + len(chunk)
         return entities, rows
+
+
+def checked_folder(folder: str) -> Path:
+    """A folder that is not there yet, or holds nothing but predictions, which are replaced; raises `SettingsError` for any other."""
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(not found.match(_FILES) for found in place.iterdir())):
+        raise SettingsError(f"{folder}: holds other files than predictions, and a folder of them is replaced as a whole; name another one")
+    return place

@@ -20,6 +20,8 @@ FORMS = "parquet:FOLDER, delta:FOLDER or jdbc:URL"
 ROWS_A_READ = 500_000
 """Rows that one task reads of a database's table, about."""
 _NUMBER = "version_id"
+_DATED = tuple(name for name, schema in TABLES.items() if not schema.planned and name != "fx_rates")
+"""Tables whose newest row says where the data end, as for the store."""
 _ABSENT = ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA", "DELTA_TABLE_NOT_FOUND")
 _SPARK_TYPES = {"string": "string", "number": "double", "instant": "timestamp_ntz"}
 
@@ -65,6 +67,19 @@ def read_facts(
     if not found:
         raise SourceError(f"{place}: holds none of the tables {', '.join(TABLES)}")
     return found
+
+
+def check_newest(facts: Mapping[str, DataFrame], place: str, *, end: pd.Timestamp) -> None:
+    """Raise `SourceError` where the facts end before the day on which the store's do, which is before ``end``."""
+    from pyspark.sql import functions as f
+
+    tables = [facts[name] for name in _DATED if name in facts]
+    newest = max((found for table in tables if (found := table.agg(f.max(c.KNOWN_AT)).collect()[0][0]) is not None), default=None)
+    if newest is None or pd.Timestamp(newest).normalize() + pd.Timedelta(days=1) != end:
+        last = "hold nothing" if newest is None else f"end on {newest:%Y-%m-%d}"
+        raise SourceError(
+            f"{place}: the facts {last}, those of the store before {end:%Y-%m-%d}: export them anew, or say as of when with --as-of"
+        )
 
 
 def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | None:

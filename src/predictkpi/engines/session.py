@@ -31,8 +31,11 @@ _BY_DEFAULT = {
 }
 
 
-def open_session(master: str, settings: Mapping[str, str] | None = None) -> SparkSession:
-    """A session there; ``settings`` are Spark's own, by name. Raises `SettingsError` with the way out where there is none to be had."""
+def open_session(master: str, settings: Mapping[str, str] | None = None) -> tuple[SparkSession, bool]:
+    """A session there, and whether it is new: the one of a notebook is used as it is, and is not to be closed.
+
+    ``settings`` are Spark's own, by name. Raises `SettingsError` with the way out where there is none to be had.
+    """
     warnings.filterwarnings("ignore", message=_PANDAS, category=FutureWarning)
     try:
         from py4j.protocol import Py4JError
@@ -52,8 +55,9 @@ def open_session(master: str, settings: Mapping[str, str] | None = None) -> Spar
         if not is_remote or name.startswith("spark.sql."):
             builder = builder.config(name, value)
     try:
+        is_new = SparkSession.getActiveSession() is None
         session = builder.getOrCreate()
         session.range(1).count()
     except (PySparkException, Py4JError, RuntimeError, OSError, ImportError) as error:
         raise SettingsError(f"no Spark session at {master}: {told_by(error)}; {HOW}") from error
-    return session
+    return session, is_new

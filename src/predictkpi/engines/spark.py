@@ -102,11 +102,19 @@ class SparkEngine(Engine):
             apart.parts.fit_ahead(predictor, inputs, self._spark)
         return OfSeries(predictor, inputs, finish, self._spark)
 
-    def _of(self, predictor: Predictor) -> Apart:
+    def check(self, predictor: Predictor, model: ModelRef) -> None:
+        """See `Engine.check`: a baseline that serves in a model's place has no parts."""
+        self._parts_of(predictor)
+
+    def _parts_of(self, predictor: Predictor) -> Parts[Any]:
         if predictor.parts is None:
-            raise SettingsError(f"{predictor.spec.name}: a {predictor.kind} of it needs all facts at once: leave --engine spark out")
+            raise SettingsError(f"{predictor.spec.name}: a {predictor.kind} serves, which needs all facts at once: score it without Spark")
+        return predictor.parts
+
+    def _of(self, predictor: Predictor) -> Apart:
+        parts = self._parts_of(predictor)
         if predictor.spec.name not in self._apart:
-            self._apart[predictor.spec.name] = Apart(self._facts, predictor.parts, self.n_parts, self._company, self._as_of)
+            self._apart[predictor.spec.name] = Apart(self._facts, parts, self.n_parts, self._company, self._as_of)
         return self._apart[predictor.spec.name]
 
 

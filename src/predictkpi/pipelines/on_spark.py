@@ -29,13 +29,13 @@ def spark_engine(
     credentials: tuple[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Engine]:
-    """For the instant ``as_of`` (default: the end of the store's data); the session is closed with it.
+    """For the instant ``as_of`` (default: the end of the store's data); a session that it opens is closed with it.
 
     ``facts``: see `read_facts`; by default what the store knows, written as Parquet to a folder of this machine that is gone afterwards,
     which only a local master can read. ``credentials``: user and password of a database. ``settings``: Spark's own, by name. Company and
-    end of the data are those that the store states. Raises `SettingsError` with the way out.
+    end of the data are those that the store states; facts that end before are refused. Raises `SettingsError` or `SourceError`.
     """
-    from predictkpi.engines.places import export_facts, read_facts
+    from predictkpi.engines.places import check_newest, export_facts, read_facts
     from predictkpi.engines.session import open_session
     from predictkpi.engines.spark import SparkEngine
 
@@ -45,13 +45,16 @@ def spark_engine(
             "(`predictkpi export-facts FOLDER`) and say so: --facts parquet:FOLDER, or delta:FOLDER, or jdbc:URL"
         )
     snapshot = store.snapshot(as_of)
-    spark = open_session(master, settings)
+    spark, is_ours = open_session(master, settings)
     try:
         with tempfile.TemporaryDirectory(prefix="predictkpi-facts-") as folder:
             if facts is None:
                 export_facts(snapshot, Path(folder))
             place = f"parquet:{folder}" if facts is None else facts
             tables = read_facts(spark, place, known_before=snapshot.as_of, credentials=credentials)
+            if facts is not None and snapshot.as_of == store.default_as_of():
+                check_newest(tables, place, end=snapshot.as_of)
             yield SparkEngine(spark, tables, company=snapshot.company, as_of=snapshot.as_of, udf_of=registry.spark_udf)
     finally:
-        spark.stop()
+        if is_ours:
+            spark.stop()

@@ -17,7 +17,7 @@ from predictkpi.core import columns as c
 from predictkpi.core.digests import digest_of_rows
 from predictkpi.core.types import ModelRef, Role, Status
 from predictkpi.engines import Engine, LocalEngine
-from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError
+from predictkpi.errors import InsufficientDataError, NoChampionError, PredictKpiError, SettingsError
 from predictkpi.protocol import Predictor, worst
 from predictkpi.registry import CHALLENGER, Registry
 from predictkpi.snapshot import Snapshot
@@ -103,6 +103,8 @@ def score(
     champions = [registry.champion(name) for name in predictors]
     snapshot = store.snapshot(as_of)
     engine = engine or LocalEngine(snapshot)
+    for predictor, model in champions:
+        engine.check(predictor, model)
     reports = []
     for done, (predictor, model) in enumerate(champions):
         if on_progress:
@@ -185,11 +187,16 @@ def score_to_folder(
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> list[ScoreReport]:
     """Write the champions' predictions as Parquet, a folder a predictor, and nothing to the store: see `Predictions.write`."""
+    if not folder.strip("/ "):
+        raise SettingsError(f"{folder!r} is no folder for predictions: name one")
+    champions = [registry.champion(name) for name in predictors]
+    for predictor, model in champions:
+        engine.check(predictor, model)
     reports = []
-    for done, name in enumerate(predictors):
+    for done, (predictor, model) in enumerate(champions):
+        name = model.predictor
         if on_progress:
-            on_progress(name, done, len(predictors))
-        predictor, model = registry.champion(name)
+            on_progress(name, done, len(champions))
         found = engine.predictions(predictor, model, partial(stated, model=model))
         entities, rows = found.write(f"{folder.rstrip('/')}/{name}")
         reports.append(ScoreReport(name, model, as_of, entities, rows))

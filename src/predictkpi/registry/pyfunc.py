@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from predictkpi.core import columns as c
+from predictkpi.errors import SchemaError
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact
 
@@ -49,6 +50,9 @@ def _by_entity(frame: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     told = told.assign(**{c.REASON: told[c.REASON].fillna("")})
     lists = told.groupby([c.ENTITY_ID, c.AS_OF], sort=False)[LISTED].agg(list)
     asked = pd.MultiIndex.from_arrays([frame[c.ENTITY_ID].astype("str"), frame[c.AS_OF].astype("datetime64[us]")])
+    left_out = asked[~asked.isin(lists.index)]
+    if len(left_out):
+        raise SchemaError(f"the model says nothing of {len(left_out)} of {len(asked)} entities; first: {left_out[0][0]}")
     return lists.reindex(asked).reset_index(drop=True)
 
 

@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
+from predictkpi.engines.local import checked_folder
 from predictkpi.engines.places import export_facts
 from predictkpi.engines.session import open_session
 from predictkpi.errors import SettingsError
@@ -32,3 +33,10 @@ def test_export__holds_every_version_and_leaves_empty_tables_out(snapshot, tmp_p
     for name in counts:
         assert counts[name] == len(snapshot.history(name))
         pd.testing.assert_frame_equal(again.table(name), snapshot.table(name), check_dtype=False)
+
+
+def test_folder__with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(SettingsError, match="holds other files than predictions"):
+        checked_folder(str(tmp_path))
+    assert checked_folder(str(tmp_path / "new")) == tmp_path / "new"
