@@ -36,11 +36,11 @@ from predictkpi.features.deal_asof import (
     valid_until,
 )
 from predictkpi.features.deal_buyers import BUYER_NUMBERS, FirstAmounts
-from predictkpi.features.deal_records import DealRecords
+from predictkpi.features.deal_records import DealRecords, own_rows
 from predictkpi.features.deal_shared import SharedByDeals, by_value
 from predictkpi.features.deal_tallies import ACTIVITIES, MOST_KINDS, STAGES, tallies
 from predictkpi.features.event_order import event_order
-from predictkpi.snapshot import Foreign, Snapshot
+from predictkpi.snapshot import Snapshot
 from predictkpi.tables import table_schema
 
 SHRINKAGE = 20.0
@@ -118,7 +118,7 @@ class DealHistory:
         self.as_of_instant = snapshot.as_of
         self.as_of = int(microseconds(snapshot.as_of.to_datetime64()))
         deals, events, activities = (_rows(snapshot, name, only_added=only_added) for name in _READ)
-        deals, own_events = _own(deals, snapshot.foreign), _own(events, snapshot.foreign)
+        deals, own_events = own_rows(deals, snapshot.foreign), own_rows(events, snapshot.foreign)
         self.deals = Codes(own_events[c.DEAL_ID], deals[c.DEAL_ID])
         event_deal, self.row_deal = self.deals.codes
         if own_events is not events:
@@ -304,13 +304,6 @@ class DealHistory:
     def _segments(self, version: Ints, landmark: Ints) -> Texts:
         customer = _of_version(self._customer, version, -1)
         return _of_version(self._segment, self._customer_versions.find(customer, landmark), None)
-
-
-def _own(rows: Columns, foreign: Foreign | None) -> Columns:
-    """Rows of the part's own deals: all of them, unless the snapshot is of a part of the facts."""
-    if foreign is None or foreign.column != c.DEAL_ID:
-        return rows
-    return rows.take(np.array([deal not in foreign.keys for deal in rows[c.DEAL_ID].tolist()], dtype=bool))
 
 
 def _rows(snapshot: Snapshot, name: str, *, only_added: bool) -> Columns:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from predictkpi.core import columns as c
 from predictkpi.features.codes import Codes
 from predictkpi.features.deal_asof import Ints, Rows, RunningSums
 from predictkpi.features.deal_buyers import Buyers, buyer_rows
@@ -19,7 +20,9 @@ from predictkpi.features.deal_stages import StageOrder, stage_places
 from predictkpi.parts import AT, COUNT, KEY, SUM, added_up, contribution, kinds_of_fields, of, of_each
 
 if TYPE_CHECKING:
+    from predictkpi.core.arrays import Columns
     from predictkpi.features.deal_history import DealHistory
+    from predictkpi.snapshot import Foreign
 
 OWNERS, SOURCES, EVERYBODY, CLOSES, AMOUNTS, ALL_AMOUNTS, PLACES = "owner", "source", "all", "closes", "amounts", "all_amounts", "places"
 STAGE, ACTIVITY, OF_DEALS, OF_CUSTOMERS = "stage", "activity", "deals", "customers"
@@ -124,6 +127,13 @@ def contributed(history: DealHistory) -> pd.DataFrame:
         np.minimum.at(first, of_rows, known)
         found.append(contribution(what, key=codes.values, at=first, rows=len(codes)))
     return added_up(found)
+
+
+def own_rows(rows: Columns, foreign: Foreign | None) -> Columns:
+    """Rows of the part's own deals: all of them, unless the snapshot is of a part of the facts."""
+    if foreign is None or foreign.column != c.DEAL_ID:
+        return rows
+    return rows.take(np.array([deal not in foreign.keys for deal in rows[c.DEAL_ID].tolist()], dtype=bool))
 
 
 def _known(code: Ints, instant: Ints, values: np.ndarray) -> Rows:
