@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from load import company
+from processes import cpu_seconds, family, kilobytes, text_of
 
 SECONDS_TO_START = 90
 READY = "/v1/customers/value"
 """Answers once the champions are there; /health/ready would wait for one of revenue too, which nobody asks here."""
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -37,23 +37,15 @@ class Server:
 
     def processes(self) -> list[int]:
         """Its process and all below it."""
-        found, waiting = [], [self.process.pid]
-        while waiting:
-            pid = waiting.pop()
-            found.append(pid)
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                waiting += map(int, _read(children).split())
-        return found
+        return family(self.process.pid)
 
     def cpu_seconds(self) -> float:
         """Of all processes so far."""
-        fields = [_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split() for pid in self.processes()]
-        return sum((int(each[11]) + int(each[12])) / _TICKS for each in fields if each)
+        return sum(map(cpu_seconds, self.processes()))
 
     def memory_mb(self) -> float:
         """Resident memory of all processes now."""
-        lines = [line for pid in self.processes() for line in _read(Path(f"/proc/{pid}/status")).splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+        return sum(kilobytes(pid, "VmRSS") for pid in self.processes()) / 1024
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -89,7 +81,7 @@ def running(command: Sequence[str], *, port: int, ready: str, env: dict[str, str
         deadline = time.monotonic() + SECONDS_TO_START
         while not _answers(server.url + ready, key):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command[0]} does not start; the end of {log}: {_read(log)[-800:]}")
+                raise RuntimeError(f"{command[0]} does not start; the end of {log}: {text_of(log)[-800:]}")
             time.sleep(0.2)
         yield server
     finally:
@@ -115,10 +107,3 @@ def _answers(url: str, key: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:  # a process that has just ended
-        return ""

@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from processes import cpu_seconds, family, kilobytes
 
 SECONDS_BETWEEN_LOOKS = 0.05
 LAST_LINES = 400
@@ -65,42 +66,14 @@ def _watched(process: subprocess.Popen[bytes], budget: Budget, started: float) -
 
 def resident_gb(pid: int) -> float:
     """Memory that this process and all below it hold now."""
-    return sum(_kilobytes(each, "VmRSS:") for each in _family(pid)) / 1024**2
+    return sum(kilobytes(each, "VmRSS") for each in family(pid)) / 1024**2
 
 
 def own_peak_gb() -> float:
     """The most that this process has held. Other than `resource.getrusage`, it does not count what its parent held when it was started."""
-    return _kilobytes(os.getpid(), "VmHWM:") / 1024**2
+    return kilobytes(os.getpid(), "VmHWM") / 1024**2
 
 
 def own_cpu_seconds() -> float:
     """Of this process and all below it, those that have ended too."""
-    times = os.times()
-    below = sum(_cpu_seconds(each) for each in _family(os.getpid()) if each != os.getpid())
-    return times.user + times.system + times.children_user + times.children_system + below
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Of a process, and of those below it that have ended: fields 14 to 17 of its stat, in ticks."""
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
-def _family(pid: int) -> list[int]:
-    found, waiting = [], [pid]
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            waiting += map(int, _read(children).split())
-    return found
-
-
-def _kilobytes(pid: int, field: str) -> int:
-    return next((int(line.split()[1]) for line in _read(Path(f"/proc/{pid}/status")).splitlines() if line.startswith(field)), 0)
-
-
-def _read(file: Path) -> str:
-    with suppress(OSError):  # a process that has just ended
-        return file.read_text()
-    return ""
+    return sum(cpu_seconds(each, with_ended=True) for each in family(os.getpid()))
