@@ -10,8 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from odd_company import odd_snapshot
 from predictkpi.core import columns as c
 from predictkpi.engines import LocalEngine
+from predictkpi.engines.places import export_facts, read_facts
+from predictkpi.engines.spark import SparkEngine
 from predictkpi.errors import SourceError
 from predictkpi.pipelines.on_spark import spark_engine
 from predictkpi.pipelines.open_store import open_registry, open_store
@@ -56,6 +59,24 @@ def test_predictions__are_those_of_this_machine(engines, doors, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_and_training_table__are_those_of_this_machine(engines, doors, name):
     spark, local = engines
+    predictor, _ = doors[1].champion(name)
+    assert_same(spark.inputs(predictor), local.inputs(predictor))
+    assert_same(spark.training_table(predictor), local.training_table(predictor))
+
+
+@pytest.fixture(scope="module")
+def odd_engines(engines, company, tmp_path_factory):
+    """The same of a company whose records went with somebody else at first, and other oddities."""
+    odd, folder = odd_snapshot(company), tmp_path_factory.mktemp("odd")
+    export_facts(odd, folder)
+    session = engines[0]._spark
+    facts = read_facts(session, f"parquet:{folder}", known_before=odd.as_of)
+    return SparkEngine(session, facts, company=odd.company, as_of=odd.as_of, udf_of=None, n_parts=4), LocalEngine(odd)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_facts__are_the_same_in_parts_of_spark(odd_engines, doors, name):
+    spark, local = odd_engines
     predictor, _ = doors[1].champion(name)
     assert_same(spark.inputs(predictor), local.inputs(predictor))
     assert_same(spark.training_table(predictor), local.training_table(predictor))

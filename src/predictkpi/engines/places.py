@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,9 @@ def check_newest(facts: Mapping[str, DataFrame], place: str, *, end: pd.Timestam
     from pyspark.sql import functions as f
 
     tables = [facts[name] for name in _DATED if name in facts]
-    newest = max((found for table in tables if (found := table.agg(f.max(c.KNOWN_AT)).collect()[0][0]) is not None), default=None)
+    with telling(place):
+        found = [table.agg(f.max(c.KNOWN_AT)).collect()[0][0] for table in tables]
+    newest = max((instant for instant in found if instant is not None), default=None)
     if newest is None or pd.Timestamp(newest).normalize() + pd.Timedelta(days=1) != end:
         last = "hold nothing" if newest is None else f"end on {newest:%Y-%m-%d}"
         raise SourceError(
@@ -97,9 +100,6 @@ def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | No
 
 
 def _database_table(spark: SparkSession, place: str, name: str, credentials: tuple[str, str] | None) -> DataFrame:
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
     reader = spark.read.format("jdbc").option("url", place).option("preferTimestampNTZ", "true").option("fetchsize", "50000")
     if place.startswith("jdbc:postgresql:"):
         reader = reader.option("driver", "org.postgresql.Driver")  # Java's own search does not see jars that came with the session
@@ -107,14 +107,12 @@ def _database_table(spark: SparkSession, place: str, name: str, credentials: tup
         reader = reader.option(option, value)
     withdrawn = f"(SELECT 1 AS one FROM withdrawals WHERE \"table\" = '{name}') AS found"  # noqa: S608  a name of ours
     bounds = f"(SELECT min({_NUMBER}) AS low, max({_NUMBER}) AS high FROM {name}) AS bounds"  # noqa: S608  names of ours
-    try:
+    with telling(f"{name}: cannot be read by JDBC", "; is the driver in --spark-conf spark.jars=...?"):
         is_withdrawn = bool(reader.option("dbtable", withdrawn).load().limit(1).count())
         low, high = reader.option("dbtable", bounds).load().collect()[0]
         ranges = {} if low is None else {"partitionColumn": _NUMBER, "lowerBound": str(low), "upperBound": str(high + 1)}
         reader = reader.options(numPartitions=str(max((high - low) // ROWS_A_READ, 1)), **ranges) if ranges else reader
         table = reader.option("dbtable", name).load()
-    except (PySparkException, Py4JError) as error:
-        raise SourceError(f"{name}: cannot be read by JDBC: {told_by(error)}; is the driver in --spark-conf spark.jars=...?") from error
     if is_withdrawn:
         raise SourceError(
             f"{name}: records of it were deleted, which only Parquet tells Spark: `predictkpi export-facts FOLDER`, --facts parquet:FOLDER"
@@ -133,6 +131,18 @@ def _typed(table: DataFrame, name: str, place: str) -> DataFrame:
         raise SourceError(f"{place}: table {name}: missing columns {missing}; available are {sorted(table.columns)}")
     deleted = f.coalesce(f.col(c.IS_DELETED), f.lit(False)) if c.IS_DELETED in table.columns else f.lit(False)
     return table.select(*(f.col(column).cast(kind).alias(column) for column, kind in types.items()), deleted.alias(c.IS_DELETED))
+
+
+@contextmanager
+def telling(what: str, way_out: str = "; --spark-conf spark.log.level=ERROR shows more") -> Iterator[None]:
+    """Raise `SourceError` with the line that says what was wrong, in place of whatever Spark and its bridge raise."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise SourceError(f"{what}: {told_by(error)}{way_out}") from error
 
 
 def told_by(error: Exception) -> str:

@@ -26,7 +26,7 @@ _BY_DEFAULT = {
     "spark.app.name": "predictkpi",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
+    "spark.log.level": "FATAL",  # what fails is told in a line of our own
     "spark.executorEnv.PYTHONWARNINGS": f"ignore:{_PANDAS}:FutureWarning",
 }
 

@@ -23,9 +23,9 @@ from predictkpi.core.digests import hashes_of_rows
 from predictkpi.core.types import Company, ModelRef
 from predictkpi.engines.base import Engine, Finish, Predictions
 from predictkpi.engines.local import InMemory
-from predictkpi.engines.places import told_by, way_out
+from predictkpi.engines.places import telling, way_out
 from predictkpi.engines.spread import PART, brought, for_spark, snapshot_of, spread, typed
-from predictkpi.errors import SettingsError, SourceError
+from predictkpi.errors import SettingsError
 from predictkpi.parts import AT, COUNT, KEY, SUM, SUM_COLUMNS, WHAT, Parts, added_up, fields_told, no_sums
 from predictkpi.protocol import Predictor
 from predictkpi.snapshot import MemoryFacts, Snapshot
@@ -72,7 +72,8 @@ class SparkEngine(Engine):
         """As many as keep a part small, and twice as many as there are cores at least."""
         if self._n_parts is not None:
             return self._n_parts
-        rows = sum(table.count() for table in self._facts.values())
+        with telling("Spark"):
+            rows = sum(table.count() for table in self._facts.values())
         return max(2 * _cores(self._spark), -(-rows // ROWS_A_PART))
 
     def inputs(self, predictor: Predictor) -> pd.DataFrame:
@@ -249,14 +250,9 @@ class OfSeries(InMemory):
 
 def _write(rows: DataFrame, folder: str) -> None:
     """As Parquet to any address that Spark knows; ``delta:FOLDER`` as a Delta table. Raises `SourceError` with the way out."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
     form, where = ("delta", folder.removeprefix("delta:")) if folder.startswith("delta:") else ("parquet", folder)
-    try:
+    with telling(f"{folder}: cannot be written", way_out(form)):
         rows.write.mode("overwrite").format(form).save(where)
-    except (PySparkException, Py4JError) as error:
-        raise SourceError(f"{folder}: cannot be written: {told_by(error)}{way_out(form)}") from error
 
 
 def _collected(rows: DataFrame, sample: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from predictkpi.core import columns as c
 from predictkpi.core.types import Company
+from predictkpi.engines.places import telling
 from predictkpi.parts import Own, Parts, foreign_of, may_move
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import table_schema
@@ -107,6 +108,7 @@ def for_spark(made: pd.DataFrame) -> pd.DataFrame:
 
 
 def brought(rows: DataFrame) -> pd.DataFrame:
-    """Rows of Spark on this machine."""
-    found: Any = rows.toPandas()
+    """Rows of Spark on this machine; raises `SourceError` with the line that says why a part of the work could not be done."""
+    with telling("Spark"):
+        found: Any = rows.toPandas()
     return cast(pd.DataFrame, found)
