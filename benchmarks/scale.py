@@ -21,9 +21,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from figures.kept import raw_file
+from figures.kept import raw_file, report
 from scaling.budget import Budget, within
 from scaling.growth import machine, table, told
+from scaling.headline import GOAL_GB, GOAL_MINUTES, headline
 from scaling.steps import ENGINES, LOCAL, STEPS, is_due, run_step
 
 SIZES, QUICK_SIZES = "10000,100000,1000000", "1000,4000"
@@ -110,13 +111,16 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--engine", default=LOCAL, help=f"engines, with commas, of: {', '.join(ENGINES)}")
     parser.add_argument("--steps", default=",".join(STEPS), help="steps, with commas; default: all")
     parser.add_argument("--folder", type=Path, help="where files and stores are kept; a temporary folder by default")
-    parser.add_argument("--results", type=Path, help="JSON file of all that was measured; default: scale.json among the raw results")
-    parser.add_argument("--budget-minutes", type=float, default=20, help="of one step; default: 20")
-    parser.add_argument("--budget-gb", type=float, default=12, help="of one step; default: 12")
+    parser.add_argument(
+        "--results", type=Path, help="JSON file of all that was measured, and no figures; default: scale.json among the raw results"
+    )
+    parser.add_argument("--budget-minutes", type=float, default=GOAL_MINUTES, help=f"of one step; default: {GOAL_MINUTES}")
+    parser.add_argument("--budget-gb", type=float, default=GOAL_GB, help=f"of one step; default: {GOAL_GB}")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.engine = words(options.engine, known=ENGINES)
     options.steps = words(options.steps, known=tuple(STEPS))
+    options.has_figures = options.results is None
     options.results = options.results or raw_file(__file__, quick=options.quick)
     sizes = options.customers or (QUICK_SIZES if options.quick else SIZES)
     options.customers = [int(size) for size in sizes.split(",")]
@@ -132,7 +136,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         measure(options, (options.folder or Path(temporary)).resolve())
     rows = json.loads(options.results.read_text(encoding="utf-8"))["rows"]
-    show([row for row in rows if row["customers"] in options.customers])
+    of_sizes = [row for row in rows if row["customers"] in options.customers]
+    show(of_sizes)
+    if options.has_figures:
+        report(
+            __file__,
+            headline([row for row in of_sizes if row["step"] in options.steps and row["engine"] in options.engine]),
+            quick=options.quick,
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-AREAS = ("Revenue", "Outlook", "Customer value", "Deals", "Honesty", "Data", "Watching", "Serving", "Pages", "Reliability")
+AREAS = ("Revenue", "Outlook", "Customer value", "Deals", "Honesty", "Data", "Watching", "Serving", "Pages", "Reliability", "Scale")
 """In this order in the table; areas of other names come after them."""
 PROMISED = "promised"
 """The peer of a coverage is what the interval promised: to be near to, not below or above."""

@@ -109,6 +109,23 @@ def test_pyfunc__loads_the_model_as_it_is_and_predicts_the_same(name, tracking_u
     pd.testing.assert_frame_equal(model.predict(inputs), expected, check_dtype=False, rtol=1e-9)
 
 
+def test_pyfunc__takes_inputs_in_which_a_stage_is_not_spoken_of_any_more(tracking_uri, champions):
+    inputs, _ = golden("close_time")
+    fewer = inputs.drop(columns=[name for name in inputs if name.startswith(("stage.Discovery.", "activity.call."))])
+    assert len(fewer.columns) < len(inputs.columns)
+    expected = read_artifact(GOLDEN / "close_time" / "artifact").predict_inputs(fewer)
+    found = loaded(tracking_uri, "models:/close_time@champion").predict(fewer)
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-9)
+
+
+def test_pyfunc__refuses_inputs_without_a_column_that_every_company_has(tracking_uri, champions):
+    from mlflow.exceptions import MlflowException
+
+    inputs, _ = golden("close_time")
+    with pytest.raises(MlflowException, match="age_days"):
+        loaded(tracking_uri, "models:/close_time@champion").predict(inputs.drop(columns="age_days"))
+
+
 @pytest.mark.parametrize("name", predictor_names())
 def test_scoring_server__answers_the_same_over_json(name, tracking_uri, champions):
     from mlflow.pyfunc.scoring_server import init

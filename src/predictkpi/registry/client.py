@@ -21,7 +21,7 @@ from predictkpi.registry.connection import Connection, public
 from predictkpi.registry.erasure import Erasing, erase_below, erase_in_models
 from predictkpi.registry.last_good import LastGood
 from predictkpi.registry.provenance import requirements
-from predictkpi.registry.pyfunc import LAYOUT, PARAMS, SPARK_TYPES
+from predictkpi.registry.pyfunc import LAYOUT, SPARK_TYPES, signature_of
 from predictkpi.registry.records import RunRecord, TrainingRecord
 from predictkpi.registry.runs import PARENT, TAG, write_run
 from predictkpi.registry.search_runs import SearchRuns
@@ -101,9 +101,7 @@ class Registry:
                         loader_module=LOADER,
                         data_path=str(data),
                         pip_requirements=requirements(),
-                        signature=mlflow.models.infer_signature(sample, predictor.predict_inputs(sample), params=PARAMS)
-                        if len(sample)
-                        else None,
+                        signature=signature_of(sample, predictor.predict_inputs(sample)) if len(sample) else None,
                         input_example=sample if len(sample) else None,
                     )
                 tags = {"kind": predictor.kind, "status": status, "reason": reason, "as_of": as_of}

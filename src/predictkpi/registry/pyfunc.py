@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -11,6 +11,9 @@ from predictkpi.core import columns as c
 from predictkpi.errors import SchemaError
 from predictkpi.protocol import Predictor
 from predictkpi.registry.artifact import read_artifact
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 LAYOUT = "layout"
 Layout = Literal["long", "entity"]
@@ -20,6 +23,20 @@ LISTED = [c.HORIZON, c.STATISTIC, c.VALUE, c.STATUS, c.REASON]
 
 SPARK_TYPES = "horizon array<long>, statistic array<string>, value array<double>, status array<string>, reason array<string>"
 """`LISTED` as the result type of ``mlflow.pyfunc.spark_udf``."""
+
+
+def signature_of(inputs: pd.DataFrame, predictions: pd.DataFrame) -> ModelSignature:
+    """What MLflow checks of a frame before `PyfuncPredictor.predict` sees it.
+
+    Columns named by the company's own words (``stage.Demo.times``: a stage, a kind of activity, a field) may be absent, as any of
+    them may be when a predictor is asked: words come and go after a version was registered.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types.schema import ColSpec, Schema
+
+    told = infer_signature(inputs, predictions, params=PARAMS)
+    inputs_told = Schema([ColSpec(each.type, each.name, required=each.required and "." not in str(each.name)) for each in told.inputs])
+    return ModelSignature(inputs=inputs_told, outputs=told.outputs, params=told.params)
 
 
 class PyfuncPredictor:

@@ -16,6 +16,7 @@ from predictkpi.store import Store
 from scaling.budget import Budget, within
 from scaling.company import PART, parts, write_company
 from scaling.growth import exponent, growth, table, told
+from scaling.headline import headline
 from scaling.local import Place, ingest_in_loads
 from scaling.steps import IN_LOADS, STEPS, WHOLE
 
@@ -49,6 +50,20 @@ def test_table__has_a_column_a_size_and_says_what_met_its_limit():
 def test_told__names_the_size_of_a_model_that_is_not_the_companys_own():
     assert told(row(2000, parts={"model of customers": 1000})).endswith("by the model of 1,000")
     assert "model" not in told(row(2000, parts={"model of customers": 2000}))
+
+
+def test_headline__says_what_a_step_took_and_what_it_took_too_much_of():
+    rows = [row(1000), row(100_000, cpu_seconds=10.0), row(1_000_000, over="12 GB", seconds=300.0, peak_gb=12.3)]
+    figures = {each.name.removeprefix("scale.ingest.local."): each for each in headline(rows)}
+    assert (figures["1000.seconds"].goal, figures["1000.seconds"].ours_shown, figures["1000.memory"].ours_shown) == (None, "1 s", "1.0 GB")
+    assert "1000000.seconds" not in figures
+    assert figures["1000000.memory"].is_reached is False and "not through" in figures["1000000.memory"].note
+    assert figures["growth_of_time"].ours == pytest.approx(0.5)
+    late = {
+        each.name: each for each in headline([row(1_000_000, over="20 min", seconds=1200.4), row(1_000_000, step="snapshot", seconds=61.0)])
+    }
+    assert set(late) == {"scale.ingest.local.1000000.seconds", *(f"scale.snapshot.local.1000000.{name}" for name in ("seconds", "memory"))}
+    assert late["scale.snapshot.local.1000000.seconds"].is_reached
 
 
 def test_parts__are_equal_and_none_is_too_large():
