@@ -24,10 +24,20 @@ PredictKpiError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 
 class PredictKpiError(Exception):
     """Root of everything predictkpi raises on purpose."""
+
+    def again(self) -> Self:
+        """The same error without where it was raised: to be kept, or raised for somebody else.
+
+        One that is kept as it was caught keeps every frame of its traceback, and all that those hold.
+        """
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
 
 class SettingsError(PredictKpiError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
+import traceback
+import weakref
 from pathlib import Path
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 from running_service import running, settings_in
 
 from predictkpi.core import columns as c
+from predictkpi.errors import NoChampionError
 from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.targets import Promise, set_target
 from predictkpi.predictors import predictor_names
@@ -168,6 +172,26 @@ def test_registry__that_is_away_at_the_first_start_is_what_the_service_says(own_
     serving.refresh()
     assert not serving.view.champions
     assert all("127.0.0.1:1" in str(error) for error in serving.view.missing.values())
+
+
+def test_view__that_was_replaced_is_let_go_of(own_settings, caplog):
+    """Also where a predictor is missing: why it is, and who was told so, must not hold the view that said it."""
+    caplog.set_level("CRITICAL", "predictkpi")  # records that are kept for the report would hold it
+    store, registry = open_store(own_settings), open_registry(own_settings)
+    drop_alias(own_settings, "clv")
+    serving, former = Serving(store, registry, warm={"/": overview}), []
+    for version in (register_again(registry, "close_time", store.snapshot()) for _ in range(3)):
+        registry.promote("close_time", version)
+        serving.refresh()
+        serving._warming.join(60)
+        for _ in range(2):
+            with pytest.raises(NoChampionError) as told:
+                serving.view.champion("clv")
+        assert sum(1 for _ in traceback.walk_tb(told.tb)) == 2
+        del told
+        former.append(weakref.ref(serving.view))
+    gc.collect()
+    assert [view() is not None for view in former] == [False, False, True]
 
 
 def test_dashboard__that_fails_leaves_the_answers_in_service_and_is_said_to_fail(served, caplog):

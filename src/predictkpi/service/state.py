@@ -5,7 +5,6 @@ If the store or the registry goes away, the last good view is kept and `trouble`
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -28,6 +27,7 @@ from predictkpi.protocol import Predictor
 from predictkpi.registry import Registry
 from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.background import Rounds, outcome
+from predictkpi.service.memory import settle
 from predictkpi.service.page_work import PageWork, Step
 from predictkpi.service.problems import NotReadyError
 from predictkpi.service.view import Champion, Fingerprint, PredictionTable, View
@@ -183,7 +183,7 @@ class Serving:
             work.run(lambda: not self._rounds.is_stopping())
         self._swap(work)
         self._has_looked, self._built_at = True, time.monotonic()
-        _set_aside()
+        settle()
         if not work.is_done:
             self._warming = threading.Thread(target=self._work_beside, args=[work], name="predictkpi-pages", daemon=True)
             self._warming.start()
@@ -213,7 +213,7 @@ class Serving:
             if not is_done or work.view is not self._view:
                 return
             self._apart = None
-        _set_aside()
+        settle()
 
     def _warm_page(self, step: Step, view: View) -> None:
         self._warm_trouble = self._done(step, view) or self._warm_trouble
@@ -298,7 +298,7 @@ class Serving:
                     champions[name] = loading.result()
                 elif isinstance(error, PredictKpiError):
                     log.warning("%s is not served: %s", name, error)
-                    missing[name] = error
+                    missing[name] = error.again()
                 else:
                     log.error("the champion of %s fails", name, exc_info=error)
                     trouble = f"the newest champion of {name} fails with {type(error).__name__}; the log has the cause"
@@ -350,17 +350,6 @@ class Serving:
         except (ArtifactError, NoChampionError) as absent:
             log.warning("%s: nothing to serve without the registry: %s", name, absent)
             raise error from absent
-
-
-def _set_aside() -> None:
-    """Let the garbage collector forget what lives as long as a view.
-
-    Else it would walk all of that again and again while requests make and drop their few objects: half a second at a time. What the view
-    before left behind is collected first.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def _why_absent(name: str, error: NoChampionError, snapshot: Snapshot) -> PredictKpiError:

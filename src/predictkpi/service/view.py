@@ -219,7 +219,7 @@ class View:
         if predictor in self.champions:
             return self.champions[predictor]
         error = self.missing.get(predictor) or NoChampionError(f"{predictor}: no model carries the alias champion")
-        raise error.with_traceback(None)  # one object for every request: else its traceback would grow with each
+        raise error.again()
 
     def predict(self, predictor: str, entity_id: str, *, horizons: Sequence[int] | None = None, with_curve: bool = False) -> Envelope:
         """The answer for one entity the store knows, at the predictor's own horizons or at these.
