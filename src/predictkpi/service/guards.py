@@ -48,14 +48,14 @@ class GuardMiddleware:
             await exchange.refuse_body()
             return
         self._at_once[is_known] += 1
-        timer = asyncio.get_running_loop().call_later(seconds, exchange.give_up)
+        exchange.watch()
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except (ClientDisconnect, asyncio.CancelledError):
             if not exchange.is_over:
                 raise
         finally:
-            timer.cancel()
+            exchange.timer.cancel()
             self._at_once[is_known] -= 1
 
     def _most_bytes(self, scope: Scope) -> int:
@@ -74,7 +74,9 @@ class _Exchange:
         self._has_begun = False
         self._left = most_bytes
         self._seconds = seconds
+        self._sending_since: float | None = None
         self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         self._refusal: asyncio.Task[None] | None = None
 
     @property
@@ -93,26 +95,40 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the answer on; raises `ClientDisconnect` for a client that does not read it."""
+        """Pass a message of the answer on; see `watch` for a client that does not read it."""
         if self.is_over:
             return
         self._has_begun = True
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._send(message)
-        except TimeoutError as error:
-            self.is_over = True
-            raise ClientDisconnect from error
+        self._sending_since = self._loop.time()
+        await self._send(message)
+        self._sending_since = None
 
-    def give_up(self) -> None:
-        """Answer in place of an application that takes too long; a thread of it cannot be stopped, and counts until it ends."""
+    def watch(self) -> None:
+        """Look, once in ``seconds``, whether the answer has begun, and whether its message under way is being read.
+
+        One timer a request: one a message, as of `asyncio.timeout`, costs as much as sending it.
+        """
+        self.timer = self._loop.call_later(self._seconds, self._look)
+
+    def _look(self) -> None:
         if not self._has_begun:
-            self._refusal = asyncio.get_running_loop().create_task(self._give_up())
+            # In place of an application that takes too long; a thread of it cannot be stopped, and counts until it ends.
+            self._refusal = self._loop.create_task(self._give_up())
+            return
+        since = self._sending_since
+        if since is not None and self._loop.time() - since >= self._seconds:
+            self.is_over = True
+            self._end()
+            return
+        self.timer = self._loop.call_at((self._loop.time() if since is None else since) + self._seconds, self._look)
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     async def _give_up(self) -> None:
         await self.refuse(TooLongError(f"no answer within {self._seconds:g} seconds", seconds=RETRY_SECONDS))
-        if self._task is not None:
-            self._task.cancel()
+        self._end()
 
     async def refuse_body(self) -> None:
         """Answer that the body is too large."""

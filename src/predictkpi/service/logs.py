@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class JsonFormatter(logging.Formatter):
     """``at`` (UTC), ``level``, ``logger``, ``message``, what a request tells of itself, and ``trace`` of an exception."""
@@ -23,7 +25,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             told["trace"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+        return _encode(told)
 
 
 class TextFormatter(logging.Formatter):
@@ -37,7 +39,13 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up(format_: Literal["text", "json"], level: str) -> None:
-    """Write everything from ``level`` on to standard error."""
+    """Write everything from ``level`` on to standard error.
+
+    No line tells of threads, processes and places in the code: looking for them is most of what a record costs (the "Optimization" part of
+    Python's documentation of `logging`).
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # type: ignore[attr-defined]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_ == "json" else TextFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -36,6 +36,7 @@ class Metrics:
         self._requests = Counter("predictkpi_requests", "Requests answered", ["method", "route", "status"], registry=at)
         self._seconds = Histogram("predictkpi_request_seconds", "Time to answer", ["route"], buckets=BUCKETS, registry=at)
         self._answers = Counter("predictkpi_answers", "Predictions answered, by rung of the ladder", ["predictor", "rung"], registry=at)
+        self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._in_flight = Gauge("predictkpi_requests_in_flight", "Requests being answered", multiprocess_mode="livesum", registry=at)
 
     def began(self) -> None:
@@ -45,8 +46,13 @@ class Metrics:
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self._in_flight.dec()
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        of_route = self._of_route.get((method, route, status))
+        if of_route is None:  # routes and what they answer are few; looking the two up costs more than counting
+            of_route = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._of_route[method, route, status] = of_route
+        requests, times = of_route
+        requests.inc()
+        times.observe(seconds)
 
     def answered(self, answers: Iterable[Envelope]) -> None:
         """Predictions were given, each on its rung."""

@@ -9,7 +9,6 @@ import uuid
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictkpi.core.access import ANYBODY_HERE, Caller
@@ -46,6 +45,10 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _SECURITY_HEADERS.items()]
+_RAW_NAMES = frozenset(name for name, _ in _RAW_HEADERS)
+_REQUEST_ID, _DEGRADED = REQUEST_ID_HEADER.lower().encode(), DEGRADED_HEADER.lower().encode()
+_WHO = frozenset({b"authorization", b"x-api-key", b"cookie"})
+_FOR_ONE_ALONE = (b"cache-control", b"private, no-cache")
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -72,17 +75,17 @@ class RequestContextMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = MutableHeaders(scope=message)
-                own[REQUEST_ID_HEADER] = request_id
                 there = {name for name, _ in message["headers"]}
-                message["headers"] += [header for header in _RAW_HEADERS if header[0] not in there]
-                message["headers"] += scope["state"].get(EXTRA_HEADERS, [])
+                own = message["headers"] if _REQUEST_ID in there else [*message["headers"], (_REQUEST_ID, request_id.encode())]
+                own += _RAW_HEADERS if there.isdisjoint(_RAW_NAMES) else [header for header in _RAW_HEADERS if header[0] not in there]
+                own += scope["state"].get(EXTRA_HEADERS, [])
                 if scope["scheme"] == "https":
-                    message["headers"].append(_HSTS)
-                if b"authorization" in headers or b"x-api-key" in headers or b"cookie" in headers:
-                    own.setdefault("Cache-Control", "private, no-cache")
+                    own.append(_HSTS)
+                if b"cache-control" not in there and not headers.keys().isdisjoint(_WHO):
+                    own.append(_FOR_ONE_ALONE)
                 if scope["path"].startswith("/v1/") and (trouble := _trouble(scope)):
-                    own[DEGRADED_HEADER] = trouble
+                    own.append((_DEGRADED, trouble.encode()))
+                message["headers"] = own
             await send(message)
 
         began = time.perf_counter()
