@@ -13,9 +13,11 @@ import pytest
 from fastapi import FastAPI, Request
 from running_service import ask_in_process, running, settings_in
 
+from predictkpi.core.access import ANYBODY_HERE
 from predictkpi.service.access.limits import BURST_SECONDS, RateLimiter
 from predictkpi.service.access.permissions import allow
 from predictkpi.service.app import create_app
+from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.logs import JsonFormatter
 
 
@@ -81,6 +83,55 @@ def test_answer__that_takes_too_long_is_given_up(app):
     assert answer.status_code == 503
     assert answer.json()["type"] == "/problems/too-long"
     assert "1 seconds" in answer.json()["detail"]
+
+
+def guarded(application, *, seconds):
+    """The guard alone, before an application, for a caller who has said who they are."""
+    guard = GuardMiddleware(application, most_at_once=1, max_body_bytes=1000, seconds=seconds)
+    scope = {"type": "http", "path": "/", "headers": [], "state": {"caller": ANYBODY_HERE}}
+    return guard, lambda send: guard(scope, None, send)
+
+
+START, LAST = {"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body", "body": b"x"}
+
+
+def test_client__that_does_not_read_its_answer_gives_its_place_back():
+    async def answer(scope, receive, send):
+        await send(START)
+        await send(LAST)
+
+    async def refuse(message):
+        if message["type"] == LAST["type"]:
+            await asyncio.Event().wait()
+
+    async def asked():
+        guard, ask = guarded(answer, seconds=0.1)
+        await asyncio.wait_for(ask(refuse), 10)
+        return guard._at_once
+
+    assert set(asyncio.run(asked()).values()) == {0}
+
+
+def test_answer__that_comes_in_parts_may_take_longer_than_any_part():
+    async def stream(scope, receive, send):
+        await send(START)
+        await send(LAST | {"more_body": True})
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.35
+        while loop.time() < end:
+            await asyncio.sleep(0)
+        await send(LAST)
+
+    async def asked():
+        got = []
+
+        async def take(message):
+            got.append(message)
+
+        await guarded(stream, seconds=0.1)[1](take)
+        return got
+
+    assert len(asyncio.run(asked())) == 3
 
 
 def test_body__that_is_too_large_is_not_read_to_its_end(app):
