@@ -165,9 +165,9 @@ async def disturb(stage: Stage, *, seconds: float, now) -> None:
     await asyncio.gather(promote(), database(), tracking(), kill(), watch())
 
 
-def _started(pid: int) -> int:
-    """When a process began, in ticks since the machine did: ids say nothing of that once they have begun anew."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+def _started(pid: int) -> tuple[int, int]:
+    """When a process began, in ticks since the machine did (ids say nothing of that once they have begun anew); its id for those of one."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
 
 
 async def measured(stage: Stage, asked: list[checked.Asked], *, connections: int, seconds: float) -> tuple[checked.Found, float]:
