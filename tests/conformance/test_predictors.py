@@ -23,8 +23,12 @@ CANDIDATES = [(name, kind) for name in predictor_names() for kind in ("model", *
 KEY = [c.ENTITY_ID, c.HORIZON, c.STATISTIC]
 
 
-FEW_TREES = {"close_time": {"rounds": 50, "landmark_budget": 12000}, "clv": {"rounds": 30}}
-"""What is promised holds for any settings; these are learnt in a few seconds. A predictor that is quick needs none."""
+FEW_TREES = {
+    "close_time": {"rounds": 20, "landmark_budget": 6000},
+    "clv": {"rounds": 30, "draws": 64},
+    "revenue": {"draws": 200, "origins": 4, "pool_series": 4},
+}
+"""What is promised holds for any settings; these are learnt in a few seconds."""
 
 
 def make(name: str, kind: str) -> Predictor:

@@ -13,6 +13,8 @@ from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import TABLES
 
 PARTS = 5
+FEW = {"revenue": {"origins": 3}}
+"""Past instants that a table is made of: they are made alike."""
 APART = [name for name in predictor_names() if predictor_class(name)().parts is not None]
 
 
@@ -48,7 +50,7 @@ def in_order(frame):
 
 @pytest.mark.parametrize("name", APART)
 def test_inputs__of_parts_are_those_of_the_whole(name, whole):
-    predictor = predictor_class(name)()
+    predictor = predictor_class(name)(**FEW.get(name, {}))
     parts, shared, _ = apart(predictor, whole)
     found = pd.concat([predictor.parts.inputs(part, shared) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(in_order(found), in_order(predictor.inputs(whole)), rtol=1e-9, atol=1e-9)
@@ -56,7 +58,7 @@ def test_inputs__of_parts_are_those_of_the_whole(name, whole):
 
 @pytest.mark.parametrize("name", APART)
 def test_training_table__of_parts_is_that_of_the_whole(name, whole):
-    predictor = predictor_class(name)()
+    predictor = predictor_class(name)(**FEW.get(name, {}))
     parts, shared, counts = apart(predictor, whole)
     found = pd.concat([predictor.parts.training_rows(part, shared, counts) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(in_order(found), in_order(predictor.training_table(whole)), rtol=1e-9, atol=1e-9)
@@ -64,7 +66,7 @@ def test_training_table__of_parts_is_that_of_the_whole(name, whole):
 
 @pytest.mark.parametrize("name", APART)
 def test_part_without_facts__has_the_columns_and_dtypes_of_any_other(name, snapshots):
-    predictor, whole = predictor_class(name)(), snapshots["end"]
+    predictor, whole = predictor_class(name)(**FEW.get(name, {})), snapshots["end"]
     _, shared, counts = apart(predictor, whole)
     nothing = Snapshot(MemoryFacts({}, whole.company), whole.as_of)
     inputs, rows = predictor.parts.inputs(nothing, shared), predictor.parts.training_rows(nothing, shared, counts)
@@ -79,7 +81,7 @@ def odd(company):
 
 @pytest.mark.parametrize("name", APART)
 def test_odd_facts__are_the_same_in_parts(name, odd):
-    predictor = predictor_class(name)()
+    predictor = predictor_class(name)(**FEW.get(name, {}))
     parts, shared, counts = apart(predictor, odd)
     found = pd.concat([predictor.parts.inputs(part, shared) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(in_order(found), in_order(predictor.inputs(odd)), rtol=1e-9, atol=1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from browsing import CHROMIUM, FLAGS, Visit
 from guarded_service import Guarded, guarded_service
 from running_service import Served, copy_of, running, settings_in, train_all
 
+from once import made_once
 from predictkpi.cli import main
 from predictkpi.core import columns as c
 from predictkpi.pipelines.open_store import open_store
@@ -19,11 +21,15 @@ from predictkpi.settings import Settings
 
 @pytest.fixture(scope="session")
 def settings(company, tmp_path_factory) -> Settings:
-    """The sample company in a store, and every predictor trained."""
-    settings = settings_in(tmp_path_factory.mktemp("served"))
-    open_store(settings).load(company.tables, company=company.company, now=company.end)
-    train_all(settings)
-    return settings
+    """The sample company in a store, and every predictor trained: copies of this process's own, but for the models' files."""
+
+    def make(folder: Path) -> None:
+        settings = settings_in(folder)
+        open_store(settings).load(company.tables, company=company.company, now=company.end)
+        train_all(settings)
+
+    folder = tmp_path_factory.mktemp("served")
+    return copy_of(settings_in(made_once(tmp_path_factory, "trained", make)), folder, with_registry=True)
 
 
 @pytest.fixture(scope="session")

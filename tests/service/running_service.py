@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -24,6 +24,7 @@ from predictkpi.service.state import Serving
 from predictkpi.settings import Settings
 
 PATIENCE_SECONDS = 60
+SQLITE = "sqlite:///"
 ROUNDS = (("access", "refresh"), ("accesses", "write"), ("serving", "refresh"), ("deliverer", "look"))
 """What threads of the service do again and again, by its place in the application's state."""
 
@@ -112,13 +113,17 @@ def settings_in(folder, **given) -> Settings:
     return Settings(**(places | given))
 
 
-def copy_of(settings: Settings, folder) -> Settings:
-    """The same company and the same registry, with a store of its own."""
-    own = settings_in(folder, MLFLOW_TRACKING_URI=settings.tracking_uri)
-    there, here = (sqlite3.connect(each.database_url.removeprefix("sqlite:///")) for each in (settings, own))
-    there.backup(here)
-    there.close()
-    here.close()
+def copy_of(settings: Settings, folder, *, with_registry: bool = False) -> Settings:
+    """The same company with a store of its own, and the same registry or a copy of it, whose models' files stay where they are."""
+    own = settings_in(folder) if with_registry else settings_in(folder, MLFLOW_TRACKING_URI=settings.tracking_uri)
+    pairs = [(settings.database_url, own.database_url)]
+    pairs += [(settings.tracking_uri, own.tracking_uri)] if with_registry else []
+    for urls in pairs:
+        with (
+            closing(sqlite3.connect(urls[0].removeprefix(SQLITE))) as there,
+            closing(sqlite3.connect(urls[1].removeprefix(SQLITE))) as here,
+        ):
+            there.backup(here)
     return own
 
 

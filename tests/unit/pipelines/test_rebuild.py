@@ -26,6 +26,12 @@ LATER = pd.Timedelta(days=20)
 KPIS = ("revenue", "win_rate", "cac", "open_pipeline")
 PREDICTORS = ("clv", "close_time")
 """What the corrections must change."""
+FEW = {
+    "clv": {"rounds": 20, "draws": 32, "past_rows": 3000},
+    "close_time": {"rounds": 15, "landmark_budget": 4000},
+    "revenue": {"draws": 100, "origins": 2, "pool_series": 4},
+}
+"""Trees, draws and rows."""
 CORRECTED = {
     "orders": {"amount": lambda values: values * 3 + 1},
     "deal_events": {"amount": lambda values: values + 1000, "stage": lambda values: values.where(values != "won", "lost")},
@@ -46,7 +52,7 @@ def taken(
         found[kpi.name] = kpi.series(snapshot)
         found[f"{kpi.name} by {kpi.dimensions[0]}"] = kpi.series(snapshot, by=kpi.dimensions[0])
     for name in predictors:
-        model = predictor_class(name)()
+        model = predictor_class(name)(**FEW[name])
         table = model.training_table(snapshot)
         found[f"{name} table"] = table
         if not with_forecasts:
