@@ -44,6 +44,7 @@ def one_server(folder: Path, env: dict[str, str], asked: dict, *, workers: int, 
     """Every question at every number of connections, one after the other, on one server."""
     rows = []
     with servers.ours(folder, env, workers=workers) as server:
+        server.settle()
         for count in connections:
             for name, requests in asked.items():
                 rows.append(asked_of(server, name, requests, workers=workers, connections=count, seconds=seconds, folder=folder))
@@ -62,6 +63,7 @@ def asked_of(server: servers.Server, name: str, requests: list, *, workers: int,
 def of_batches(folder: Path, env: dict[str, str], bodies: list[str]) -> dict[str, dict]:
     """On a server that has answered nothing before."""
     with servers.ours(folder, env) as server:
+        server.settle()
         return {
             "1,000 deals at once": asdict(batches.at_once(server, bodies, 1_000)),
             "10,000 deals line by line": asdict(batches.line_by_line(server, bodies, 10_000)),
@@ -89,6 +91,7 @@ def of_peers(folder: Path, env: dict[str, str], *, bento: Path | None, seconds: 
             continue
         try:
             with start() as server:
+                server.settle()
                 found.append(asked_of(server, name, wrk.posts(path, asked), workers=1, connections=8, seconds=seconds, folder=folder))
         except RuntimeError as error:
             console.print(f"{name}: {error}")

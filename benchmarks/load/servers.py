@@ -20,6 +20,7 @@ from load import company
 from processes import cpu_seconds, family, kilobytes, text_of
 
 SECONDS_TO_START = 90
+SECONDS_TO_SETTLE = 180
 READY = "/v1/customers/value"
 """Answers once the champions are there; /health/ready would wait for one of revenue too, which nobody asks here."""
 
@@ -46,6 +47,16 @@ class Server:
     def memory_mb(self) -> float:
         """Resident memory of all processes now."""
         return sum(kilobytes(pid, "VmRSS") for pid in self.processes()) / 1024
+
+    def settle(self) -> None:
+        """Wait until it has worked out what it does after its start: for a second it takes less than a tenth of a core."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        while time.monotonic() < deadline:
+            before = self.cpu_seconds()
+            time.sleep(1)
+            if self.cpu_seconds() - before < 0.1:
+                return
+        raise RuntimeError(f"after {SECONDS_TO_SETTLE} s it still works on something that nobody asked for")
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -92,7 +92,9 @@ def _folder_table(spark: SparkSession, form: str, folder: str) -> DataFrame | No
 
     for place in (folder, f"{folder}.parquet") if form == "parquet" else (folder,):
         try:
-            return spark.read.format(form).load(place)
+            table = spark.read.format(form).load(place)
+            table.columns  # noqa: B018  a Connect address does not look before it is asked
+            return table
         except (PySparkException, Py4JError) as error:
             if not isinstance(error, AnalysisException) or error.getCondition() not in _ABSENT:
                 raise SourceError(f"{place}: {told_by(error)}{way_out(form)}") from error

@@ -36,6 +36,7 @@ from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.idempotency import IdempotencyMiddleware
 from predictkpi.service.logs import set_up
 from predictkpi.service.lookout import Lookout
+from predictkpi.service.memory import share_arenas
 from predictkpi.service.metrics import Metrics, shared_folder
 from predictkpi.service.middleware import RequestContextMiddleware
 from predictkpi.service.peers import among_peers
@@ -65,6 +66,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_SECONDS)
+        share_arenas()
         state = app.state
         _read_rules(state, settings.models_dir)
         state.door = own_door

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from collections.abc import Callable
 
 import pyarrow as pa
+
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of glibc's malloc.h."""
+ARENAS = 2
+
+
+def share_arenas() -> None:
+    """Let threads take memory from few places: by default each gets one of its own, and what is freed in it serves no other.
+
+    Views are made in threads that come and go. To be called before they do.
+    """
+    _of_libc("mallopt", lambda mallopt: mallopt(_ARENA_MAX, ARENAS))
 
 
 def settle() -> None:
@@ -19,11 +32,11 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     pa.default_memory_pool().release_unused()
-    _trim()
+    _of_libc("malloc_trim", lambda trim: trim(0))
 
 
-def _trim() -> None:
-    """Return free pages to the system, which glibc alone offers; elsewhere the allocator does as it pleases."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+def _of_libc(name: str, call: Callable[[Callable[..., int]], int]) -> None:
+    """Call what glibc alone offers; elsewhere the allocator does as it pleases."""
+    found = getattr(ctypes.CDLL(None), name, None)
+    if found is not None:
+        call(found)
