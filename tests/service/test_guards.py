@@ -14,11 +14,12 @@ from fastapi import FastAPI, Request
 from running_service import ask_in_process, running, settings_in
 
 from predictkpi.core.access import ANYBODY_HERE
+from predictkpi.errors import StoreError
 from predictkpi.service.access.limits import BURST_SECONDS, RateLimiter
 from predictkpi.service.access.permissions import allow
 from predictkpi.service.app import create_app
 from predictkpi.service.guards import GuardMiddleware
-from predictkpi.service.logs import JsonFormatter
+from predictkpi.service.logs import Brief, JsonFormatter
 
 
 @pytest.fixture
@@ -253,6 +254,15 @@ def test_log__tells_of_each_request_in_json(served, caplog):
     assert (told["method"], told["status"]) == ("GET", 404)
     assert told["route"].startswith("/v1/deals/{deal_id")
     assert told["milliseconds"] > 0
+
+
+@pytest.mark.parametrize(("error", "has_trace"), [(StoreError("the database is away"), False), (ZeroDivisionError("a bug"), True)])
+def test_log__has_a_trace_of_what_nobody_raised_on_purpose(error, has_trace):
+    record = logging.LogRecord("predictkpi", logging.ERROR, "", 0, "%s cannot be read", ("keys",), (type(error), error, None))
+    assert Brief().filter(record)
+    told = json.loads(JsonFormatter().format(record))
+    assert ("trace" in told) == has_trace
+    assert told["message"] == ("keys cannot be read" if has_trace else "keys cannot be read: the database is away")
 
 
 def test_metrics__count_requests_answers_and_what_is_served(served, get):

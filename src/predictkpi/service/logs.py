@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from predictkpi.errors import PredictKpiError
+
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -38,6 +40,17 @@ class TextFormatter(logging.Formatter):
         return f"{line} in {told['milliseconds']:g} ms, {told['request_id']}" if told else line
 
 
+class Brief(logging.Filter):
+    """Errors that are raised on purpose in a line of their own words: no trace through libraries at each round of an outage."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Never holds a record back."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, PredictKpiError):
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", (), None
+        return True
+
+
 def set_up(format_: Literal["text", "json"], level: str) -> None:
     """Write everything from ``level`` on to standard error.
 
@@ -47,6 +60,7 @@ def set_up(format_: Literal["text", "json"], level: str) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # type: ignore[attr-defined]
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Brief())
     handler.setFormatter(JsonFormatter() if format_ == "json" else TextFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("predictkpi", "uvicorn.error"):
