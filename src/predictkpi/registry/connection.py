@@ -117,10 +117,14 @@ class Connection:
     def _failures(self) -> tuple[type[BaseException], ...]:
         mlflow = self.mlflow
         import requests
+
+        of_server = mlflow.exceptions.MlflowException, requests.RequestException, OSError
+        if self.is_server:  # no database here; to import what speaks to one takes 15 MB of a service, in the midst of an outage
+            return of_server
         from mlflow.store.db import utils as database
 
         # SQLAlchemy belongs to the store; MLflow lets its errors through unchanged, so they are taken from there
-        return (mlflow.exceptions.MlflowException, requests.RequestException, database.sqlalchemy.exc.SQLAlchemyError, OSError)
+        return (*of_server, database.sqlalchemy.exc.SQLAlchemyError)
 
     def _prepare(self) -> None:
         """Create the folder of a SQLite store; knock at a server's door, since MLflow itself would wait for minutes."""
