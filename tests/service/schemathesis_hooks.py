@@ -32,7 +32,12 @@ def filter_failure(context, failure, case, response) -> bool:
 
 
 def _is_no_violation(failure, case, response) -> bool:
-    """On the wire every query parameter and header is text: one that may be text has no other type. Unknown parameters are ignored."""
+    """On the wire every query parameter and header is text: one that may be text has no other type. Unknown parameters are ignored.
+
+    An item of a batch that breaks the schema has its own problem in an answer that is right for the others.
+    """
+    if case.operation.path.endswith("/batch") and "json" in response.headers["content-type"][0] and response.json().get("failed"):
+        return True
     if "in query - object with unexpected properties" in failure.message:
         return True
     mutated = _MUTATED.search(failure.message)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from predictkpi.service.customer_schemas import CustomerEnvelope
 from predictkpi.service.instants import IsoInstant
-from predictkpi.service.schemas import MAX_BATCH, Answer, Problem
+from predictkpi.service.schemas import MAX_BATCH, Answer, NotBlank, Problem
 
 MAX_ORDERS = 10_000
 
@@ -48,7 +48,7 @@ class CustomerIn(BaseModel):
         },
     )
 
-    customer_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
+    customer_id: NotBlank | None = Field(None, description="returned as entity_id; need not be known to the store")
     name: str | None = Field(None, max_length=400, description="returned as label")
     segment: str | None = Field(None, max_length=200, description="size or type of customer, spelled as in the store")
     region: str | None = Field(None, max_length=200, description="sales region")

@@ -164,13 +164,17 @@ OwnValue = Annotated[
 """A value of one of the company's own fields; whether it is of that field's kind is for the store to say."""
 
 
+NotBlank = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"pattern": r"\S"})]
+"""Text of which something is left without the blanks around it: what the length alone does not say to a caller."""
+
+
 class DealEventIn(BaseModel):
     """One change of the deal. What it leaves out is as stated for the deal itself."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     at: IsoInstant = Field(description="when it happened; local time of the company, or with an offset", examples=["2025-11-20T10:30:00"])
-    stage: str = Field(min_length=1, max_length=200, description="stage after the change", examples=["Qualified"])
+    stage: NotBlank = Field(description="stage after the change", examples=["Qualified"])
     amount: float | None = Field(
         None, ge=0, lt=1e15, strict=True, allow_inf_nan=False, description="deal value after the change", examples=[38000]
     )
@@ -184,7 +188,7 @@ class ActivityIn(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     at: IsoInstant = Field(description="when it took place", examples=["2025-12-01T14:00:00"])
-    kind: str = Field(min_length=1, max_length=200, description="spelled as in the store", examples=["call"])
+    kind: NotBlank = Field(description="spelled as in the store", examples=["call"])
 
 
 def _empty_list(value: object) -> object:
@@ -226,17 +230,15 @@ class DealIn(BaseModel):
         },
     )
 
-    deal_id: str | None = Field(None, min_length=1, max_length=200, description="returned as entity_id; need not be known to the store")
+    deal_id: NotBlank | None = Field(None, description="returned as entity_id; need not be known to the store")
     name: str | None = Field(None, max_length=400, description="returned as label")
     created_at: IsoInstant | None = Field(
         None,
         description="when the deal was opened; local time of the company, or with an offset. Without it the deal counts as opened at its "
         "first event, or just before as_of, and the answer is `limited`",
     )
-    stage: str | None = Field(
+    stage: NotBlank | None = Field(
         None,
-        min_length=1,
-        max_length=200,
         description="the stage it is in now, spelled as in the store. Without it that of the newest event counts; without any the answer "
         "rests on deals of all stages and is `limited`",
     )
