@@ -31,15 +31,15 @@ def headline(rows: Sequence[Row]) -> list[Figure]:
 
 
 def _cost(key: str, what: str, row: Row) -> list[Figure]:
-    """Time and memory of one step; of one that was ended only that of which it had taken too much."""
+    """Time and memory of one step; of one that was ended only that of which it had taken too much, by however little."""
     if "failed" in row:
         return []
     key, at_budget = f"{key}.{row['customers']}", row["customers"] == GOAL_AT
     what = f"{what}, {row['customers']:,} customers, {row['facts'] / 1e6:.2g} million rows"
     met = row.get("over", "")
     note = f"ended, not through: over {met}" if met else f"{seconds(row['cpu_seconds'])} of the CPU, load {row['load']:.1f} before it"
-    time = {"ours": row["seconds"], "unit": "s", "digits": 0, "goal": Goal(most=60 * GOAL_MINUTES) if at_budget else None}
-    memory = {"ours": row["peak_gb"], "unit": "GB", "digits": 1, "goal": Goal(most=GOAL_GB) if at_budget else None}
+    time = {"ours": row["seconds"], "unit": "s", "digits": 3 if met else 0, "goal": Goal(most=60 * GOAL_MINUTES) if at_budget else None}
+    memory = {"ours": row["peak_gb"], "unit": "GB", "digits": 3 if met else 1, "goal": Goal(most=GOAL_GB) if at_budget else None}
     found = [] if met.endswith("GB") else [_of(name=f"{key}.seconds", what=what, note=note, **time)]
     return (
         found
