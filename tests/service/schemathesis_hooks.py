@@ -17,8 +17,10 @@ KNOWN_TO_THE_DATA = {
     **dict.fromkeys(("channel", "industry", "owner", "product", "region", "segment", "source", "stage", "team"), "a member that has rows"),
 }
 """Parameters whose values a schema cannot list; a 422 that names one of them, and no other, is right."""
-NO_SCHEMA_SAYS = re.compile("the year must lie between|name at least the stage or when the deal was created")
-"""What JSON Schema has no words for: bounds of an instant, or that one of two values must not be null."""
+NO_SCHEMA_SAYS = re.compile(
+    "the year must lie between|must lie before as_of|must not lie before created_at|name at least the stage or when the deal was created"
+)
+"""What JSON Schema has no words for: bounds of an instant (fixed, of the data, of another value), that one of two must not be null."""
 ADDRESSED_BY_ANY_TEXT = ("/v1/customers/", "/v1/deals/")
 """Ids may hold slashes (a CRM's are as they are), so that `GET /v1/deals/close-time/batch` asks for the deal `close-time/batch`: 404."""
 _MUTATED = re.compile(r"parameter `(?P<name>[^`]+)` in (?:query|header) - .*incorrect type", re.IGNORECASE)
