@@ -58,6 +58,7 @@ PAGES = (
     "/models",
     "/models/clv",
 )
+PAINT_SECONDS = 30
 NEW_SCENARIO = "a new scenario"
 SCENARIOS = tuple(f"/forecast?win_rate={rate}" for rate in (0.05, -0.05, 0.1, -0.1, 0.15, -0.15, 0.2, -0.2))
 """Asked for once each, as by somebody who moves a slider."""
@@ -138,7 +139,10 @@ def painted(url: str, key: str, paths: list[str]) -> dict[str, float]:
             page = context.new_page()
             page.goto(url + path)
             paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+            deadline = time.monotonic() + PAINT_SECONDS
             while (milliseconds := page.evaluate(paint)) is None:  # asked from outside: the pages' own policy forbids to wait inside
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{path}: nothing is painted within {PAINT_SECONDS} s")
                 page.wait_for_timeout(20)
             found[path] = float(milliseconds) / 1000
             context.close()

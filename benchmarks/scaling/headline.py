@@ -1,4 +1,4 @@
-"""What of `scale.py` is kept as its figures: time and memory of each step at the largest size that it came through, and how they grow."""
+"""What of `scale.py` is kept as its figures: time and memory of each step at each size, and how they grow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from figures import Figure, Goal
 from scaling.growth import Row, growth, is_done, seconds
 
 _of = partial(Figure, area="Scale", better="lower")
-
 
 GOAL_AT, GOAL_MINUTES, GOAL_GB = 1_000_000, 20, 12
 """Customers at which a step was asked to stay within so much."""

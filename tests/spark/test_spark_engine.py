@@ -56,14 +56,6 @@ def test_predictions__are_those_of_this_machine(engines, doors, name):
     assert_same(found, served_by(local, predictor, model))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_inputs_and_training_table__are_those_of_this_machine(engines, doors, name):
-    spark, local = engines
-    predictor, _ = doors[1].champion(name)
-    assert_same(spark.inputs(predictor), local.inputs(predictor))
-    assert_same(spark.training_table(predictor), local.training_table(predictor))
-
-
 @pytest.fixture(scope="module")
 def odd_engines(engines, company, tmp_path_factory):
     """The same of a company whose records went with somebody else at first, and other oddities."""
@@ -74,9 +66,10 @@ def odd_engines(engines, company, tmp_path_factory):
     return SparkEngine(session, facts, company=odd.company, as_of=odd.as_of, udf_of=None, n_parts=4), LocalEngine(odd)
 
 
+@pytest.mark.parametrize("facts", ["engines", "odd_engines"])
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_facts__are_the_same_in_parts_of_spark(odd_engines, doors, name):
-    spark, local = odd_engines
+def test_inputs_and_training_table__are_those_of_this_machine(request, doors, facts, name):
+    spark, local = request.getfixturevalue(facts)
     predictor, _ = doors[1].champion(name)
     assert_same(spark.inputs(predictor), local.inputs(predictor))
     assert_same(spark.training_table(predictor), local.training_table(predictor))
