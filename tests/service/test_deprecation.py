@@ -12,9 +12,11 @@ from fastapi import FastAPI
 from predictkpi.core.access import ANYBODY_HERE, Permission
 from predictkpi.service import error_handlers, openapi
 from predictkpi.service.access import allow
+from predictkpi.service.access.log import AccessLog
 from predictkpi.service.deprecation import retires
 from predictkpi.service.metrics import Metrics
 from predictkpi.service.middleware import RequestContextMiddleware
+from predictkpi.store import Store
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def get(app):
         scope.setdefault("state", {})["caller"] = ANYBODY_HERE
         await app(scope, receive, send)
 
-    transport = httpx.ASGITransport(RequestContextMiddleware(with_caller, metrics=Metrics()))
+    transport = httpx.ASGITransport(RequestContextMiddleware(with_caller, metrics=Metrics(), accesses=AccessLog(Store("sqlite://"))))
 
     async def get(path):
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -50,6 +50,14 @@ class Columns:
         """A column of numbers or flags as float64."""
         return np.asarray(self._arrays[name], dtype=float)
 
+    def has_text(self, name: str) -> bool:
+        """Whether a column holds text."""
+        return is_text(self[name])
+
+    def stacked(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Columns of numbers one below the other, ``(len(names), len)``."""
+        return np.array([self.floats(name) for name in names]).reshape(len(names), len(self))
+
     def shared(self, name: str) -> Any:
         """The value of a column that is known to be the same in all rows; None where that is not known."""
         return None
@@ -96,12 +104,21 @@ class Records(Columns):
         made: dict[str, npt.NDArray[Any]] = self._arrays  # type: ignore[assignment]
         if name not in made:
             if name in self._same:
-                made[name] = np.full(len(self), self._same[name])
+                made[name] = np.array([self._same[name]]).repeat(len(self))  # a fifth of the time of np.full for an instant
             else:
-                values = [row.get(name) for row in self.rows]
-                texts = any(isinstance(value, str) for value in values) or all(value is None for value in values)
-                made[name] = np.array(values, dtype=object if texts else float)
+                made[name] = np.array([row.get(name) for row in self.rows], dtype=object if self.has_text(name) else float)
         return made[name]
+
+    def has_text(self, name: str) -> bool:
+        """See `Columns.has_text`."""
+        if name in self._same:
+            return is_text(self[name])
+        values = [row.get(name) for row in self.rows]
+        return any(isinstance(value, str) for value in values) or all(value is None for value in values)
+
+    def stacked(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """See `Columns.stacked`."""
+        return np.array([[row.get(name, np.nan) for row in self.rows] for name in names], float).reshape(len(names), len(self))
 
     def floats(self, name: str) -> npt.NDArray[np.float64]:
         """See `Columns.floats`."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.datastructures import State
-from starlette.middleware.gzip import GZipMiddleware
 
 from predictkpi import __version__
 from predictkpi.kpis.attainment import Bands
@@ -24,6 +23,7 @@ from predictkpi.service.access.log import AccessLog
 from predictkpi.service.access.oidc import Oidc
 from predictkpi.service.answer_log import AnswerLog
 from predictkpi.service.api import ROUTERS
+from predictkpi.service.compression import CompressionMiddleware
 from predictkpi.service.conditional import ConditionalMiddleware
 from predictkpi.service.dashboard import ROUTERS as PAGES
 from predictkpi.service.dashboard import warm_steps
@@ -107,6 +107,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` tell what there is to tell
         generate_unique_id_function=openapi.operation_id,
     )
     app.router.redirect_slashes = False
@@ -137,7 +138,7 @@ def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:
     app.add_middleware(FastPaths)
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(IdempotencyMiddleware, repeatables=door_of_keys.repeatables, seconds=settings.request_seconds)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(CompressionMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(
         GuardMiddleware,
         most_at_once=settings.most_at_once,
@@ -145,7 +146,7 @@ def _stand_guard(app: FastAPI, settings: Settings, door_of_keys: Store) -> None:
         seconds=settings.request_seconds,
     )
     app.add_middleware(AccessMiddleware)
-    app.add_middleware(RequestContextMiddleware, metrics=app.state.metrics, tracer=tracing.tracer())
+    app.add_middleware(RequestContextMiddleware, metrics=app.state.metrics, accesses=app.state.accesses, tracer=tracing.tracer())
 
 
 def app_of_environment() -> FastAPI:

@@ -20,7 +20,9 @@ from predictkpi.service.schemas import Model
 
 _RUNGS = tuple(Status)
 _RANK: dict[str, int] = {status: place for place, status in enumerate(_RUNGS)}
-_FULL, _LIMITED, _BASELINE = _RANK[Status.FULL], _RANK[Status.LIMITED], _RANK[Status.BASELINE]
+_FULL, _LIMITED, _BASELINE, _INSUFFICIENT = (
+    _RANK[rung] for rung in (Status.FULL, Status.LIMITED, Status.BASELINE, Status.INSUFFICIENT_DATA)
+)
 MOST_LAYOUTS = 512
 _LAYOUTS: dict[tuple[str, tuple[int, ...], tuple[str, ...], tuple[int, ...] | None], _Layout] = {}
 
@@ -62,32 +64,33 @@ def envelope(
     predictions = []
     told: dict[str, None] = {}
     untold: dict[str, None] = {}
-    for part in layout.parts:
-        values = {name: number(answer.values[place]) for name, place in part.places}
-        held = [_RANK[answer.statuses[place]] for name, place in part.places if values[name] is not None]
+    numbers, reasons = [number(value) for value in answer.values], answer.reasons
+    ranks = [_RANK[status] for status in answer.statuses]
+    untils = _untils(spec.entity == "series", spec.time_unit, answer.as_of, layout.horizons)
+    for part, until in zip(layout.parts, untils, strict=True):
+        held = [ranks[place] for _, place in part.places if numbers[place] is not None]
         notes: dict[str, str] = {}
-        for name, place in part.places:
-            if reason := answer.reasons[place]:
-                if values[name] is not None and answer.statuses[place] != Status.FULL:
-                    told[reason] = None
-                else:
-                    notes[name] = reason
+        for name, place in part.odd_among(reasons):
+            if numbers[place] is not None and ranks[place] != _FULL:
+                told[reasons[place]] = None
+            else:
+                notes[name] = reasons[place]
         if not held:
             untold |= dict.fromkeys(notes.values())
         predictions.append(
             wire.Prediction(
                 horizon=part.horizon,
-                until=_until(spec.entity == "series", spec.time_unit, answer.as_of, part.horizon),
+                until=until,
                 status=_RUNGS[max(floor, *held)] if held else Status.INSUFFICIENT_DATA,
-                values=values,
-                dates={name: _day(day, values[name]) for name in part.in_days},
+                values={name: numbers[place] for name, place in part.places},
+                dates={name: _day(day, numbers[place]) for name, place in part.in_days},
                 notes=notes,
             )
         )
-    reasons = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(caveats)
+    whole = dict.fromkeys(part for reason in told for part in reason.split("; ")) | dict.fromkeys(caveats)
     if ref.kind == "baseline" and ref.reason:
-        reasons[ref.reason] = None
-    reasons |= untold
+        whole[ref.reason] = None
+    whole |= untold
     return wire.Envelope(
         prediction_id=digest(spec.name, ref.version, as_of, entity_id, inputs_digest, layout.asked),
         inputs_digest=inputs_digest,
@@ -101,8 +104,8 @@ def envelope(
         headline=spec.headline,
         units=layout.units,
         model=wire.Model(ref.predictor, ref.version, ref.kind, ref.reason),
-        status=max((each.status for each in predictions), key=_RANK.__getitem__, default=Status.INSUFFICIENT_DATA),
-        reason="; ".join(reasons),
+        status=_RUNGS[max([_RANK[each.status] for each in predictions], default=_INSUFFICIENT)],
+        reason="; ".join(whole),
         predictions=predictions,
         curve=curve,
     )
@@ -113,13 +116,18 @@ class _Part(NamedTuple):
 
     horizon: int
     places: list[tuple[str, int]]
-    in_days: list[str]
+    in_days: list[tuple[str, int]]
+
+    def odd_among(self, reasons: Sequence[str]) -> list[tuple[str, int]]:
+        """Those of which there is something to say."""
+        return [(name, place) for name, place in self.places if reasons[place]]
 
 
 class _Layout(NamedTuple):
-    """What all answers with the same columns share: ascending horizons, the units of what they hold, and the horizons as text."""
+    """What all answers with the same columns share: ascending horizons, the units of what they hold, and the horizons as text (`asked`)."""
 
     parts: list[_Part]
+    horizons: tuple[int, ...]
     units: dict[str, str]
     asked: str
 
@@ -133,13 +141,13 @@ def _layout(spec: Spec, horizons: tuple[int, ...], statistics: tuple[str, ...], 
             if wanted is None or horizon in wanted:
                 places.setdefault(horizon, []).append((name, place))
         parts = [
-            _Part(horizon, places[horizon], [name for name, _ in places[horizon] if units[name] == "days"]) for horizon in sorted(places)
+            _Part(horizon, places[horizon], [place for place in places[horizon] if units[place[0]] == "days"]) for horizon in sorted(places)
         ]
         present = {name for part in parts for name, _ in part.places}
         if len(_LAYOUTS) >= MOST_LAYOUTS:
             _LAYOUTS.clear()
         held: dict[str, str] = {name: unit for name, unit in units.items() if name in present}
-        _LAYOUTS[key] = _Layout(parts, held, " ".join(str(part.horizon) for part in parts))
+        _LAYOUTS[key] = _Layout(parts, tuple(sorted(places)), held, " ".join(map(str, sorted(places))))
     return _LAYOUTS[key]
 
 
@@ -160,7 +168,7 @@ def _day(as_of: datetime, days: float | None) -> str | None:
     return None if days is None else (as_of + timedelta(days=days)).date().isoformat()
 
 
-@lru_cache(maxsize=1024)
-def _until(is_series: bool, time_unit: Literal["month", "day"], as_of: pd.Timestamp, horizon: int) -> str:
-    """Exclusive end of what is predicted: a series speaks of calendar months, the first of which is the running one."""
-    return (shift(as_of, horizon, "M") if is_series else horizon_end(as_of, horizon, time_unit)).isoformat()
+@lru_cache(maxsize=256)
+def _untils(is_series: bool, time_unit: Literal["month", "day"], as_of: pd.Timestamp, horizons: tuple[int, ...]) -> list[str]:
+    """Exclusive ends of what is predicted: a series speaks of calendar months, the first of which is the running one."""
+    return [(shift(as_of, each, "M") if is_series else horizon_end(as_of, each, time_unit)).isoformat() for each in horizons]

@@ -101,9 +101,10 @@ def _may(scope: Scope, permission: Permission) -> bool:
     caller: Caller = scope["state"]["caller"]
     if not caller.may(permission):
         return False
-    view = scope["app"].state.serving.current
-    if caller.rows is not None and (view is None or not view.has_within(caller.rows)):
-        return False  # the routes work that out in a thread
+    if caller.rows is not None:
+        view = scope["app"].state.serving.current
+        if view is None or not view.has_within(caller.rows):
+            return False  # the routes work that out in a thread
     scope["state"][ASKED] = permission
     return True
 

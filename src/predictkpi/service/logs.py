@@ -8,9 +8,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
+
 from predictkpi.errors import PredictKpiError
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -27,7 +29,10 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             told["trace"] = self.formatException(record.exc_info)
-        return _encode(told)
+        try:
+            return _encode(told).decode()
+        except UnicodeEncodeError:  # half of a surrogate pair, as in a file's name that is no Unicode
+            return json.dumps(told, default=str)
 
 
 class TextFormatter(logging.Formatter):

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from predictkpi.core.types import Status
 from predictkpi.service.access.keyring import utc_now
 from predictkpi.service.peers import is_alive
 from predictkpi.service.state import Serving
@@ -36,7 +37,9 @@ class Metrics:
         self._requests = Counter("predictkpi_requests", "Requests answered", ["method", "route", "status"], registry=at)
         self._seconds = Histogram("predictkpi_request_seconds", "Time to answer", ["route"], buckets=BUCKETS, registry=at)
         self._answers = Counter("predictkpi_answers", "Predictions answered, by rung of the ladder", ["predictor", "rung"], registry=at)
+        # routes, rungs and what they answer are few; looking one up costs more than counting
         self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._on_rung: dict[tuple[str, Status], Counter] = {}
         self._in_flight = Gauge("predictkpi_requests_in_flight", "Requests being answered", multiprocess_mode="livesum", registry=at)
 
     def began(self) -> None:
@@ -47,7 +50,7 @@ class Metrics:
         """A request was answered."""
         self._in_flight.dec()
         of_route = self._of_route.get((method, route, status))
-        if of_route is None:  # routes and what they answer are few; looking the two up costs more than counting
+        if of_route is None:
             of_route = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
             self._of_route[method, route, status] = of_route
         requests, times = of_route
@@ -56,8 +59,11 @@ class Metrics:
 
     def answered(self, answers: Iterable[Envelope]) -> None:
         """Predictions were given, each on its rung."""
-        for (predictor, rung), times in Counting((answer.predictor, str(answer.status)) for answer in answers).items():
-            self._answers.labels(predictor, rung).inc(times)
+        for of, times in Counting((answer.predictor, answer.status) for answer in answers).items():
+            on_rung = self._on_rung.get(of)
+            if on_rung is None:
+                on_rung = self._on_rung[of] = self._answers.labels(of[0], str(of[1]))
+            on_rung.inc(times)
 
     def text(self, serving: Serving, deliveries: Mapping[Delivery, int]) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import time
-import uuid
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from predictkpi.service.deprecation import EXTRA_HEADERS
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
+    from predictkpi.service.access.log import AccessLog
     from predictkpi.service.metrics import Metrics
 
 log = logging.getLogger("predictkpi.requests")
@@ -35,17 +36,22 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
+_OF_DATA = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _SECURITY_HEADERS.items()]
-_RAW_NAMES = frozenset(name for name, _ in _RAW_HEADERS)
+"""What JSON needs that no browser is to show as a page (OWASP's REST Security Cheat Sheet)."""
+_OF_PAGES = _OF_DATA | {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+}
+_PAGES_RAW, _DATA_RAW = ([(name.lower().encode(), value.encode()) for name, value in of.items()] for of in (_OF_PAGES, _OF_DATA))
+_OWN_NAMES = frozenset(name for name, _ in _PAGES_RAW)
+_JSON = b"application/json"
 _REQUEST_ID, _DEGRADED = REQUEST_ID_HEADER.lower().encode(), DEGRADED_HEADER.lower().encode()
 _WHO = frozenset({b"authorization", b"x-api-key", b"cookie"})
 _FOR_ONE_ALONE = (b"cache-control", b"private, no-cache")
@@ -55,9 +61,9 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000")
 class RequestContextMiddleware:
     """Plain ASGI: gives each request an id (the caller's own if it is well formed), adds the headers above, and tells of its end."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracer: Tracer | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, accesses: AccessLog, tracer: Tracer | None = None) -> None:
         self.app = app
-        self._metrics = metrics
+        self._metrics, self._accesses = metrics, accesses
         self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +73,8 @@ class RequestContextMiddleware:
             return
         headers = dict(scope["headers"])
         offered = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else uuid.uuid4().hex
+        # it is no secret, so the system need not be asked for it
+        request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else f"{random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -75,10 +82,11 @@ class RequestContextMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                there = {name for name, _ in message["headers"]}
+                there = dict(message["headers"])
                 own = message["headers"] if _REQUEST_ID in there else [*message["headers"], (_REQUEST_ID, request_id.encode())]
-                own += _RAW_HEADERS if there.isdisjoint(_RAW_NAMES) else [header for header in _RAW_HEADERS if header[0] not in there]
-                own += scope["state"].get(EXTRA_HEADERS, [])
+                ours = _DATA_RAW if there.get(b"content-type") == _JSON else _PAGES_RAW
+                own += ours if _OWN_NAMES.isdisjoint(there) else [header for header in ours if header[0] not in there]
+                own += scope["state"].get(EXTRA_HEADERS, ())
                 if scope["scheme"] == "https":
                     own.append(_HSTS)
                 if b"cache-control" not in there and not headers.keys().isdisjoint(_WHO):
@@ -103,7 +111,7 @@ class RequestContextMiddleware:
         caller: Caller | None = state.get("caller")
         if caller is not None and caller is not ANYBODY_HERE:
             subject = state.get(SUBJECT) or "/".join(map(str, scope.get("path_params", {}).values()))
-            scope["app"].state.accesses.record(caller, f"{scope['method']} {route}", subject, status)
+            self._accesses.record(caller, f"{scope['method']} {route}", subject, status)
         if log.isEnabledFor(logging.INFO):
             told = {
                 "request_id": state["request_id"],
@@ -144,5 +152,5 @@ def _trouble(scope: Scope) -> str:
     if scope["state"].get("caller") is None:
         return ""
     told = getattr(scope["app"].state, "serving", None)
-    text = " ".join(((told.trouble if told is not None else None) or "").split())
-    return text[:LONGEST_TROUBLE].encode("ascii", "replace").decode()
+    trouble = told.trouble if told is not None else None
+    return " ".join(trouble.split())[:LONGEST_TROUBLE].encode("ascii", "replace").decode() if trouble else ""

@@ -213,6 +213,8 @@ def _impossible_instants(
     payload: Payload, created: int, instants: Sequence[int], done: Sequence[tuple[int, str]], view: View, *, pointer: str
 ) -> list[FieldError]:
     as_of = view.as_of_microseconds
+    if created < as_of and max((*instants, *(at for at, _ in done)), default=created) < as_of and min(instants, default=created) >= created:
+        return []
     known = f"must lie before as_of ({view.as_of.isoformat()}), up to which the data reaches"
     if payload.created_at is not None and created >= as_of:
         return [FieldError(known, f"{pointer}/created_at")]

@@ -185,7 +185,7 @@ class View:
     def local(self, instant: datetime) -> pd.Timestamp:
         """An instant of a request as naive local time of the company; one without an offset is local already."""
         if instant.tzinfo is not None:
-            instant = instant.astimezone(ZoneInfo(self.company.time_zone)).replace(tzinfo=None)
+            instant = instant.astimezone(self._zone).replace(tzinfo=None)
         return pd.Timestamp(instant)
 
     def now(self) -> datetime:
@@ -199,7 +199,7 @@ class View:
     def microseconds(self, instant: datetime) -> int:
         """The same as a count of microseconds since 1970."""
         if instant.tzinfo is not None:
-            instant = instant.astimezone(ZoneInfo(self.company.time_zone)).replace(tzinfo=None)
+            instant = instant.astimezone(self._zone).replace(tzinfo=None)
         return (instant - EPOCH) // MICROSECOND
 
     @cached_property
@@ -207,7 +207,7 @@ class View:
         """`as_of` likewise."""
         return self.microseconds(self.as_of.to_pydatetime())
 
-    @property
+    @cached_property
     def troubles(self) -> list[str]:
         """What went wrong while loading, other than that nothing has been promoted or that the data has too little history."""
         kept = [champion.trouble for champion in self.champions.values() if champion.trouble]

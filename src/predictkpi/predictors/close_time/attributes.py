@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import stats
 
 from predictkpi.core import columns as c
-from predictkpi.core.arrays import Columns, Texts, array_of, is_text
+from predictkpi.core.arrays import Columns, Texts, array_of
 from predictkpi.features.attributes import OF_CUSTOMERS, OF_DEALS
 from predictkpi.features.deal_asof import Floats, Ints
 from predictkpi.features.deal_history import AGE
@@ -104,7 +104,7 @@ class Attributes:
 
     def absent(self, inputs: Columns) -> list[str]:
         """Fields that the inputs do not have, or have in another kind."""
-        return [name for name in self.names if name not in inputs or is_text(inputs[name]) != (name in self.categories)]
+        return [name for name in self.names if name not in inputs or inputs.has_text(name) != (name in self.categories)]
 
     def to_state(self) -> dict[str, Any]:
         """As JSON; `from_state` reads it."""

@@ -25,15 +25,14 @@ def days_to_period_ends(inputs: Columns, freqs: Iterable[Freq]) -> Floats:
     lengths = tuple(MONTHS[freq] for freq in freqs)
     instant = inputs.shared(c.AS_OF)
     if instant is not None:
-        ends = _to_period_ends(int(instant.astype(np.int64)), inputs.shared(FISCAL), lengths)
+        ends = _to_period_ends(instant, inputs.shared(FISCAL), lengths)
         return np.array([ends] * len(inputs), float).reshape(len(inputs), len(lengths))
-    rows = zip(microseconds(inputs[c.AS_OF]).tolist(), inputs[FISCAL].tolist(), strict=True)
+    rows = zip(inputs[c.AS_OF].astype("datetime64[us]"), inputs[FISCAL].tolist(), strict=True)
     return np.array([_to_period_ends(at, fiscal, lengths) for at, fiscal in rows], float).reshape(len(inputs), len(lengths))
 
 
 @lru_cache(maxsize=64)
-def _to_period_ends(instant: int, fiscal_year_starts: int, lengths: tuple[int, ...]) -> tuple[float, ...]:
-    at = np.datetime64(instant, "us")
+def _to_period_ends(at: np.datetime64, fiscal_year_starts: int, lengths: tuple[int, ...]) -> tuple[float, ...]:
     month = at.astype("datetime64[M]")
     passed = (month.astype(np.int64) - (fiscal_year_starts - 1)) % np.array(lengths)
     return tuple((((month + (np.array(lengths) - passed)).astype("datetime64[us]") - at).astype(np.int64) / DAY).tolist())

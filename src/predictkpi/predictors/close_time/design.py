@@ -42,9 +42,9 @@ class Design:
             attributes=Attributes.choose(table, most=most_attributes),
         )
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
-        """Columns of `matrix`, in its order."""
+        """Columns of `matrix`, in its order. Do not modify."""
         return [*NUMBERS, *self.categories, *self.tallies, *self.attributes.names]
 
     @property

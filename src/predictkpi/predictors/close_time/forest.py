@@ -28,7 +28,8 @@ _MISSING_NONE, _MISSING_ZERO = 0, 1
 _NO_CODE = 1 << 30
 """What a missing or negative code counts as: no tree has a bit for it."""
 
-Numbers = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.integer[Any]]
+"""`_short` ones: what is read for one deal has to come through the processor's caches, beside all else that a request needs."""
 
 
 class Forest(NamedTuple):
@@ -60,26 +61,27 @@ class Forest(NamedTuple):
         `ArtifactError` for a kind of split that LightGBM does not make of our tables.
         """
         read = Text.of(booster)
-        nodes = np.array(read.nodes, np.int32).reshape(-1, 8).T
+        nodes = np.array(read.nodes, int).reshape(-1, 8).T
         tree, left, right, feature, missing_left, first, words, number = nodes
         by_period, coded = feature >= shared, words > 0
         numeric, limit = ~by_period & ~coded, np.array(read.limits)
         own = np.flatnonzero(by_period)
         own = own[np.lexsort((-own, tree[own]))]
-        leaves = np.arange(len(number) + len(read.leaves), dtype=np.int32)
+        ends = np.arange(len(number) + len(read.leaves))
+        short = _short(max(len(ends), len(read.bits)))
         return cls(
-            root=_numbered(np.array(read.roots, np.int32), len(number)),
-            children=_numbered(np.stack([left, right]), len(number)),
-            shared=np.ascontiguousarray(number[~by_period][::-1]),
-            numeric=np.stack([number, feature, missing_left])[:, numeric],
+            root=_numbered(np.array(read.roots, int), len(number)).astype(short),
+            children=_numbered(np.stack([left, right]), len(number)).astype(short),
+            shared=number[~by_period][::-1].astype(short),
+            numeric=np.stack([number, feature, missing_left])[:, numeric].astype(short),
             limits=limit[numeric],
-            coded=np.stack([number, feature, first, words])[:, coded & ~by_period],
+            coded=np.stack([number, feature, first, words])[:, coded & ~by_period].astype(short),
             bits=np.array(read.bits, np.uint32),
-            by_period=np.stack([number, feature - shared, missing_left])[:, own],
+            by_period=np.stack([number, feature - shared, missing_left])[:, own].astype(short),
             period_limits=limit[own],
-            starts=np.searchsorted(tree[own], np.arange(len(read.roots) + 1)).astype(np.int32),
+            starts=np.searchsorted(tree[own], np.arange(len(read.roots) + 1)).astype(short),
             leaf=np.array(read.leaves),
-            ends=leaves,
+            ends=ends.astype(short),
         )
 
     def scores(self, shared: Floats, own: Floats) -> Floats:
@@ -87,9 +89,14 @@ class Forest(NamedTuple):
         return _scores(*self, shared, own)
 
 
+def _short(most: int) -> type[np.unsignedinteger[Any]]:
+    """The type of numbers up to there."""
+    return np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
+
+
 def _numbered(child: Numbers, nodes: int) -> Numbers:
     """Leaves, which come as ``~leaf``, numbered after the nodes."""
-    return np.where(child >= 0, child, nodes + ~child).astype(np.int32)
+    return np.where(child >= 0, child, nodes + ~child)
 
 
 def _trees(text: str) -> Iterator[dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -145,12 +145,17 @@ class Learner(ABC):
 
     @classmethod
     def _moved(cls, of_calendar: Floats, seen: Seen) -> Floats:
-        places = np.array([cls.own_features.index(name) for name in cls.moved_by])
-        return _shifted(of_calendar, seen.which, places, np.array([seen.inputs.floats(feature) for feature in cls.moved_by.values()]))
+        return _shifted(of_calendar, seen.which, _places(cls), seen.inputs.stacked([*cls.moved_by.values()]))
 
     def scores(self, seen: Seen) -> Floats:
         """The booster's raw scores (logits) of each period, ``(n, n_periods, 3)``."""
         return self.forest.scores(seen.matrix, self.own(seen))
+
+
+@cache
+def _places(learner: type[Learner]) -> Ints:
+    """Where in `own_features` those that are moved stand."""
+    return np.array([learner.own_features.index(name) for name in learner.moved_by])
 
 
 @compiled

@@ -6,7 +6,7 @@ from 300 on the mean of a hazard and a direct classifier joins, with a weight le
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +17,6 @@ from predictkpi.core import columns as c
 from predictkpi.core.arrays import Columns, Texts
 from predictkpi.core.types import Status
 from predictkpi.errors import ArtifactError, SettingsError
-from predictkpi.features.deal_activities import LAST_ACTIVITY
-from predictkpi.features.deal_history import FURTHEST_STAGE
 from predictkpi.features.incidence import Floats
 from predictkpi.predictors.close_time import artifact
 from predictkpi.predictors.close_time.baseline import AalenJohansenBaseline
@@ -32,10 +30,10 @@ from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.incidence_predictor import IncidencePredictor
 from predictkpi.predictors.close_time.learner import by_parts, mean_daily
 from predictkpi.predictors.close_time.level import DEFAULT_SPREAD, level_spread
+from predictkpi.predictors.close_time.notes import Notes
 from predictkpi.predictors.close_time.parts import DealParts
-from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.reasons import title_of
-from predictkpi.predictors.close_time.spec import FULL_FROM, LAST_DAY, LIMITED_FROM
+from predictkpi.predictors.close_time.spec import FULL_FROM, LIMITED_FROM
 from predictkpi.predictors.close_time.stacking import settle
 from predictkpi.predictors.close_time.statistics import close_quantile
 from predictkpi.predictors.close_time.table import EVENT, IS_ENTRY, rung, training_table
@@ -68,6 +66,7 @@ class CloseTimePredictor(IncidencePredictor):
     ) -> None:
         super().__init__()
         self._explainer: Explainer | None = None
+        self._noted: Notes | None = None
         self.random_state = random_state
         self.landmark_budget = landmark_budget
         self.landmark_rate = landmark_rate
@@ -235,34 +234,10 @@ class CloseTimePredictor(IncidencePredictor):
         return statuses, reasons
 
     def _notes(self, inputs: Columns) -> Iterator[list[str]]:
-        """Deal by deal, what lowers its status."""
-        news: dict[str, Container[str]] = {}
-        own: tuple[str, ...] = ()
-        of_all = []
-        if self.hazard_:
-            design, last = self.hazard_.design, self.hazard_.last_period
-            news = {name: known for name, known in design.places.items() if name not in (FURTHEST_STAGE, LAST_ACTIVITY)}
-            absent = design.attributes.absent(inputs)
-            own = tuple(name for name in design.attributes.expected if name not in absent)
-            of_all += [f"{name}, which the model learnt from, is no longer known" for name in absent]
-            watched = int(ENDS[last])
-            of_all += [f"deals were watched for {watched} of {LAST_DAY} days: later days go on at that pace"] * (last < len(ENDS) - 1)
-        expected, known = self.expected_fields_, list(news.values())
-        n, names = len(expected), (*expected, *news, *own)
-        for row in inputs.tuples(names):
-            notes = [f"{name} is missing" for name, value in zip(expected, row, strict=False) if _is_missing(value)]
-            unheard = [value is not None and value not in values for value, values in zip(row[n:], known, strict=False)]
-            if True in unheard:
-                notes += [f"{name} was never seen in training" for name, is_news in zip(news, unheard, strict=True) if is_news]
-            yield (
-                notes
-                + [f"{name} is missing" for name, value in zip(own, row[n + len(known) :], strict=True) if _is_missing(value)]
-                + of_all
-            )
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value != value
+        notes = self._noted
+        if notes is None or notes.hazard is not self.hazard_ or notes.expected is not self.expected_fields_:
+            notes = self._noted = Notes(self.expected_fields_, self.hazard_)
+        return notes.of(inputs)
 
 
 def _read_learners(folder: Path, state: dict[str, Any]) -> tuple[Hazard, Direct]:

@@ -124,11 +124,16 @@ def _after_one(day: int, fiscal_year_starts: int) -> PeriodCalendar:
     return PeriodCalendar.after(np.array([day]), fiscal_year_starts)
 
 
+@lru_cache(maxsize=8)
+def _after_instant(at: np.datetime64, fiscal_year_starts: int) -> PeriodCalendar:
+    return _after_one(int(at.astype("datetime64[D]").astype(np.int64)), fiscal_year_starts)
+
+
 def calendar_for(inputs: Columns) -> tuple[PeriodCalendar, Ints]:
     """The calendar of the different days of these inputs, and which of them each row has."""
     at = inputs.shared(c.AS_OF)
     if at is not None:
-        return _after_one(int(at.astype("datetime64[D]").astype(np.int64)), inputs.shared(FISCAL)), np.zeros(len(inputs), np.int64)
+        return _after_instant(at, inputs.shared(FISCAL)), np.zeros(len(inputs), np.int64)
     days, which = distinct(landmark_days(inputs))
     fiscal = int(inputs[FISCAL][0]) if len(inputs) else 1
     return (_after_one(int(days[0]), fiscal) if len(days) == 1 else PeriodCalendar.after(days, fiscal)), which

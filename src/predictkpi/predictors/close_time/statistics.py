@@ -59,7 +59,7 @@ class Predicted:
         """From ``daily`` ``(n, 2, LAST_DAY + 1)``; those of the whole deal stand under the horizon `LAST_DAY`, where it is asked for."""
         names = _names(tuple(horizons))
         values, remarks = np.empty((len(inputs), len(names))), np.zeros((len(inputs), len(names)), np.int64)
-        _by_horizon(daily, np.array(horizons, np.int64), values)
+        _by_horizon(daily, _days(tuple(horizons)), values)
         if LAST_DAY in horizons:
             first = len(names) - len(WHOLE_DEAL)
             of_deal = microseconds(inputs[c.AS_OF]), inputs.floats(TO_EXPECTED), inputs.floats(c.AMOUNT)
@@ -105,6 +105,11 @@ class Predicted:
 @lru_cache(maxsize=64)
 def _timestamp(instant: np.datetime64) -> pd.Timestamp:
     return pd.Timestamp(instant)
+
+
+@lru_cache(maxsize=64)
+def _days(horizons: tuple[int, ...]) -> Ints:
+    return np.array(horizons, np.int64)
 
 
 @lru_cache(maxsize=64)
