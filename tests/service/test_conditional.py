@@ -24,6 +24,12 @@ def test_etag__is_of_the_body_and_strong_where_nothing_is_compressed(served):
     }
 
 
+@pytest.mark.parametrize("path", [PATH, "/v1/deals/portfolio", "/docs", "/health/live"])
+def test_vary__says_once_that_an_answer_may_come_compressed(served, path):
+    told = served.client.get(path, headers=PLAIN).headers.get_list("vary")
+    assert [name.strip().lower() for each in told for name in each.split(",")].count("accept-encoding") == 1
+
+
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("form", ["{}", '"other", {}', "W/{}", "*"])
 def test_who_has_it_already__gets_304_without_a_body(served, encoding, form):

@@ -224,7 +224,10 @@ def test_every_answer__carries_the_security_headers(served):
         headers = served.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["content-security-policy"].split("; "))
+        is_page = headers["content-type"].startswith("text/html")
+        assert {"permissions-policy", "referrer-policy", "cross-origin-opener-policy"} <= set(headers) or not is_page
         assert "server" not in headers or "uvicorn" not in headers["server"] or path
 
 
@@ -263,6 +266,11 @@ def test_log__has_a_trace_of_what_nobody_raised_on_purpose(error, has_trace):
     told = json.loads(JsonFormatter().format(record))
     assert ("trace" in told) == has_trace
     assert told["message"] == ("keys cannot be read" if has_trace else "keys cannot be read: the database is away")
+
+
+def test_log__holds_what_is_no_unicode():
+    record = logging.LogRecord("predictkpi", logging.WARNING, "", 0, "cannot read %s", ("file-\udce9.csv",), None)
+    assert json.loads(JsonFormatter().format(record))["message"] == "cannot read file-\udce9.csv"
 
 
 def test_metrics__count_requests_answers_and_what_is_served(served, get):

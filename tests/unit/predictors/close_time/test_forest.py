@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from predictkpi.errors import ArtifactError
+from predictkpi.predictors.close_time import forest
 from predictkpi.predictors.close_time.forest import Forest
 
 SHARED, OWN, PERIODS = 5, 3, 19
@@ -42,20 +43,30 @@ def test_scores__are_lightgbm_s_to_the_last_bit(leaves):
     booster = fitted(num_leaves=leaves)
     shared, own = table(80, seed=2)
     expected = np.asarray(booster.predict(rows(shared, own), raw_score=True)).reshape(-1, PERIODS, 3)
-    forest = Forest.of(booster, shared=SHARED)
-    assert forest.coded.size
-    assert (forest.scores(shared, own) == expected).all()
-    assert (np.concatenate([forest.scores(shared[at : at + 1], own[at : at + 1]) for at in range(80)]) == expected).all()
+    trees = Forest.of(booster, shared=SHARED)
+    assert trees.coded.size
+    assert (trees.scores(shared, own) == expected).all()
+    assert (np.concatenate([trees.scores(shared[at : at + 1], own[at : at + 1]) for at in range(80)]) == expected).all()
+
+
+def test_scores__are_the_same_in_a_forest_too_large_for_short_numbers(monkeypatch):
+    booster = fitted(num_leaves=31)
+    shared, own = table(20, seed=2)
+    small = Forest.of(booster, shared=SHARED)
+    monkeypatch.setattr(forest, "_short", lambda most: np.uint32)
+    large = Forest.of(booster, shared=SHARED)
+    assert (small.children.dtype, large.children.dtype) == (np.uint16, np.uint32)
+    assert (large.scores(shared, own) == small.scores(shared, own)).all()
 
 
 def test_scores__of_trees_without_a_split_and_of_no_deal():
     booster = fitted(min_data_in_leaf=10_000)
     shared, own = table(3, seed=2)
     expected = np.asarray(booster.predict(rows(shared, own), raw_score=True)).reshape(-1, PERIODS, 3)
-    forest = Forest.of(booster, shared=SHARED)
-    assert not forest.children.size
-    assert (forest.scores(shared, own) == expected).all()
-    assert forest.scores(shared[:0], own[:0]).shape == (0, PERIODS, 3)
+    trees = Forest.of(booster, shared=SHARED)
+    assert not trees.children.size
+    assert (trees.scores(shared, own) == expected).all()
+    assert trees.scores(shared[:0], own[:0]).shape == (0, PERIODS, 3)
 
 
 def test_scores__use_the_rounds_that_were_best():
