@@ -1,16 +1,17 @@
 # make demo · make test · make check · make bench: each sets up .venv by itself, once.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 STAMP := .venv/.installed
 BENCH := .venv/.peers-installed
 SPARK := .venv/.spark-installed
 LIFETIMES := .venv-lifetimes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format spark bench requirements
+.PHONY: help setup demo test test-long check format spark bench requirements
 
 help:            ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
 
 setup: $(STAMP)  ## make .venv with the pinned, hashed requirements
 
@@ -25,8 +26,11 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)   ## sample company, ingest, train, dashboard at 127.0.0.1:8000 (ARGS=--no-serve stops after training)
 	@$(BIN)/predictkpi demo $(ARGS)
 
-test: $(STAMP)   ## every test; browser and real-data tests skip with a reason where their means are not at hand
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+test: $(STAMP)   ## the tests; those of browser and real data skip with a reason where their means are not at hand
+	@$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(STAMP) ## the others: processes killed at any moment, notebooks, fleets of workers, Spark (after `make spark`)
+	@$(PYTEST) -m long $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, import contracts, size ceilings
 	@$(BIN)/ruff format --check .

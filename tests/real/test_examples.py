@@ -12,7 +12,7 @@ from predictkpi.store import Store
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = pd.Timestamp("2024-01-01")
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from worker_fleet import environment, fleet
 from postgres.server import running_server
 from predictkpi.pipelines.open_store import open_registry, open_store
 
+pytestmark = pytest.mark.long
+
 NEW_CHAMPIONS = 20
 DEAL = b'{"stage": "Qualified", "amount": 1200.0}'
 

@@ -20,6 +20,8 @@ from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.score import served_by
 from tracking.server import free_port
 
+pytestmark = pytest.mark.long
+
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 START_SECONDS = 90
 

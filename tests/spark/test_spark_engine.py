@@ -21,6 +21,8 @@ from predictkpi.pipelines.open_store import open_registry, open_store
 from predictkpi.pipelines.score import score, score_to_folder, served_by
 from predictkpi.predictors import predictor_names
 
+pytestmark = pytest.mark.long
+
 NAMES = predictor_names()
 
 

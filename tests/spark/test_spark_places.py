@@ -16,6 +16,8 @@ from predictkpi.errors import SettingsError, SourceError
 from predictkpi.store import Store
 from predictkpi.tables import TABLES
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def spark(cluster):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,9 +57,15 @@ def test_declaration__is_complete(name):
     assert kpi.dimensions
 
 
+@pytest.fixture(scope="module")
+def of_tiny(tiny):
+    """The series of one KPI of the tiny company by one dimension, worked out once."""
+    return cache(lambda name, by: get_kpi(name).series(tiny, by=by))
+
+
 @EVERY_WAY
-def test_series__columns_order_and_status(tiny, name, by):
-    series = get_kpi(name).series(tiny, by=by)
+def test_series__columns_order_and_status(of_tiny, name, by):
+    series = of_tiny(name, by)
     assert list(series.columns) == c.KPI_COLUMNS
     assert len(series) and (series[c.KPI] == name).all()
     assert (series[c.DIMENSION] == (by or "total")).all()
@@ -152,9 +160,9 @@ def restated(facts_of, tiny_tables, tiny) -> tuple[Snapshot, Snapshot]:
 
 
 @EVERY_WAY
-def test_series__later_corrections_leave_an_earlier_snapshot_alone(tiny, restated, name, by):
+def test_series__later_corrections_leave_an_earlier_snapshot_alone(of_tiny, restated, name, by):
     kpi = get_kpi(name)
-    seen_then = kpi.series(tiny, by=by).to_csv()
+    seen_then = of_tiny(name, by).to_csv()
     on_the_old_day, after_the_change = restated
     assert kpi.series(on_the_old_day, by=by).to_csv() == seen_then
     assert kpi.series(after_the_change, by=by).to_csv() != seen_then

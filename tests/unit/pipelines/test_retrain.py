@@ -212,6 +212,7 @@ def work(folder):
 """
 
 
+@pytest.mark.long
 def test_retrain__killed_at_any_moment_leaves_the_former_champion_and_the_next_run_completes(store, registry, models_dir, tmp_path):
     load(store, before=FIRST)
     train(store, registry, predictors=["toy"], as_of=None, models_dir=models_dir, now=NOW)

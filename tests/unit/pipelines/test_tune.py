@@ -21,7 +21,7 @@ from predictkpi.store import Store
 from toy import company
 from toy.model import Toy
 
-pytestmark = pytest.mark.usefixtures("catalogue")
+pytestmark = [pytest.mark.usefixtures("catalogue"), pytest.mark.long]
 
 NOW = pd.Timestamp("2024-01-03 09:00")
 SEARCHED = tuple(pd.to_datetime(["2022-12-01", "2023-04-01"]))

@@ -25,6 +25,8 @@ from predictkpi.store import Store
 from predictkpi.synthetic import make_company, write_company
 from predictkpi.tables import TABLES
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("PREDICTKPI_KILLS", "4"))
 SEED = 7
 FOREVER = pd.Timestamp("2200-01-01")
