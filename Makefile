@@ -29,7 +29,7 @@ demo: $(STAMP)   ## sample company, ingest, train, dashboard at 127.0.0.1:8000 (
 test: $(STAMP)   ## the tests; those of browser and real data skip with a reason where their means are not at hand
 	@$(PYTEST) -m "not long" $(ARGS)
 
-test-long: $(STAMP) ## the others: processes killed at any moment, notebooks, fleets of workers, Spark (after `make spark`)
+test-long: $(STAMP) ## the others: kills, fleets of workers, searches, notebooks, real data, Spark (after `make spark`)
 	@$(PYTEST) -m long $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, import contracts, size ceilings

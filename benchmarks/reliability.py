@@ -49,9 +49,6 @@ from tracking.server import answering, free_port
 PREDICTOR, DEAL = "close_time", "/v1/deals/close-time"
 SHARE_OF_CAPACITY = 0.8
 PROMOTIONS, SECONDS_APART = 20, 15
-WARM_FROM = 0.5
-"""Share of the time after which every kind of outage has been there once. The first of each takes memory for good: views pile up behind it
-(two promotions are caught up with at once), and the allocator keeps room for as many. What counts is whether the next one takes more."""
 AFTER_KILL_SECONDS = 2.0
 """A worker that is killed takes its open connections with it; whoever asked on one of them is told at once."""
 console = Console()
@@ -199,16 +196,21 @@ def taken_over(stage: Stage, found: checked.Found) -> list[float]:
     return late
 
 
-def _memory(stage: Stage, begin: float, seconds: float) -> float:
-    """Median of a tenth of the time, two promotions: while a champion takes over from another, both are held."""
-    return float(np.median([mb for instant, _, mb in stage.memory if begin <= instant < begin + seconds / 10]))
+def _memory(stage: Stage, begin: float, seconds: float) -> tuple[float, float]:
+    """Of a tenth of the time, two promotions, the least and the median.
+
+    While a champion takes over from another, both are held, and how long that lasts differs between tenths by half of it. What is never
+    given back shows in the least.
+    """
+    held = [mb for instant, _, mb in stage.memory if begin <= instant < begin + seconds / 10]
+    return float(np.min(held)), float(np.median(held))
 
 
 def summary(stage: Stage, found: checked.Found, capacity: float, *, seconds: float) -> dict[str, object]:
     """The figures of a run."""
     kills = [instant for instant, what in stage.done if what == "worker killed"]
     outside = [each for each in found.failures if not any(0 <= each[0] + each[2] / 1e3 - kill <= AFTER_KILL_SECONDS for kill in kills)]
-    warm, end = _memory(stage, seconds * WARM_FROM, seconds), _memory(stage, seconds * 9 / 10, seconds)
+    (warm, warm_median), (end, end_median) = _memory(stage, seconds / 5, seconds), _memory(stage, seconds * 9 / 10, seconds)
     late = taken_over(stage, found)
     p50, p99 = np.quantile(found.milliseconds, [0.5, 0.99])
     return {
@@ -227,6 +229,7 @@ def summary(stage: Stage, found: checked.Found, capacity: float, *, seconds: flo
         "memory_mb_warm": warm,
         "memory_mb_end": end,
         "memory_growth": end / warm - 1,
+        "memory_growth_of_medians": end_median / warm_median - 1,
         "load_average": os.getloadavg()[0],
         "done": [(round(instant, 2), what) for instant, what in stage.done],
         "memory": [(round(instant), round(mb, 1)) for instant, _, mb in stage.memory],
@@ -279,10 +282,11 @@ def headline(told: dict) -> list[Figure]:
         ),
         Figure(
             name="reliability.memory",
-            what="growth of a worker's memory once all has been done to it once, from the sixth to the last tenth of the time (medians)",
+            what="growth of what a worker holds at the least, after the warm-up, from the third to the last tenth of the time",
             ours=100 * told["memory_growth"],
             unit="%",
             digits=1,
+            note=f"of the medians {100 * told['memory_growth_of_medians']:.1f} %: two views are held while a champion takes over",
             goal=Goal(most=2),
             **at,
         ),

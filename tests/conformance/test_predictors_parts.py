@@ -12,8 +12,6 @@ from predictkpi.predictors import predictor_class, predictor_names
 from predictkpi.snapshot import MemoryFacts, Snapshot
 from predictkpi.tables import TABLES
 
-pytestmark = pytest.mark.long
-
 PARTS = 5
 FEW = {"revenue": {"origins": 3}}
 """Past instants that a table is made of: they are made alike."""

@@ -18,6 +18,7 @@ from predictkpi.errors import StoreError
 from predictkpi.service.access.limits import BURST_SECONDS, RateLimiter
 from predictkpi.service.access.permissions import allow
 from predictkpi.service.app import create_app
+from predictkpi.service.compression import CompressionMiddleware
 from predictkpi.service.guards import GuardMiddleware
 from predictkpi.service.logs import Brief, JsonFormatter
 
@@ -135,6 +136,26 @@ def test_answer__that_comes_in_parts_may_take_longer_than_any_part():
     assert len(asyncio.run(asked())) == 3
 
 
+@pytest.mark.parametrize("encoding", [b"identity", b"gzip"])
+def test_answer__that_has_only_announced_itself_is_given_up_too(encoding):
+    async def stream(scope, receive, send):
+        await send(START)
+        await asyncio.Event().wait()
+
+    async def asked():
+        got = []
+
+        async def take(message):
+            got.append(message)
+
+        guard = GuardMiddleware(CompressionMiddleware(stream), most_at_once=1, max_body_bytes=1000, seconds=0.1)
+        scope = {"type": "http", "path": "/", "headers": [(b"accept-encoding", encoding)], "state": {"caller": ANYBODY_HERE}}
+        await asyncio.wait_for(guard(scope, None, take), 10)
+        return got[0]["status"]
+
+    assert asyncio.run(asked()) == 503
+
+
 def test_body__that_is_too_large_is_not_read_to_its_end(app):
     async def pieces(number):
         for _ in range(number):
@@ -219,16 +240,29 @@ def test_headers__cannot_be_split_by_a_request_id(served):
         assert returned.isascii()
 
 
-def test_every_answer__carries_the_security_headers(served):
-    for path in ("/", "/v1/kpis", "/docs", "/health/live", "/no/such/page"):
-        headers = served.client.get(path).headers
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["x-frame-options"] == "DENY"
-        assert headers["cross-origin-resource-policy"] == "same-origin"
-        assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["content-security-policy"].split("; "))
-        is_page = headers["content-type"].startswith("text/html")
-        assert {"permissions-policy", "referrer-policy", "cross-origin-opener-policy"} <= set(headers) or not is_page
-        assert "server" not in headers or "uvicorn" not in headers["server"] or path
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/", {}, 200),
+        ("/docs", {}, 200),
+        ("/health/live", {}, 200),
+        ("/no/such/page", {}, 404),
+        ("/v1/kpis", {}, 200),
+        ("/v1/kpis", {"If-None-Match": "*"}, 304),
+        ("/v1/deals/D-none/close-time", {}, 404),
+    ],
+)
+def test_every_answer__carries_the_security_headers_of_pages_or_of_data(served, path, sent, status):
+    answer = served.client.get(path, headers=sent)
+    headers = answer.headers
+    assert answer.status_code == status
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["content-security-policy"].split("; "))
+    is_page = not path.startswith("/v1/")
+    assert all((name in headers) == is_page for name in ("permissions-policy", "referrer-policy", "cross-origin-opener-policy"))
+    assert ("script-src 'self'" in headers["content-security-policy"]) == is_page
 
 
 def test_rate_limiter__lets_through_what_was_agreed_and_tells_when_to_come_back():

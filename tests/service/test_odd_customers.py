@@ -17,8 +17,6 @@ from predictkpi.pipelines.train import train
 from predictkpi.tables import table_schema
 from toy.own_fields import versions
 
-pytestmark = pytest.mark.long
-
 START, END = pd.Timestamp("2022-01-01"), pd.Timestamp("2024-06-01")
 DAY = END - pd.Timedelta(days=30)
 MONTH = pd.Timedelta(days=30)

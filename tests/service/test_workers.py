@@ -21,8 +21,6 @@ from worker_fleet import environment, fleet
 from postgres.server import running_server
 from predictkpi.pipelines.open_store import open_registry, open_store
 
-pytestmark = pytest.mark.long
-
 NEW_CHAMPIONS = 20
 DEAL = b'{"stage": "Qualified", "amount": 1200.0}'
 
@@ -70,6 +68,7 @@ def version_of(answer: httpx.Response) -> str | None:
     return answer.json()["model"]["version"] if answer.status_code == 200 else None
 
 
+@pytest.mark.long
 def test_metrics__of_any_worker_count_for_all(two, stored):
     def counted(worker) -> float:
         text = two.ask(worker, "/metrics").text
@@ -106,6 +105,7 @@ def in_flight(text: str) -> float:
     return float(re.search(r"^predictkpi_requests_in_flight (\S+)$", text, re.MULTILINE)[1])
 
 
+@pytest.mark.long
 def test_worker__that_is_killed_is_replaced_while_the_other_answers(two, stored):
     dead, left = two.workers
     version = version_of(two.ask(dead, stored))
@@ -145,6 +145,7 @@ def test_service__that_others_could_reach_does_not_start_without_keys(own, tmp_p
     assert "predictkpi keys create" in line
 
 
+@pytest.mark.long
 def test_start__while_the_database_is_away_waits_for_it(own, company, postgres_programs, tmp_path):
     with running_server(postgres_programs) as database:
         on_postgres = own.model_copy(update={"database_url": database.new_database()})
@@ -170,6 +171,7 @@ def is_live(client: httpx.Client) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_champion__is_promoted_twenty_times_under_load_without_a_failed_request(own, versions):
     registry = open_registry(own)
     new = [versions(1)[0], registry.champion_version("close_time")] * (NEW_CHAMPIONS // 2)

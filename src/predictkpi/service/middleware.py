@@ -42,7 +42,7 @@ _OF_DATA = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""What JSON needs that no browser is to show as a page (OWASP's REST Security Cheat Sheet)."""
+"""What answers below /v1 need, which no browser is to show as a page (OWASP's REST Security Cheat Sheet)."""
 _OF_PAGES = _OF_DATA | {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -51,7 +51,7 @@ _OF_PAGES = _OF_DATA | {
 }
 _PAGES_RAW, _DATA_RAW = ([(name.lower().encode(), value.encode()) for name, value in of.items()] for of in (_OF_PAGES, _OF_DATA))
 _OWN_NAMES = frozenset(name for name, _ in _PAGES_RAW)
-_JSON = b"application/json"
+_HTML = b"text/html"
 _REQUEST_ID, _DEGRADED = REQUEST_ID_HEADER.lower().encode(), DEGRADED_HEADER.lower().encode()
 _WHO = frozenset({b"authorization", b"x-api-key", b"cookie"})
 _FOR_ONE_ALONE = (b"cache-control", b"private, no-cache")
@@ -84,7 +84,8 @@ class RequestContextMiddleware:
                 status = message["status"]
                 there = dict(message["headers"])
                 own = message["headers"] if _REQUEST_ID in there else [*message["headers"], (_REQUEST_ID, request_id.encode())]
-                ours = _DATA_RAW if there.get(b"content-type") == _JSON else _PAGES_RAW
+                is_page = not scope["path"].startswith("/v1/") or there.get(b"content-type", b"").startswith(_HTML)
+                ours = _PAGES_RAW if is_page else _DATA_RAW
                 own += ours if _OWN_NAMES.isdisjoint(there) else [header for header in ours if header[0] not in there]
                 own += scope["state"].get(EXTRA_HEADERS, ())
                 if scope["scheme"] == "https":

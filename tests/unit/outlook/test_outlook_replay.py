@@ -11,8 +11,6 @@ from predictkpi.predictors.close_time.model import CloseTimePredictor
 from predictkpi.predictors.revenue.model import RevenueForecaster
 from predictkpi.snapshot import MemoryFacts, Snapshot
 
-pytestmark = pytest.mark.long
-
 ORIGINS = 4
 SAID = ["time_series", "with_deals", "weighted_pipeline", "deals_expected"]
 

@@ -22,8 +22,6 @@ from predictkpi.store import Store
 from predictkpi.synthetic import make_company, write_company
 from predictkpi.tables import TABLES
 
-pytestmark = pytest.mark.long
-
 LATER = pd.Timedelta(days=20)
 KPIS = ("revenue", "win_rate", "cac", "open_pipeline")
 PREDICTORS = ("clv", "close_time")

@@ -21,7 +21,7 @@ from predictkpi.store import Store
 from toy import company
 from toy.model import Toy
 
-pytestmark = [pytest.mark.usefixtures("catalogue"), pytest.mark.long]
+pytestmark = pytest.mark.usefixtures("catalogue")
 
 NOW = pd.Timestamp("2024-01-03 09:00")
 SEARCHED = tuple(pd.to_datetime(["2022-12-01", "2023-04-01"]))
@@ -101,6 +101,7 @@ def searched(tmp_path_factory, registry):
     return report, steps
 
 
+@pytest.mark.long
 def test_tune__finds_better_settings_and_shows_it_on_days_the_search_has_not_seen(searched):
     report, _ = searched
     assert (report.searched_on, report.held_out) == (SEARCHED, HELD_OUT)
@@ -143,6 +144,7 @@ def test_tune__tells_where_it_is_and_the_best_so_far(searched):
     assert min(told) == report.share
 
 
+@pytest.mark.long
 def test_tune__killed_and_resumed_goes_through_the_same_trials(searched, run, registry, monkeypatch):
     fit, fits = Toy.fit, []
 
@@ -168,6 +170,7 @@ def test_tune__killed_and_resumed_goes_through_the_same_trials(searched, run, re
     assert killed["params"] in [trial["params"] for trial in again]
 
 
+@pytest.mark.long
 def test_tune__budget_ends_the_search_between_folds_and_the_next_call_goes_on(run, registry, minutes):
     first = run(limits=Limits(None, 5 * 60.0), clock=minutes)
     assert first.counts == {"complete": 1, "pruned": 0, "failed": 0}, "2 minutes for the current settings, 2 for a trial, half of the next"
@@ -180,6 +183,7 @@ def test_tune__budget_ends_the_search_between_folds_and_the_next_call_goes_on(ru
     assert (again["name"], again["params"], again["folds"][:1]) == ("trial 2", cut_off["params"], cut_off["folds"])
 
 
+@pytest.mark.long
 def test_tune__budget_smaller_than_a_fold_still_gets_on(run, minutes):
     calls = [run(limits=Limits(None, 1.0), clock=minutes) for _ in range(4)]
     assert [report.counts["complete"] for report in calls] == [0, 0, 0, 1]
@@ -197,6 +201,7 @@ def test_tune__nothing_after_the_oldest_held_out_day_reaches_the_search(tmp_path
     assert after.share == before.share
 
 
+@pytest.mark.long
 def test_tune__a_change_begins_a_new_search_and_says_why(run, models_dir, store):
     assert run().note == "the first search"
     models_in(models_dir, factor=1.5)
@@ -232,6 +237,7 @@ def test_verdict__tells_better_from_better_by_luck(figures, n, words):
     assert words in Comparison(*figures, n_outcomes=n, is_enough=n >= 30).verdict
 
 
+@pytest.mark.long
 def test_tune__settings_that_the_model_cannot_take_are_failed_trials(run, registry, monkeypatch):
     fit = Toy.fit
 

@@ -132,7 +132,6 @@ def readiness_of(snapshot: Snapshot) -> Readiness:
 
 
 @lru_cache(maxsize=8)
-@lru_cache(maxsize=64)
 def rung(closed: int, deals: int) -> Readiness:
     """Status by count of closed deals; see `FULL_FROM` and `LIMITED_FROM`."""
     have, need = {"closed_deals": closed, "deals": deals}, {"closed_deals": FULL_FROM, "deals": FULL_FROM}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from predictkpi.core.access import Caller
 from predictkpi.service.backlog import Backlog
@@ -57,7 +56,8 @@ class AccessLog(Backlog[_Key, _Asked]):
         taken.clear()
 
 
-@lru_cache(maxsize=4096)
 def _fit(text: str) -> str:
     """As every database takes it."""
+    if len(text) <= LONGEST and text.isascii() and "\0" not in text:
+        return text
     return text[:LONGEST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -49,6 +49,10 @@ def test_scores__are_lightgbm_s_to_the_last_bit(leaves):
     assert (np.concatenate([trees.scores(shared[at : at + 1], own[at : at + 1]) for at in range(80)]) == expected).all()
 
 
+def test_short__holds_the_largest_number():
+    assert (forest._short(65_535), forest._short(65_536)) == (np.uint16, np.uint32)
+
+
 def test_scores__are_the_same_in_a_forest_too_large_for_short_numbers(monkeypatch):
     booster = fitted(num_leaves=31)
     shared, own = table(20, seed=2)
