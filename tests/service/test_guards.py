@@ -149,7 +149,8 @@ def test_answer__that_has_only_announced_itself_is_given_up_too(encoding):
             got.append(message)
 
         guard = GuardMiddleware(CompressionMiddleware(stream), most_at_once=1, max_body_bytes=1000, seconds=0.1)
-        scope = {"type": "http", "path": "/", "headers": [(b"accept-encoding", encoding)], "state": {"caller": ANYBODY_HERE}}
+        state = {"caller": ANYBODY_HERE, "request_id": "r-1"}
+        scope = {"type": "http", "path": "/", "headers": [(b"accept-encoding", encoding)], "state": state}
         await asyncio.wait_for(guard(scope, None, take), 10)
         return got[0]["status"]
 
