@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.datastructures import State
@@ -54,6 +55,12 @@ KEY_WAIT_SECONDS = 0.2
 
 SWITCH_SECONDS = 0.0005
 """How long a thread in the background may keep Python's lock while a request waits for it; 5 ms by default, at each read and write."""
+
+_IN_OUR_OWN_WAY: dict[str, Any] = {
+    **dict.fromkeys(("docs_url", "redoc_url", "openapi_url")),
+    "telemetry": dict.fromkeys(("tracing", "metrics", "logs"), False),
+}
+"""What FastAPI would do by itself: pages of documentation (see `openapi` and the dashboard's), and telemetry (`tracing` and `metrics`)."""
 
 
 def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms: bool = True) -> FastAPI:
@@ -104,10 +111,7 @@ def create_app(settings: Settings, *, poll_seconds: float = POLL_SECONDS, warms:
         title="predictkpi",
         version=__version__,
         lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` tell what there is to tell
+        **_IN_OUR_OWN_WAY,
         generate_unique_id_function=openapi.operation_id,
     )
     app.router.redirect_slashes = False
