@@ -150,10 +150,11 @@ def predict(
     """Predictions for prepared deals, in their order: the numbers that stored deals of which the same is known would get."""
     model = cast(IncidencePredictor, champion.predictor)
     inputs = model.features_of_new(view.snapshot, [deal.deal for deal in prepared])
-    answers = model.predicted(inputs, horizons).answers()
+    daily = model.daily(inputs)
+    answers = model.predicted(inputs, horizons, daily=daily).answers()
     curves: list[Curve | None] = [None] * len(prepared)
     if with_curve:
-        whole = model.predicted(inputs, model.spec.askable).frame()
+        whole = model.predicted(inputs, model.spec.askable, daily=daily).frame()
         per_deal = len(whole) // max(len(prepared), 1)
         curves = [curve_of(whole.iloc[number * per_deal : (number + 1) * per_deal]) for number in range(len(prepared))]
     found = [
@@ -171,7 +172,7 @@ def predict(
         for deal, answer, curve in zip(prepared, answers, curves, strict=True)
     ]
     if reasons_in:
-        explained = model.explained(inputs)
+        explained = model.explained(inputs, daily=daily)
         for number, answered in enumerate(found):
             answered.reasons = [] if explained is None else reasons_in_order(explained.of_row(number), model, language=reasons_in)
     return found

@@ -52,12 +52,14 @@ class IncidencePredictor(Predictor):
         """`Predictor.inputs` as plain columns; what one snapshot's deals share is worked out once."""
         return cohort_inputs(self._histories.of(snapshot, entity_ids), entity_ids)
 
-    def predicted(self, inputs: Columns, horizons: Sequence[int] | None = None) -> Predicted:
-        """Every statistic: any number of days up to 180 may be a horizon; 180 also brings the statistics of the whole deal."""
+    def predicted(self, inputs: Columns, horizons: Sequence[int] | None = None, *, daily: Floats | None = None) -> Predicted:
+        """Every statistic: any number of days up to 180 may be a horizon; 180 also brings the statistics of the whole deal.
+
+        ``daily``: of these inputs, where it is known.
+        """
         self.check_horizons(horizons or ())
-        return Predicted.of(
-            inputs, self.daily(inputs), *self.caveats(inputs), horizons=self.spec.horizons if horizons is None else horizons
-        )
+        daily = self.daily(inputs) if daily is None else daily
+        return Predicted.of(inputs, daily, *self.caveats(inputs), horizons=self.spec.horizons if horizons is None else horizons)
 
     def inputs(self, snapshot: Snapshot, *, entity_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """See `Predictor.inputs`."""
@@ -75,8 +77,8 @@ class IncidencePredictor(Predictor):
         """See `Predictor.answer_for`: no frame on the way."""
         return self.predicted(self.features(snapshot, entity_ids), horizons).answers()
 
-    def explained(self, inputs: Columns) -> Explained | None:
-        """`explain` without a frame on the way; None where there are no reasons to give."""
+    def explained(self, inputs: Columns, *, daily: Floats | None = None) -> Explained | None:
+        """`explain` without a frame on the way; None where there are no reasons to give. ``daily`` as in `predicted`."""
         return None
 
     def features_of_new(self, snapshot: Snapshot, deals: Sequence[NewDeal]) -> Records:

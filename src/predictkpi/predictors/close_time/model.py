@@ -152,11 +152,11 @@ class CloseTimePredictor(IncidencePredictor):
         found = self.explained(Columns.of(inputs))
         return super().explain(inputs) if found is None else found.frame()
 
-    def explained(self, inputs: Columns) -> Explained | None:
-        """`explain` without a frame; None where that is empty."""
+    def explained(self, inputs: Columns, *, daily: Floats | None = None) -> Explained | None:
+        """`explain` without a frame; None where that is empty. ``daily`` as in `predicted`."""
         if self.hazard_ is None or self.direct_ is None or not len(inputs):
             return None
-        won = self.daily(inputs)[:, 0]
+        won = (self.daily(inputs) if daily is None else daily)[:, 0]
         explainer = self._explainer
         if explainer is None or explainer.usual is not self.usual_:
             explainer = self._explainer = Explainer(self.hazard_, self.direct_, self.curves_, self.weight_, self.usual_)
