@@ -23,7 +23,7 @@ from scaling.company import END, MAPPING
 from scaling.local import Place
 
 MASTER = "local[2]"
-SETTINGS = {"spark.driver.memory": "3g"}
+SETTINGS = {"spark.driver.memory": "5g", "spark.driver.maxResultSize": "4g"}  # what deals share is 2 GB at a million customers
 
 
 @contextmanager

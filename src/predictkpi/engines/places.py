@@ -24,6 +24,7 @@ _NUMBER = "version_id"
 _DATED = tuple(name for name, schema in TABLES.items() if not schema.planned and name != "fx_rates")
 """Tables whose newest row says where the data end, as for the store."""
 _ABSENT = ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA", "DELTA_TABLE_NOT_FOUND")
+_CAUSE, _LONGEST = "Caused by: ", 300
 _SPARK_TYPES = {"string": "string", "number": "double", "instant": "timestamp_ntz"}
 
 
@@ -148,9 +149,11 @@ def telling(what: str, way_out: str = "; --spark-conf spark.log.level=ERROR show
 
 
 def told_by(error: Exception) -> str:
-    """The line that says what is wrong; py4j's own first line names an object of the bridge."""
+    """The line that says what is wrong, and Java's innermost cause; py4j's own first line names an object of the bridge."""
     lines = [line.removeprefix(": ") for line in str(error).strip().splitlines() if not line.startswith("An error occurred while calling")]
-    return (lines or [type(error).__name__])[0][:300]
+    first = (lines or [type(error).__name__])[0][:_LONGEST]
+    causes = [line.removeprefix(_CAUSE)[:_LONGEST] for line in lines if line.startswith(_CAUSE)]
+    return f"{first.rstrip(' :')}, because of {causes[-1]}" if causes and causes[-1] not in first else first
 
 
 def way_out(form: str) -> str:

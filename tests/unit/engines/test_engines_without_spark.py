@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from predictkpi.engines.local import checked_folder
-from predictkpi.engines.places import export_facts
+from predictkpi.engines.places import export_facts, told_by
 from predictkpi.engines.session import open_session
 from predictkpi.errors import SettingsError
 from predictkpi.snapshot import MemoryFacts, Snapshot
@@ -40,3 +40,26 @@ def test_folder__with_other_files_is_left_alone(tmp_path):
     with pytest.raises(SettingsError, match="holds other files than predictions"):
         checked_folder(str(tmp_path))
     assert checked_folder(str(tmp_path / "new")) == tmp_path / "new"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["An error occurred while calling o42.collect.", ": a.B: no room"],
+            "a.B: no room",
+        ),
+        (
+            [
+                "SparkException: Exception thrown in awaitResult: ",
+                "\tat x.y(Z.scala:1)",
+                "Caused by: a.B: outer",
+                "Caused by: a.C: the heap is full",
+            ],
+            "SparkException: Exception thrown in awaitResult, because of a.C: the heap is full",
+        ),
+        (["SparkException: the heap is full", "Caused by: SparkException: the heap is full"], "SparkException: the heap is full"),
+    ],
+)
+def test_told_by__names_the_innermost_cause(lines, told):
+    assert told_by(RuntimeError("\n".join(lines))) == told
