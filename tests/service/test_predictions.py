@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -126,6 +127,26 @@ def test_close_time__says_why_for_stored_and_sent_deals_alike(get, served, open_
     assert {tuple(reason[k] for k in kept) for reason in stored["reasons"]} == {
         tuple(reason[k] for k in kept) for reason in sent["reasons"]
     }
+
+
+@pytest.mark.parametrize(
+    ("pointer", "said"),
+    [
+        ("#/created_at", lambda at: {"created_at": at, "stage": "Proposal"}),
+        ("#/events/0/at", lambda at: {"events": [{"at": at, "stage": "Proposal"}]}),
+        ("#/activities/0/at", lambda at: {"stage": "Proposal", "activities": [{"at": at, "kind": "call"}]}),
+    ],
+)
+def test_payload__says_nothing_of_as_of_or_later(served, snapshot, pointer, said):
+    def sent(at: pd.Timestamp):
+        return served.client.post("/v1/deals/close-time", json=said(at.isoformat()))
+
+    assert sent(snapshot.as_of - pd.Timedelta("1us")).status_code == 200
+    refused = sent(snapshot.as_of)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["pointer"] == pointer
+    assert "must lie before as_of" in json.dumps(error)
 
 
 def test_payload__activities_count_and_must_lie_in_the_past(served, open_deals, snapshot):

@@ -214,19 +214,21 @@ def _impossible_instants(
     payload: Payload, created: int, instants: Sequence[int], done: Sequence[tuple[int, str]], view: View, *, pointer: str
 ) -> list[FieldError]:
     as_of = view.as_of_microseconds
-    if created < as_of and max((*instants, *(at for at, _ in done)), default=created) < as_of and min(instants, default=created) >= created:
-        return []
-    known = f"must lie before as_of ({view.as_of.isoformat()}), up to which the data reaches"
+
+    def too_late(where: str) -> FieldError:
+        return FieldError(f"must lie before as_of ({view.as_of.isoformat()}), up to which the data reaches", f"{pointer}/{where}")
+
     if payload.created_at is not None and created >= as_of:
-        return [FieldError(known, f"{pointer}/created_at")]
+        return [too_late("created_at")]
     wrong = []
     for position, at in enumerate(instants):
-        where = f"{pointer}/events/{position}/at"
+        where = f"events/{position}/at"
         if at >= as_of:
-            wrong.append(FieldError(known, where))
+            wrong.append(too_late(where))
         if at < created:
-            wrong.append(FieldError(f"must not lie before created_at ({(EPOCH + created * MICROSECOND).isoformat()})", where))
-    return wrong + [FieldError(known, f"{pointer}/activities/{position}/at") for position, (at, _) in enumerate(done) if at >= as_of]
+            opened = (EPOCH + created * MICROSECOND).isoformat()
+            wrong.append(FieldError(f"must not lie before created_at ({opened})", f"{pointer}/{where}"))
+    return wrong + [too_late(f"activities/{position}/at") for position, (at, _) in enumerate(done) if at >= as_of]
 
 
 def _caveats(payload: Payload, known: Mapping[str, frozenset[str]]) -> list[str]:

@@ -11,8 +11,8 @@ from predictkpi.predictors.close_time.hazard import Hazard
 from predictkpi.predictors.close_time.periods import ENDS
 from predictkpi.predictors.close_time.spec import LAST_DAY
 
-TOLD_BY_THE_STAGE = (FURTHEST_STAGE, LAST_ACTIVITY)
-"""Categories whose news is no news: what a stage or an activity is called is told once."""
+FROM_EVENTS = (FURTHEST_STAGE, LAST_ACTIVITY)
+"""Categories that are worked out from events: what is new there stands in no field of the deal, so it is not told of one."""
 
 
 class Notes:
@@ -24,7 +24,7 @@ class Notes:
         self._known: list[tuple[str, str, Container[str]]] = []
         self._of_all: list[str] = []
         if hazard is not None:
-            categories = {name: known for name, known in hazard.design.places.items() if name not in TOLD_BY_THE_STAGE}
+            categories = {name: known for name, known in hazard.design.places.items() if name not in FROM_EVENTS}
             self._known = [(name, f"{name} was never seen in training", known) for name, known in categories.items()]
             if hazard.last_period < len(ENDS) - 1:
                 watched = int(ENDS[hazard.last_period])
